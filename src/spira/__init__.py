@@ -1,0 +1,1 @@
+"""SPIRA's training pipeline: raw recordings in, a judged detector of respiratory insufficiency out."""

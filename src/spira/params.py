@@ -1,0 +1,127 @@
+"""params.yaml -> the typed sections, strictly.
+
+The file is read by ruamel.yaml, as DVC reads it (YAML 1.2), so that ``1e-5`` is a
+number and ``no`` is text for both. (PyYAML speaks YAML 1.1 and disagrees.)
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML, MappingNode, Node, SequenceNode
+from ruamel.yaml.error import YAMLError
+
+from spira.errors import ParamError
+
+PARAMS = Path("params.yaml")
+T = TypeVar("T")
+
+
+def load(name: str, kind: type[T], *, path: Path = PARAMS) -> T:
+    """The section or value ``name`` of ``params.yaml``, checked against its type.
+
+    Args:
+        name: a top-level key, such as ``"features"``.
+        kind: a ``Section``, or a plain type such as ``tuple[int, ...]``.
+        path: the file to read.
+
+    Raises:
+        ParamError: the file cannot be read as YAML, or the section has unknown,
+            missing or impossible keys; all of them are named, each with its line.
+    """
+    tree, lines = read(path)
+    if name not in tree:
+        raise ParamError(f"{path}: {name}: missing")
+    problems = list(check(name, kind, tree[name]))
+    if problems:
+        raise ParamError(report(problems, lines, path))
+    return parse(kind, tree[name])
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The tree of a YAML file, and the line (from 1) of each dotted key.
+
+    Raises:
+        ParamError: not UTF-8, not YAML, a duplicate key, or no mapping at the top.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = YAML(typ="safe", pure=True).load(text)
+        node = YAML(typ="safe", pure=True).compose(text)
+    except FileNotFoundError as error:
+        raise ParamError(f"{path}: no such file; run from the repository's root") from error
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise ParamError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ParamError(f"{path}: must hold `key: value` lines, got {type(tree).__name__}")
+    return tree, dict(_lines(node, ""))
+
+
+def parse(kind: type[T], value: object) -> T:
+    """The typed value. Lists are how YAML writes a tuple; every scalar inside stays strict."""
+    typed: T = TypeAdapter(kind).validate_python(_tuples(value))
+    return typed
+
+
+def check(name: str, kind: Any, value: object) -> Iterator[tuple[str, str]]:
+    """Each problem of one section as (dotted key, message); none when it is sound."""
+    try:
+        parse(kind, value)
+    except ValidationError as error:
+        for problem in error.errors():
+            yield _explain(name, kind, problem)
+
+
+def report(problems: list[tuple[str, str]], lines: Mapping[str, int], path: Path = PARAMS) -> str:
+    """One line a problem, each with the key and, where it has one, its line in the file."""
+    return "\n".join(f"{path}{f':{lines[key]}' if key in lines else ''}: {key}: {message}" for key, message in problems)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, or all of them."""
+    close = get_close_matches(name, known := list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
+    key = ".".join([name, *map(str, problem["loc"])])
+    match problem["type"]:
+        case "extra_forbidden":
+            return (
+                key,
+                f"unknown parameter; {suggest(str(problem['loc'][-1]), _fields(kind, problem['loc'][:-1]))}",
+            )
+        case "missing":
+            return key, "missing; code has no defaults, so write it"
+        case "value_error":  # a section's own check, whose message opens with the key
+            field, _, message = str(problem["ctx"]["error"]).partition(": ")
+            return f"{key}.{field}", message
+        case _:
+            expected = problem["msg"].removeprefix("Input ").replace("should be", "must be")
+            return key, f"{expected}, got {problem['input']!r}"
+
+
+def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:
+    for part in loc:
+        kind = kind.model_fields[part].annotation
+    return list(kind.model_fields)
+
+
+def _tuples(value: object) -> object:
+    """Lists as tuples, since a frozen section holds no list."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _lines(node: Node | None, prefix: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            dotted = f"{prefix}{key.value}"
+            yield dotted, key.start_mark.line + 1
+            yield from _lines(value, f"{dotted}.")
+    elif isinstance(node, SequenceNode):
+        for position, value in enumerate(node.value):
+            yield f"{prefix}{position}", value.start_mark.line + 1
