@@ -4,6 +4,7 @@ The file is read by ruamel.yaml, as DVC reads it (YAML 1.2), so that ``1e-5`` is
 number and ``no`` is text for both. (PyYAML speaks YAML 1.1 and disagrees.)
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,7 +34,7 @@ def load(name: str, kind: type[T], *, path: Path = PARAMS) -> T:
     """
     tree, lines = read(path)
     if name not in tree:
-        raise ParamError(f"{path}: {name}: missing")
+        raise ParamError(f"{path}: {name}: missing; {suggest(name, map(str, tree))}")
     problems = list(check(name, kind, tree[name]))
     if problems:
         raise ParamError(report(problems, lines, path))
@@ -49,14 +50,18 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     try:
         text = path.read_text(encoding="utf-8")
         tree = YAML(typ="safe", pure=True).load(text)
-        node = YAML(typ="safe", pure=True).compose(text)
+        lines = dict(_lines(YAML(typ="safe", pure=True).compose(text), ""))
     except FileNotFoundError as error:
         raise ParamError(f"{path}: no such file; run from the repository's root") from error
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise ParamError(f"{path}: not readable as YAML: {error}") from error
+    except OSError as error:
+        raise ParamError(f"{path}: cannot be read: {error.strerror}") from error
+    except (YAMLError, ValueError, IndexError) as error:  # not UTF-8; `!!int x`; `!!int` alone
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else path
+        raise ParamError(f"{where}: not readable as YAML: {getattr(error, 'problem', error)}") from error
     if not isinstance(tree, dict):
-        raise ParamError(f"{path}: must hold `key: value` lines, got {type(tree).__name__}")
-    return tree, dict(_lines(node, ""))
+        raise ParamError(f"{path}: must hold `key: value` lines, got {'nothing' if tree is None else repr(tree)}")
+    return tree, lines
 
 
 def parse(kind: type[T], value: object) -> T:
@@ -72,11 +77,13 @@ def check(name: str, kind: Any, value: object) -> Iterator[tuple[str, str]]:
     except ValidationError as error:
         for problem in error.errors():
             yield _explain(name, kind, problem)
+    except RecursionError:
+        yield name, "must end somewhere; does an `&anchor` hold its own `*alias`?"
 
 
 def report(problems: list[tuple[str, str]], lines: Mapping[str, int], path: Path = PARAMS) -> str:
-    """One line a problem, each with the key and, where it has one, its line in the file."""
-    return "\n".join(f"{path}{f':{lines[key]}' if key in lines else ''}: {key}: {message}" for key, message in problems)
+    """One line a problem, each with its key and the line of the key, or of the section that lacks it."""
+    return "\n".join(f"{path}{_line_of(key, lines)}: {key}: {message}" for key, message in problems)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -88,7 +95,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
     key = ".".join([name, *map(str, problem["loc"])])
     match problem["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":  # a key that is no text is no parameter's either
             return (
                 key,
                 f"unknown parameter; {suggest(str(problem['loc'][-1]), _fields(kind, problem['loc'][:-1]))}",
@@ -98,15 +105,27 @@ def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
         case "value_error":  # a section's own check, whose message opens with the key
             field, _, message = str(problem["ctx"]["error"]).partition(": ")
             return f"{key}.{field}", message
+        case "model_type":
+            return key, f"must be a section of `key: value` lines, got {_as_written(problem['input'])!r}"
         case _:
-            expected = problem["msg"].removeprefix("Input ").replace("should be", "must be")
-            return key, f"{expected}, got {problem['input']!r}"
+            expected = re.sub(r"^\w+ should\b", "must", problem["msg"]).replace("tuple", "list")
+            return key, f"{expected}, got {_as_written(problem['input'])!r}"
 
 
 def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:
     for part in loc:
         kind = kind.model_fields[part].annotation
     return list(kind.model_fields)
+
+
+def _line_of(key: str, lines: Mapping[str, int]) -> str:
+    while key not in lines and "." in key:
+        key = key.rpartition(".")[0]
+    return f":{lines[key]}" if key in lines else ""
+
+
+def _as_written(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _tuples(value: object) -> object:

@@ -1,0 +1,54 @@
+# Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
+PYTHON ?= python3.11
+VENV := .venv
+READY := $(VENV)/ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint venv plots lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
+	dvc repro
+
+test: $(READY) lint ## make the environment, then lint, types and tests
+	pytest
+
+lint: $(READY) ## style and types alone
+	ruff format --check .
+	ruff check .
+	mypy
+
+venv: $(READY) ## make the environment alone: .venv, from the locked requirements
+
+# torchaudio's wheel carries a CUDA extension that cannot load beside a torch without CUDA, and then
+# `import torchaudio` fails. Its transforms are Python and do without.
+$(READY): requirements.txt requirements-tools.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-tools.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(VENV)/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is not None)' \
+		&& rm -f $(VENV)/lib/python3.11/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
+	@touch $@
+
+plots: $(READY) ## draw the committed results as docs/plots/*.png
+	python docs/draw_plots.py
+
+lock: ## write the two requirements files anew from pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable .
+	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
+		| grep -viE '^(pip|setuptools|nvidia-|cuda-|triton)' > .venv-lock/run
+	.venv-lock/bin/python -m pip install --quiet --editable '.[tools]'
+	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
+		| grep -viE '^(pip|nvidia-cu|nvidia-nccl|nvidia-nv|cuda-|triton)' | grep -vxFf .venv-lock/run > .venv-lock/tools
+	(sed -n '/^#/p' requirements.txt; cat .venv-lock/run) > .venv-lock/run.txt
+	(sed -n '/^#/p; /^-r/p' requirements-tools.txt; cat .venv-lock/tools) > .venv-lock/tools.txt
+	mv .venv-lock/run.txt requirements.txt && mv .venv-lock/tools.txt requirements-tools.txt
+	rm -rf .venv-lock
+
+clean: ## remove the environment and the tools' caches; data and DVC's cache stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,69 @@
+"""Large arrays on disk: written once, front to back; read through a memory map."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from spira.errors import DataError
+
+
+class ArrayWriter:
+    """A ``.npy`` file of float32 rows that grows along its first axis.
+
+    Rows are written as they come and the header's length is filled in at the end
+    (NumPy leaves room for it), so an array larger than memory needs none.
+    """
+
+    def __init__(self, path: Path, *row_shape: int) -> None:
+        self.path = path
+        self.row_shape = row_shape
+        self.n_rows = 0
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("wb")
+        self._write_header()
+        return self
+
+    def append(self, rows: NDArray[np.float32]) -> int:
+        """Write rows of shape (n, *row_shape); returns the position of the first."""
+        if rows.dtype != np.float32 or rows.shape[1:] != self.row_shape:
+            raise ValueError(f"{self.path}: rows must be float32 (n, {self.row_shape}), got {rows.dtype} {rows.shape}")
+        self._file.write(np.ascontiguousarray(rows).data)
+        start, self.n_rows = self.n_rows, self.n_rows + len(rows)
+        return start
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+        if kind is not None:
+            self.path.unlink()  # what an interrupted run leaves must not look whole
+
+    def _write_header(self) -> None:
+        shape = (self.n_rows, *self.row_shape)
+        header = {"shape": shape, "fortran_order": False, "descr": npy.dtype_to_descr(np.dtype(np.float32))}
+        npy.write_array_header_1_0(self._file, header)
+
+
+def read_array(path: Path) -> NDArray[np.float32]:
+    """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
+
+    Raises:
+        DataError: the file is missing, truncated or not a float32 array.
+    """
+    try:
+        array: NDArray[Any] = npy.open_memmap(path, mode="c")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not a whole .npy array: {error}") from error
+    if array.dtype != np.float32:
+        raise DataError(f"{path}: expected float32, got {array.dtype}")
+    return array

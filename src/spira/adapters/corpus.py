@@ -1,0 +1,138 @@
+"""A corpus as a user brings it: a folder with metadata.csv and audio -> one table of its rows.
+
+Columns: ``file_path`` and ``label`` are required of speech, ``file_path`` of noise. Read where
+present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``.
+SPIRA's own names are read as they are: ``class`` (0 healthy, 1 patient), ``sexo``, ``idade``.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PureWindowsPath
+
+import polars as pl
+
+from spira.errors import DataError
+
+SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
+OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
+_LABELS = {"patient": 1, "1": 1, "control": 0, "0": 0}
+_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "": ""}
+_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
+
+
+def read_corpus(folder: Path) -> pl.DataFrame:
+    """One row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
+
+    Raises:
+        DataError: every row whose path cannot be used, each with its line; every label, sex or split
+            that is none, with how often it occurs; a file that is no such table.
+    """
+    table = _read(folder, required=("file_path", "label"))
+    path = folder / "metadata.csv"
+    table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
+    if n_unknown := (table["speaker_id"] == "").sum():
+        print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
+    alone = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
+    return table.with_columns(
+        speaker_id=alone,
+        label=_coded(table["label"], _LABELS, "patient or control (SPIRA's class: 1 or 0)", path).cast(pl.Int64),
+        sex=_coded(table["sex"], _SEXES, "F, M or empty", path),
+        split=_coded(table["split"], _SPLITS, "train, validation, test or empty", path),
+    ).select("file_path", "label", *OPTIONAL)
+
+
+def read_recordings(folder: Path) -> pl.DataFrame:
+    """The ``file_path`` of each noise recording, sorted.
+
+    Raises:
+        DataError: as ``read_corpus``.
+    """
+    return _read(folder, required=("file_path",)).select("file_path")
+
+
+def _read(folder: Path, required: tuple[str, ...]) -> pl.DataFrame:
+    path = folder / "metadata.csv"
+    (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
+    names = _names(header, required, path)
+    if not rows:
+        raise DataError(f"{path}: has a header and no rows")
+    _raise(
+        f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
+        for line, fields in rows
+        if len(fields) != len(names)
+    )
+    columns = zip(*(fields for _, fields in rows), strict=True)
+    table = {name: column for name, column in zip(names, columns, strict=True) if name}
+    _raise(_path_problems([line for line, _ in rows], table["file_path"], path))
+    return pl.DataFrame(table | {"file_path": [_posix(name) for name in table["file_path"]]}).sort("file_path")
+
+
+def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
+    """The columns by our names; where a table has both a name of SPIRA's and ours, ours is read."""
+    names = [name if SPIRA_NAMES.get(name) in header else SPIRA_NAMES.get(name, name) for name in header]
+    if missing := [name for name in required if name not in names]:
+        present = ", ".join(filter(None, header)) or "none"
+        raise DataError(f"{path}: needs the columns {' and '.join(missing)}, has {present}")
+    if repeated := sorted(name for name, count in Counter(names).items() if count > 1 and name):
+        raise DataError(f"{path}: each column must be named once, got {', '.join(repeated)} again")
+    return names
+
+
+def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line that it starts on."""
+    header = text.partition("\n")[0]
+    delimiter = ";" if header.count(";") > header.count(",") else ","  # spreadsheets of some countries
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows, line = [], 1
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                rows.append((line, [field.strip() for field in fields]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not a row of comma-separated values: {error}") from error
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: must be UTF-8, byte {error.start} is not; save it again as CSV UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
+
+
+def _path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for line, name in zip(lines, names, strict=True):
+        path = PureWindowsPath(name)  # knows C:\ and both kinds of slash
+        if not path.parts or path.anchor or ".." in path.parts:
+            yield f"{source}:{line}: file_path must lie inside the corpus's folder, got {name!r}"
+        elif _posix(name) in first:
+            yield f"{source}:{line}: file_path must be named once, got {name!r} again after line {first[_posix(name)]}"
+        else:
+            first[_posix(name)] = line
+
+
+def _posix(name: str) -> str:
+    r"""The one name of ``./a/b.wav``, ``a//b.wav`` and ``a\b.wav``."""
+    return PureWindowsPath(name).as_posix()
+
+
+def _coded(values: pl.Series, codes: dict[str, str] | dict[str, int], expected: str, source: Path) -> pl.Series:
+    unknown = Counter(values.filter(~values.str.to_lowercase().is_in(list(codes))))
+    if unknown:
+        counts = [f"{value!r} ({count} rows)" for value, count in sorted(unknown.items())]
+        more = [f"and {len(counts) - 10} other values"] if len(counts) > 10 else []
+        raise DataError(f"{source}: {values.name} must be {expected}, got {', '.join(counts[:10] + more)}")
+    return values.str.to_lowercase().replace_strict(codes)
+
+
+def _raise(problems: Iterable[str], shown: int = 20) -> None:
+    found = list(problems)
+    if found:
+        more = [f"... and {len(found) - shown} more"] if len(found) > shown else []
+        raise DataError("\n".join(found[:shown] + more))

@@ -1,0 +1,75 @@
+"""Frames on disk: one array a subset and condition, and a table that says which rows are whose."""
+
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from spira.adapters.arrays import ArrayWriter, read_array
+from spira.adapters.tables import read_table, write_table
+from spira.core.windows import Windows, window_starts
+
+_INDEX = {
+    "clip_id": pl.String,
+    "speaker_id": pl.String,
+    "label": pl.Int64,
+    "view": pl.Int64,
+    "start": pl.Int64,
+    "n_frames": pl.Int64,
+}
+
+
+class FrameWriter:
+    """``folder/<condition>.npy`` and ``.csv``: the frames of every clip and view, end to end."""
+
+    def __init__(self, folder: Path, condition: str, n_features: int) -> None:
+        self._index = folder / f"{condition}.csv"
+        self._array = ArrayWriter(folder / f"{condition}.npy", n_features)
+        self._rows: list[tuple[str, str, int, int, int, int]] = []
+
+    def __enter__(self) -> "FrameWriter":
+        self._array.__enter__()
+        return self
+
+    def append(self, clip_id: str, speaker_id: str, label: int, view: int, frames: Tensor) -> None:
+        start = self._array.append(frames.numpy())
+        self._rows.append((clip_id, speaker_id, label, view, start, len(frames)))
+
+    def __exit__(self, *failure: object) -> None:
+        self._array.__exit__(None, None, None)
+        write_table(pl.DataFrame(self._rows, schema=_INDEX, orient="row"), self._index)
+
+
+def read_windows(
+    folder: Path, condition: str, *, length: int, step: int, device: torch.device
+) -> tuple[Windows, pl.DataFrame]:
+    """Every window of a subset under a condition, and its clips in the order of ``Windows.clips``.
+
+    Args:
+        folder: of one subset, such as ``data/features/train``.
+        condition: such as ``noisy``.
+        length: frames in a window.
+        step: frames between starts.
+        device: where the frames are to live; on the CPU they stay in the memory map.
+
+    Returns:
+        The windows; and the table with ``clip_id``, ``speaker_id`` and ``label`` of each clip.
+    """
+    index = read_table(folder / f"{condition}.csv", _INDEX)
+    frames = torch.from_numpy(read_array(folder / f"{condition}.npy")).to(device)
+    views = index.partition_by("view", maintain_order=True)
+    clips = views[0]
+    offsets = [window_starts(n_frames, length, step) for n_frames in clips["n_frames"]]
+    whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
+    flat = torch.tensor([start for starts in offsets for start in starts])
+    firsts = torch.tensor([view["start"].to_list() for view in views])  # (n_views, n_clips)
+    labels = torch.tensor(clips["label"].to_list(), dtype=torch.float32)
+    windows = Windows(
+        frames=frames,
+        starts=(firsts[:, whose] + flat).to(device),
+        labels=labels[whose].to(device),
+        clips=whose.to(device),
+        length=length,
+    )
+    return windows, clips.select("clip_id", "speaker_id", "label")

@@ -1,0 +1,47 @@
+"""CSV and JSON on disk: the same bytes for the same content."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spira.errors import DataError
+
+
+def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    """The named columns of a CSV file that an earlier stage wrote, as the types given.
+
+    Raises:
+        DataError: the file is missing, lacks a column, or holds something of another type.
+    """
+    try:
+        table = pl.read_csv(path, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
+        return table.select(schema.keys())
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: expected columns {', '.join(schema)}: {error}") from error
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """A CSV file with ``\\n`` ends; a missing number is an empty field."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.write_csv(path)
+
+
+def read_json(path: Path) -> Any:
+    """Raises DataError where the file is missing or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Indented JSON, keys as given; NaN and infinity raise ``ValueError`` rather than be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

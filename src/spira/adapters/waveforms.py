@@ -1,0 +1,127 @@
+"""Recordings of a folder -> one array of mono waveforms at one rate, and what was refused."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from spira.adapters.arrays import ArrayWriter, read_array
+from spira.adapters.audio import decode
+from spira.adapters.tables import write_table
+from spira.adapters.workers import ordered_map, progress
+from spira.core.audio import IngestParams, Refusal, refuse_samples
+from spira.core.resampling import resample, to_mono
+from spira.errors import DataError
+
+WAVEFORMS = "waveforms.npy"
+REJECTS = "rejects.csv"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where one accepted recording lies in the array, and what it came from."""
+
+    file_path: str
+    start: int  # samples
+    n_samples: int
+    source_sample_rate: int  # Hz
+    digest: str  # of the waveform: two recordings with one digest are the same sound
+
+
+Refused = list[tuple[str, Refusal]]
+
+
+def store_waveforms(
+    folder: Path,
+    file_paths: Sequence[str],
+    out: Path,
+    *,
+    sample_rate: int,
+    ingest: IngestParams,
+    max_seconds: float,
+    n_workers: int | None,
+) -> tuple[list[Recording], Refused]:
+    """Decode, check, downmix and resample every file, in parallel, into ``out/waveforms.npy``.
+
+    Returns:
+        The accepted recordings and the refused ones, each in the order of ``file_paths``.
+    """
+    accepted: list[Recording] = []
+    refused: Refused = []
+    work = partial(_mono, folder, sample_rate, ingest, max_seconds)
+    with ArrayWriter(out / WAVEFORMS) as writer:
+        results = progress(ordered_map(work, file_paths, n_workers), len(file_paths), folder.name)
+        for file_path, result in zip(file_paths, results, strict=True):
+            if isinstance(result, Refusal):
+                refused.append((file_path, result))
+            else:
+                waveform, source_rate = result
+                digest = sha256(waveform.data).hexdigest()
+                accepted.append(Recording(file_path, writer.append(waveform), waveform.size, source_rate, digest))
+    return accepted, refused
+
+
+def _mono(
+    folder: Path, sample_rate: int, ingest: IngestParams, max_seconds: float, file_path: str
+) -> tuple[NDArray[np.float32], int] | Refusal:
+    decoded = decode(folder / file_path, ingest, max_seconds)
+    if isinstance(decoded, Refusal):
+        return decoded
+    samples, source_rate = decoded
+    waveform = np.ascontiguousarray(resample(to_mono(samples), source_rate, sample_rate))
+    refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
+    if refusal is not None:
+        return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
+    return waveform, source_rate
+
+
+def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:
+    """The files that are copies of one another, a list for each content that occurs more than once."""
+    copies: dict[str, list[str]] = defaultdict(list)
+    for file_path in file_paths:
+        with (folder / file_path).open("rb") as file:
+            copies[file_digest(file, "sha256").hexdigest()].append(file_path)
+    return [paths for paths in copies.values() if len(paths) > 1]
+
+
+def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
+    """Rewrite ``out/waveforms.npy`` without the recordings that are not kept; their new places."""
+    whole = read_array(out / WAVEFORMS)
+    shorter = out / f"{WAVEFORMS}.part"
+    with ArrayWriter(shorter) as writer:
+        moved = [
+            Recording(
+                r.file_path,
+                writer.append(whole[r.start : r.start + r.n_samples]),
+                r.n_samples,
+                r.source_sample_rate,
+                r.digest,
+            )
+            for r in kept
+        ]
+    shorter.replace(out / WAVEFORMS)
+    return moved
+
+
+def write_rejects(refused: Refused, out: Path, n_files: int, max_rejected: float) -> None:
+    """``out/rejects.csv``: one row a refused file; and a DataError where they are too many."""
+    rows = sorted((file_path, refusal.code, refusal.reason) for file_path, refusal in refused)
+    table = pl.DataFrame(rows, schema=["file_path", "code", "reason"], orient="row")
+    write_table(table.cast(pl.String), out / REJECTS)
+    for file_path, code, reason in rows[:20]:
+        print(f"refused {file_path}: {code}: {reason}")
+    if len(rows) > 20:
+        print(f"... and {len(rows) - 20} more: see {out / REJECTS}")
+    if len(rows) / n_files > max_rejected:  # not len > max * n, which calls 29 of 100 more than 0.29
+        raise DataError(
+            f"{out / REJECTS}: {len(rows)} of {n_files} files refused, more than "
+            f"ingest.max_rejected={max_rejected} allows; mend or remove them, or allow more"
+        )
+    if len(rows) == n_files:
+        raise DataError(f"{out / REJECTS}: every file was refused")

@@ -1,0 +1,52 @@
+"""Work spread over the cores, results in the order of the work; and how far it has come."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def n_cores() -> int:
+    """Cores that this process may use: ``taskset -c 0 dvc repro`` gives it one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ordered_map(
+    work: Callable[[Item], Result], items: Iterable[Item], n_workers: int | None = None
+) -> Iterator[Result]:
+    """``map`` in threads, holding no more than a few results a worker.
+
+    The results and their order do not depend on ``n_workers`` (one a core where it is None).
+    """
+    n_workers = n_workers or n_cores()
+    with ThreadPoolExecutor(n_workers) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > 4 * n_workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
+    """The items, with a bar on a terminal and a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=name, total=total, leave=False)
+        return
+    told = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            print(f"{name}: {done} of {total}", file=sys.stderr, flush=True)

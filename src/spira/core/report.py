@@ -1,0 +1,25 @@
+"""The metrics as a person reads them."""
+
+from collections.abc import Mapping
+
+_COLUMNS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
+
+
+def origin(corpus: str) -> str:
+    """The corpus's name, with the warning that the demo's numbers carry wherever they appear."""
+    return f"{corpus} (SYNTHETIC speech: no medical meaning)" if corpus == "demo" else corpus
+
+
+def markdown_table(conditions: Mapping[str, Mapping[str, float]]) -> str:
+    """One row a condition, each cell ``mean [lo, hi]``; the interval is over speakers.
+
+    Args:
+        conditions: what ``metrics.summarize`` gives, by condition.
+    """
+    head = ["condition", *(name if name != "auc" else "AUC" for name in _COLUMNS)]
+    rows = [
+        [condition, *(f"{m[name]:.3f} [{m[f'{name}_lo']:.3f}, {m[f'{name}_hi']:.3f}]" for name in _COLUMNS)]
+        for condition, m in conditions.items()
+    ]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"

@@ -1,0 +1,85 @@
+"""How a recording of any length becomes slices of one length."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from pydantic import PositiveFloat, model_validator
+from torch import Tensor
+
+from spira.core.section import Section
+from spira.errors import ParamError
+
+
+class WindowParams(Section):
+    seconds: PositiveFloat  # length of one window
+    step_seconds: PositiveFloat  # from one start to the next
+
+    @model_validator(mode="after")
+    def _overlap(self) -> Self:
+        if self.step_seconds > self.seconds:
+            raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
+        return self
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of a window in samples."""
+        return round(self.seconds * sample_rate)
+
+    def frames(self, sample_rate: int, hop_length: int) -> tuple[int, int]:
+        """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
+
+        Raises:
+            ParamError: the step is shorter than one frame.
+        """
+        step = round(self.step_seconds * sample_rate) // hop_length
+        if step < 1:
+            shortest = hop_length / sample_rate
+            raise ParamError(f"windows.step_seconds: must be at least {shortest} s, got {self.step_seconds}")
+        return 1 + self.samples(sample_rate) // hop_length, step
+
+
+def window_starts(time: int, length: int, step: int) -> list[int]:
+    """Starts of the windows that together cover every sample.
+
+    Window i starts at i * step. The last one is moved back to end with the
+    recording rather than dropped or padded::
+
+        |------- recording ------|
+        [ 0      ]
+             [ 1      ]
+                       [ last    ]   starts at time - length, maybe < step later
+
+    A recording shorter than one window has one window, which starts at 0.
+
+    Args:
+        time: samples (or frames) in the recording, >= 1.
+        length: samples in a window, >= 1.
+        step: samples between starts, 1 <= step <= length.
+
+    Returns:
+        1 + ceil(max(0, time - length) / step) increasing starts.
+    """
+    last = max(0, time - length)
+    return [*range(0, last, step), last]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Every window of a subset: a view into its frames, never a copy.
+
+    ``starts`` has one row a view, for a clip's noisy renderings have one length.
+    """
+
+    frames: Tensor  # (n_frames, n_features), on the device
+    starts: Tensor  # (n_views, n_windows), first frame of each window
+    labels: Tensor  # (n_windows,), 1.0 for patient
+    clips: Tensor  # (n_windows,), which clip each window is of
+    length: int  # frames in a window
+
+    def __len__(self) -> int:
+        return self.labels.numel()
+
+    def batch(self, windows: Tensor, views: Tensor) -> Tensor:
+        """The frames of some windows, shape (batch, length, n_features)."""
+        starts = self.starts[views, windows]
+        return self.frames[starts[:, None] + torch.arange(self.length, device=starts.device)]

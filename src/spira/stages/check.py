@@ -1,0 +1,103 @@
+"""check: params.yaml -> nothing but the word that every section of it can be used.
+
+Everything else waits for it, so that a typo in `train` costs a second and not the
+half hour of stages before it.
+"""
+
+from collections.abc import Iterator
+from math import ceil, floor
+from pathlib import Path
+from typing import Any
+
+from spira.core.audio import IngestParams
+from spira.core.demo import SynthesizeParams
+from spira.core.features import FeatureParams
+from spira.core.metrics import EvaluateParams
+from spira.core.model import ModelParams, build
+from spira.core.noise import NoiseParams
+from spira.core.scoring import PredictParams
+from spira.core.section import FolderName, SampleRate, Seeds
+from spira.core.splitting import SplitParams
+from spira.core.training import TrainParams
+from spira.core.windows import WindowParams
+from spira.errors import ParamError, told
+from spira.params import PARAMS, check, parse, read, report, suggest
+
+SECTIONS: dict[str, Any] = {
+    "corpus": FolderName,
+    "noise_corpus": FolderName,
+    "sample_rate": SampleRate,
+    "seeds": Seeds,
+    "synthesize": SynthesizeParams,
+    "ingest": IngestParams,
+    "split": SplitParams,
+    "noise": NoiseParams,
+    "features": FeatureParams,
+    "windows": WindowParams,
+    "model": ModelParams,
+    "train": TrainParams,
+    "predict": PredictParams,
+    "evaluate": EvaluateParams,
+}
+
+
+def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
+    tree, lines = read(params)
+    problems = list(_names(tree))
+    problems += [p for name, kind in SECTIONS.items() if name in tree for p in check(name, kind, tree[name])]
+    problems = problems or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
+    if problems:
+        raise ParamError(report(problems, lines, params))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("every section of params.yaml can be used\n", encoding="utf-8")
+
+
+def _names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in SECTIONS:
+        if name not in tree:
+            yield name, "missing; code has no defaults, so write it"
+    for name in tree:
+        if name not in SECTIONS:
+            yield str(name), f"unknown section; {suggest(str(name), SECTIONS)}"
+
+
+def _across(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What no section can see alone."""
+    if p["noise_corpus"] == p["corpus"]:
+        yield (
+            "noise_corpus",
+            f"must not be the corpus, whose test speakers would sound in training, got {p['corpus']!r}",
+        )
+    if len(set(p["seeds"])) < len(p["seeds"]):
+        yield "seeds", f"must differ from each other, got {list(p['seeds'])}"
+    shapes = list(_shapes(p["sample_rate"], p["ingest"].max_seconds, p["features"], p["windows"]))
+    yield from shapes or _model(p["model"], p["sample_rate"], p["features"], p["windows"])
+
+
+def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
+    if features.f_max > rate / 2:
+        yield "features.f_max", f"must be at most half of sample_rate={rate}, got {features.f_max}"
+    bin_hz = rate / features.n_fft
+    if features.kind == "spectrogram" and ceil(features.f_min / bin_hz) > floor(features.f_max / bin_hz):
+        yield (
+            "features.f_min",
+            f"must leave a bin, one every {bin_hz:g} Hz, to f_max={features.f_max}, got {features.f_min}",
+        )
+    if windows.seconds > longest:
+        yield "windows.seconds", f"must not exceed ingest.max_seconds={longest}, got {windows.seconds}"
+    elif features.n_fft // 2 >= windows.samples(rate):  # the frame at either end reflects half of itself
+        yield "features.n_fft", f"must be less than two windows of {windows.seconds} s, got {features.n_fft} samples"
+
+
+def _model(model: ModelParams, rate: int, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
+    try:
+        length, _ = windows.frames(rate, features.hop_length)
+        build(model, length, features.n_features(rate))
+    except ParamError as error:
+        key, _, message = str(error).partition(": ")
+        yield key, message
+
+
+if __name__ == "__main__":
+    with told():
+        run()

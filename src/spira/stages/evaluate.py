@@ -1,0 +1,127 @@
+"""evaluate: the scores of every clip -> metrics with intervals, a table to read, and curves to plot."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from spira.adapters.tables import read_table, write_json, write_table
+from spira.core.metrics import (
+    EvaluateParams,
+    Floats,
+    Ints,
+    confusion,
+    mean_precision_recall,
+    mean_roc,
+    require_both_classes,
+    score_histogram,
+    spread,
+    summarize,
+    youden_threshold,
+)
+from spira.core.report import markdown_table, origin
+from spira.core.section import FolderName
+from spira.errors import DataError, told
+from spira.params import load
+
+_PREDICTIONS = {
+    "subset": pl.String,
+    "condition": pl.String,
+    "seed": pl.Int64,
+    "clip_id": pl.String,
+    "speaker_id": pl.String,
+    "label": pl.Int64,
+    "score": pl.Float64,
+}
+
+
+def run(
+    corpus: str,
+    evaluate: EvaluateParams,
+    *,
+    predictions: Path = Path("data/predictions.csv"),
+    metrics: Path = Path("data/metrics.json"),
+    report: Path = Path("data/report.md"),
+    plots: Path = Path("data/plots"),
+) -> None:
+    table = read_table(predictions, _PREDICTIONS).sort("condition", "seed", "clip_id")
+    _refuse_incomplete(table, predictions)
+    labels, scores, _ = _by_condition(table, "validation")[evaluate.threshold_condition]
+    thresholds = [youden_threshold(labels, of_seed) for of_seed in scores]
+    judged = _by_condition(table, "test")
+    conditions = {}
+    for condition, (labels, scores, speakers) in judged.items():
+        conditions[condition] = summarize(labels, scores, speakers, thresholds, evaluate)
+        _write_curves(plots, condition, labels, scores, thresholds)
+    _write_metrics(metrics, origin(corpus), conditions, thresholds)
+    report.write_text(_report(origin(corpus), conditions, judged, len(thresholds), evaluate), encoding="utf-8")
+    print(report.read_text(encoding="utf-8"))
+
+
+def _refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
+    """Scores pair with clips by their place, so each clip has one under each condition by each seed."""
+    n_each = table["condition"].n_unique() * table["seed"].n_unique()
+    keys = table.select("condition", "seed", "clip_id")
+    if not keys.n_unique() == table.height == n_each * table["clip_id"].n_unique():
+        raise DataError(
+            f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
+        )
+    wrong = table.filter(~pl.col("score").is_between(0, 1).fill_null(False))
+    if not wrong.is_empty():
+        raise DataError(f"{path}: score must be in [0, 1], got {wrong['score'][0]} for clip {wrong['clip_id'][0]}")
+    for subset in ("validation", "test"):
+        require_both_classes(table.filter(pl.col("subset") == subset)["label"].to_numpy(), f"{path}: {subset}")
+
+
+def _by_condition(table: pl.DataFrame, subset: str) -> dict[str, tuple[Ints, Floats, list[str]]]:
+    """(labels of the clips, scores (n_seeds, n_clips), speakers of the clips) of a subset, by condition."""
+    parts = {}
+    for (condition,), part in table.filter(pl.col("subset") == subset).group_by("condition", maintain_order=True):
+        seeds = part.partition_by("seed", maintain_order=True)
+        scores = np.stack([of_seed["score"].to_numpy() for of_seed in seeds])
+        parts[str(condition)] = (seeds[0]["label"].to_numpy(), scores, seeds[0]["speaker_id"].to_list())
+    return parts
+
+
+def _write_metrics(path: Path, told: str, conditions: dict[str, dict[str, float]], thresholds: list[float]) -> None:
+    """Scalars only, six decimals: ``dvc metrics diff`` drops lists, and nobody reads the seventh."""
+    rounded = {name: {key: round(value, 6) for key, value in of.items()} for name, of in conditions.items()}
+    threshold = {"mean": round(float(np.mean(thresholds)), 6), "sd": round(spread(thresholds), 6)}
+    write_json({"corpus": told, **rounded, "threshold": threshold}, path)
+
+
+def _report(
+    told: str,
+    conditions: dict[str, dict[str, float]],
+    judged: dict[str, tuple[Ints, Floats, list[str]]],
+    n_seeds: int,
+    p: EvaluateParams,
+) -> str:
+    labels, _, speakers = judged[p.threshold_condition]
+    patients = {speaker for speaker, label in zip(speakers, labels, strict=True) if label == 1}
+    return (
+        f"Corpus: {told}. Test: {len(set(speakers))} speakers ({len(patients)} patients), {labels.size} clips, "
+        f"none of them heard in training. Mean over {n_seeds} seeds; in brackets the {100 * p.confidence:g}% interval "
+        f"over resampled speakers. Thresholds were chosen on validation clips under `{p.threshold_condition}`.\n\n"
+        f"{markdown_table(conditions)}"
+    )
+
+
+def _write_curves(plots: Path, condition: str, labels: Ints, scores: Floats, thresholds: list[float]) -> None:
+    fpr, tpr = mean_roc(labels, scores)
+    write_table(pl.DataFrame({"fpr": fpr, "tpr": tpr}).with_columns(pl.all().round(6)), plots / f"roc_{condition}.csv")
+    recall, precision = mean_precision_recall(labels, scores)
+    curve = pl.DataFrame({"recall": recall, "precision": precision}).with_columns(pl.all().round(6))
+    write_table(curve, plots / f"precision_recall_{condition}.csv")
+    score, controls, patients = score_histogram(labels, scores)
+    histogram = pl.DataFrame({"score": score, "controls": controls, "patients": patients}).with_columns(
+        pl.all().round(6)
+    )
+    write_table(histogram, plots / f"scores_{condition}.csv")
+    pairs = pl.DataFrame(confusion(labels, scores, thresholds), schema=["actual", "predicted"], orient="row")
+    write_table(pairs, plots / f"confusion_{condition}.csv")
+
+
+if __name__ == "__main__":
+    with told():
+        run(load("corpus", FolderName), load("evaluate", EvaluateParams))

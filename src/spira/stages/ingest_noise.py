@@ -1,0 +1,44 @@
+"""ingest_noise: the noise recordings -> mono waveforms at one rate, a table of them, and the refused."""
+
+from pathlib import Path
+
+import polars as pl
+
+from spira.adapters.corpus import read_recordings
+from spira.adapters.tables import write_table
+from spira.adapters.waveforms import store_waveforms, write_rejects
+from spira.core.audio import IngestParams
+from spira.core.section import FolderName, SampleRate
+from spira.errors import told
+from spira.params import load
+
+
+def run(
+    sample_rate: int,
+    ingest: IngestParams,
+    *,
+    noise_corpus: Path,
+    out: Path = Path("data/noise"),
+    n_workers: int | None = None,
+) -> None:
+    rows = read_recordings(noise_corpus)
+    recordings, refused = store_waveforms(
+        noise_corpus,
+        rows["file_path"].to_list(),
+        out,
+        sample_rate=sample_rate,
+        ingest=ingest,
+        max_seconds=ingest.max_noise_seconds,
+        n_workers=n_workers,
+    )
+    write_rejects(refused, out, len(rows), ingest.max_rejected)
+    table = pl.DataFrame(recordings)
+    write_table(table.rename({"file_path": "recording_id"}), out / "recordings.csv")
+    minutes = table["n_samples"].sum() / sample_rate / 60
+    print(f"{noise_corpus}: {len(table)} of {len(rows)} recordings, {minutes:.1f} minutes")
+
+
+if __name__ == "__main__":
+    with told():
+        noise_corpus = Path("data/raw", load("noise_corpus", FolderName))
+        run(load("sample_rate", SampleRate), load("ingest", IngestParams), noise_corpus=noise_corpus)

@@ -1,0 +1,64 @@
+"""predict: the frames of validation and test clips, the weights of every seed -> a score a clip, condition and seed."""
+
+from pathlib import Path
+
+import polars as pl
+
+from spira.adapters.engine import prepare
+from spira.adapters.frames import read_windows
+from spira.adapters.models import load_model
+from spira.adapters.tables import write_table
+from spira.core.features import FeatureParams
+from spira.core.noise import CONDITIONS
+from spira.core.scoring import PredictParams, clip_scores
+from spira.core.section import SampleRate, Seeds
+from spira.core.windows import WindowParams
+from spira.errors import told
+from spira.params import load
+
+
+def run(
+    seeds: tuple[int, ...],
+    sample_rate: int,
+    features: FeatureParams,
+    windows: WindowParams,
+    predict: PredictParams,
+    *,
+    models: Path = Path("data/models"),
+    validation: Path = Path("data/features/validation"),
+    test: Path = Path("data/features/test"),
+    out: Path = Path("data/predictions.csv"),
+) -> None:
+    device = prepare("auto", seed=0)  # nothing is drawn
+    length, step = windows.frames(sample_rate, features.hop_length)
+    nets = {seed: load_model(models / str(seed), device) for seed in seeds}
+    _name_leftovers(models, seeds)
+    tables = []
+    for subset, folder in (("validation", validation), ("test", test)):
+        for condition in CONDITIONS:
+            heard, clips = read_windows(folder, condition, length=length, step=step, device=device)
+            for seed, net in nets.items():
+                scores = clip_scores(net, heard, len(clips), predict.batch_size).numpy()
+                tables.append(
+                    clips.with_columns(subset=pl.lit(subset), condition=pl.lit(condition), seed=seed, score=scores)
+                )
+    columns = ("subset", "condition", "seed", "clip_id", "speaker_id", "label", "score")
+    write_table(pl.concat(tables).select(columns), out)
+
+
+def _name_leftovers(models: Path, seeds: tuple[int, ...]) -> None:
+    """A seed taken off the list leaves its folder, which DVC counts as part of ``data/models``."""
+    for folder in sorted(models.iterdir()):
+        if folder.name not in map(str, seeds):
+            print(f"{folder}: not in seeds={list(seeds)}, so not used; remove it to keep dvc.lock free of it")
+
+
+if __name__ == "__main__":
+    with told():
+        run(
+            load("seeds", Seeds),
+            load("sample_rate", SampleRate),
+            load("features", FeatureParams),
+            load("windows", WindowParams),
+            load("predict", PredictParams),
+        )

@@ -1,0 +1,243 @@
+"""A params.yaml that some stage could not use costs a second, and says every reason."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.utils.serialize import parse_yaml
+
+from spira.errors import ParamError
+from spira.stages.check import SECTIONS, run
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+Edit = tuple[str, str]  # a dotted key, and what its line then says
+
+
+def line_of(text: str, key: str) -> int:
+    """The line, from 1, on which a section's own key stands."""
+    section, _, name = key.partition(".")
+    lines = text.splitlines()
+    top = next(i for i, line in enumerate(lines) if line.startswith(f"{section}:"))
+    return 1 + (top if not name else next(i for i in range(top, len(lines)) if lines[i].startswith(f"  {name}:")))
+
+
+def edited(*edits: Edit) -> str:
+    """The committed file with lines replaced; whatever it says otherwise."""
+    lines = COMMITTED.splitlines()
+    for key, instead in edits:
+        lines[line_of(COMMITTED, key) - 1] = f"{'  ' if '.' in key else ''}{instead}"
+    return "\n".join(lines) + "\n"
+
+
+def refusal(text: str, folder: Path) -> str:
+    params = folder / "params.yaml"
+    params.write_text(text, encoding="utf-8")
+    with pytest.raises(ParamError) as error:
+        run(params=params, out=folder / "checked")
+    assert not (folder / "checked").exists()
+    return str(error.value).replace(f"{folder}/", "")
+
+
+def start(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The stage as dvc.yaml starts it, in another folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "spira.stages.check"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_committed_parameters_pass_with_the_same_bytes_each_time(tmp_path: Path) -> None:
+    """What stages depend on does not change while every section can be used, whatever it says."""
+    first, second = tmp_path / "first", tmp_path / "deeper" / "second"
+    run(params=ROOT / "params.yaml", out=first)
+    other = tmp_path / "params.yaml"
+    other.write_text(edited(("train.lr", "lr: 3e-4")), encoding="utf-8")
+    run(params=other, out=second)
+    assert first.read_bytes() == second.read_bytes() == b"every section of params.yaml can be used\n"
+
+
+def test_every_section_is_checked_and_every_check_has_its_section() -> None:
+    """A section that ``check`` does not know would fail in the stage that uses it, after the work before it."""
+    assert list(SECTIONS) == list(parse_yaml(COMMITTED, "params.yaml"))
+
+
+WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, the message
+    ([("corpus", "corpus: ../mine")], "corpus", r"must match pattern .*, got '\.\./mine'"),
+    ([("noise_corpus", "noise_corpus: [a]")], "noise_corpus", r"must be a valid string, got \['a'\]"),
+    ([("sample_rate", "sample_rate: 16 kHz")], "sample_rate", "must be a valid integer, got '16 kHz'"),
+    ([("sample_rate", "sample_rate: 4000")], "sample_rate", "must be greater than or equal to 8000, got 4000"),
+    ([("seeds", "seeds: []")], "seeds", r"must have at least 1 item .*, got \[\]"),
+    ([("synthesize.n_speakers", "n_speakers: 150")], "synthesize.n_speakers", "must be a multiple of 4, got 150"),
+    (
+        [("synthesize.youngest", "youngest: 18"), ("synthesize.oldest", "oldest: 17")],
+        "synthesize.youngest",
+        "must not exceed oldest=17, got 18",
+    ),
+    ([("ingest.max_rejected", "max_rejected: 5%")], "ingest.max_rejected", "must be a valid number, got '5%'"),
+    ([("ingest.min_peak", "min_peak: 2")], "ingest.min_peak", "must be less than 1, got 2"),
+    (
+        [("split.validation", "validation: 0.75"), ("split.test", "test: 0.25")],
+        "split.test",
+        r"validation \+ test must leave speakers to train on, got 1\.0",
+    ),
+    ([("split.min_speakers", "min_speakers: 0")], "split.min_speakers", "must be greater than 0, got 0"),
+    ([("noise.views", "view: 2")], "noise.view", r"unknown parameter; did you mean 'views'\?"),
+    (
+        [("noise.min_peak", "min_peak: 0.2"), ("noise.max_peak", "max_peak: 0.1")],
+        "noise.min_peak",
+        r"must not exceed max_peak=0\.1, got 0\.2",
+    ),
+    ([("features.kind", "kind: mfc")], "features.kind", "must be 'mfcc', 'mel' or 'spectrogram', got 'mfc'"),
+    (
+        [("features.n_mels", "n_mels: 40"), ("features.n_mfcc", "n_mfcc: 41")],
+        "features.n_mfcc",
+        r"must be in \[1, 40\] for n_mels=40, got 41",
+    ),
+    (
+        [("features.n_fft", "n_fft: 400"), ("features.win_length", "win_length: 401")],
+        "features.win_length",
+        "must not exceed n_fft=400, got 401",
+    ),
+    (
+        [("windows.seconds", "seconds: 4"), ("windows.step_seconds", "step_seconds: 5.0")],
+        "windows.step_seconds",
+        r"must not exceed seconds=4\.0, got 5\.0",
+    ),
+    ([("model.kind", "kind: resnet")], "model.kind", "must be 'spiraconv_v2', got 'resnet'"),
+    ([("train.lr", "lr: fast")], "train.lr", "must be a valid number, got 'fast'"),
+    ([("train.lr", "lr: .nan")], "train.lr", "must be a finite number, got nan"),
+    ([("train.optimizer", "optimizer: sgd")], "train.optimizer", "must be 'adam' or 'adamw', got 'sgd'"),
+    ([("train.max_epochs", "max_epochs: 1.5")], "train.max_epochs", r"must be a valid integer, got 1\.5"),
+    ([("train.device", "device: gpu")], "train.device", "must be 'auto', 'cpu' or 'cuda', got 'gpu'"),
+    ([("predict.batch_size", "batch_size: -8")], "predict.batch_size", "must be greater than 0, got -8"),
+    ([("evaluate.confidence", "confidence: 95")], "evaluate.confidence", "must be less than 1, got 95"),
+    (
+        [("evaluate.threshold_condition", "threshold_condition: loud")],
+        "evaluate.threshold_condition",
+        "must be 'clean', 'noisy' or 'noisy_controls', got 'loud'",
+    ),
+]
+
+SHORT_FRAMES = [("sample_rate", "sample_rate: 16000"), ("features.hop_length", "hop_length: 160")]
+ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own section
+    (
+        [("sample_rate", "sample_rate: 8000"), ("features.f_max", "f_max: 4001")],
+        "features.f_max",
+        r"must be at most half of sample_rate=8000, got 4001\.0",
+    ),
+    ([("seeds", "seeds: [1, 2, 1]")], "seeds", r"must differ from each other, got \[1, 2, 1\]"),
+    (
+        [("corpus", "corpus: mine"), ("noise_corpus", "noise_corpus: mine")],
+        "noise_corpus",
+        "must not be the corpus, whose test speakers would sound in training, got 'mine'",
+    ),
+    (
+        [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.5")],
+        "windows.seconds",
+        "too short for model.kind=spiraconv_v2: 51 frames, and none is left",
+    ),
+    (
+        [*SHORT_FRAMES, ("windows.step_seconds", "step_seconds: 0.005")],
+        "windows.step_seconds",
+        r"must be at least 0\.01 s, got 0\.005",
+    ),
+    (
+        [("ingest.max_seconds", "max_seconds: 60"), ("windows.seconds", "seconds: 90")],
+        "windows.seconds",
+        r"must not exceed ingest\.max_seconds=60\.0, got 90\.0",
+    ),
+    (
+        [*SHORT_FRAMES, ("windows.seconds", "seconds: 4"), ("features.n_fft", "n_fft: 128000")],
+        "features.n_fft",
+        r"must be less than two windows of 4\.0 s, got 128000 samples",
+    ),
+    (
+        [
+            ("sample_rate", "sample_rate: 16000"),
+            ("features.kind", "kind: spectrogram"),
+            ("features.n_fft", "n_fft: 1600"),
+            ("features.f_min", "f_min: 11"),
+            ("features.f_max", "f_max: 19"),
+        ],
+        "features.f_min",
+        r"must leave a bin, one every 10 Hz, to f_max=19\.0, got 11\.0",
+    ),
+]
+
+
+def named(cases: list[tuple[list[Edit], str, str]]) -> list[str]:
+    return ["; ".join(instead for _, instead in edits) for edits, *_ in cases]
+
+
+@pytest.mark.parametrize(("edits", "key", "message"), WRONG + ACROSS, ids=named(WRONG + ACROSS))
+def test_a_wrong_edit_is_refused_where_it_stands(edits: list[Edit], key: str, message: str, tmp_path: Path) -> None:
+    """The file, the line, the key, what was expected and what was found; in one section or across them."""
+    text = edited(*edits)
+    place = rf"params\.yaml:{line_of(text, key)}: {re.escape(key)}"
+    assert re.search(rf"^{place}: {message}$", refusal(text, tmp_path), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("edits", "key", "message"), ACROSS, ids=named(ACROSS))
+def test_a_contradiction_between_sections_is_told_alone(
+    edits: list[Edit], key: str, message: str, tmp_path: Path
+) -> None:
+    """Nothing that follows from it is listed beside it, so the first thing to mend is the only one."""
+    assert refusal(edited(*edits), tmp_path).count("\n") == 0, (key, message)
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "mel", "spectrogram"])
+def test_every_kind_of_feature_fits_the_model(kind: str, tmp_path: Path) -> None:
+    """``dvc exp run -S features.kind=mel`` needs no second edit."""
+    params = tmp_path / "params.yaml"
+    params.write_text(edited(("features.kind", f"kind: {kind}")), encoding="utf-8")
+    run(params=params, out=tmp_path / "checked")
+    assert (tmp_path / "checked").exists()
+
+
+def test_all_problems_of_all_sections_are_named_at_once(tmp_path: Path) -> None:
+    """Two unknown sections, two missing ones and wrong values in two others: one run, in the same order each time."""
+    text = edited(
+        ("predict", "predicts:"),
+        ("windows", "window:"),
+        ("train.lr", "lr: fast"),
+        ("noise.views", "views: 0"),
+        ("noise.seed", "sed: 0"),
+    )
+    assert [line.partition(": ")[2] for line in refusal(text, tmp_path).splitlines()] == [
+        "windows: missing; code has no defaults, so write it",
+        "predict: missing; code has no defaults, so write it",
+        "window: unknown section; did you mean 'windows'?",
+        "predicts: unknown section; did you mean 'predict'?",
+        "noise.seed: missing; code has no defaults, so write it",
+        "noise.views: must be greater than 0, got 0",
+        "noise.sed: unknown parameter; did you mean 'seed'?",
+        "train.lr: must be a valid number, got 'fast'",
+    ]
+
+
+def test_the_command_writes_its_word_and_nothing_else(tmp_path: Path) -> None:
+    """A plain command, in any folder that holds a params.yaml: exit status 0, silence, one file."""
+    (tmp_path / "params.yaml").write_text(COMMITTED, encoding="utf-8")
+    done = start(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["checked", "data", "params.yaml"]
+
+
+def test_the_command_fails_with_a_sentence_and_no_traceback(tmp_path: Path) -> None:
+    """Exit status 1 and one line on stderr: what a person can act on."""
+    text = edited(("train.lr", "lr: fast"))
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    done = start(tmp_path)
+    message = f"params.yaml:{line_of(text, 'train.lr')}: train.lr: must be a valid number, got 'fast'"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"ParamError: {message}\n")
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,180 @@
+"""dvc.yaml says exactly what the code does: deps are imports, params and paths are `run`'s signature, layers hold."""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spira.params import read
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+LOCK = read(ROOT / "dvc.lock")[0]["stages"]
+STAGES = sorted(path.stem for path in (SOURCE / "spira/stages").glob("*.py"))
+MODULES = sorted(SOURCE.rglob("*.py"))
+MAY_IMPORT = {
+    "core": {"core", "errors"},
+    "adapters": {"adapters", "core", "errors"},
+    "stages": {"adapters", "core", "errors", "params"},
+}
+
+
+def imported(module: Path) -> set[str]:
+    """Dotted names that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def own(module: Path) -> set[Path]:
+    """Files of this package that a module imports."""
+    files = {SOURCE / f"{name.replace('.', '/')}.py" for name in imported(module)}
+    return {file for file in files if file.is_file()}
+
+
+def closure(module: Path) -> set[Path]:
+    """The module and all of this package that it imports, directly or not."""
+    found, new = {module}, {module}
+    while new:
+        new = set().union(*(own(file) for file in new)) - found
+        found |= new
+    return found
+
+
+def stage_names(kind: str) -> set[str]:
+    """Third-party packages that a stage's closure imports, at the top of ``kind``."""
+    return {name.split(".")[0] for file in closure(SOURCE / f"spira/stages/{kind}.py") for name in imported(file)}
+
+
+def test_every_stage_has_its_module_and_every_module_its_stage() -> None:
+    """A newcomer finds the stage in the folder listing."""
+    assert sorted(DVC) == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_what_it_imports(stage: str) -> None:
+    """A module that dvc.yaml forgets is a change that ``dvc repro`` ignores."""
+    declared = [dep for dep in DVC[stage]["deps"] if dep.startswith("src/")]
+    actual = sorted(file.relative_to(ROOT).as_posix() for file in closure(SOURCE / f"spira/stages/{stage}.py"))
+    assert declared == actual
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_declares_its_params_and_paths(stage: str) -> None:
+    """``run``'s signature is the declaration: sections are params, default paths are deps and outs."""
+    signature = inspect.signature(importlib.import_module(f"spira.stages.{stage}").run).parameters.values()
+    sections = [p.name for p in signature if p.kind is p.POSITIONAL_OR_KEYWORD]
+    folders = [p.name for p in signature if p.name in {"corpus", "noise_corpus"} and p.kind is p.KEYWORD_ONLY]
+    params = DVC[stage]["params"]
+    if params != [{"params.yaml": None}]:
+        assert sorted(sections + folders) == params
+    paths = {str(p.default) for p in signature if isinstance(p.default, Path)} - {"params.yaml"}
+    paths |= {f"data/raw/${{{name}}}" for name in folders}
+    outs = [
+        next(iter(out)) if isinstance(out, dict) else out
+        for key in ("outs", "metrics", "plots")
+        for out in DVC[stage].get(key, [])
+    ]
+    data = [dep for dep in DVC[stage]["deps"] if dep.startswith("data/")]
+    declared = {path.replace("/${item.seed}", "") for path in [*data, *outs]} - {"data/checked"}
+    covered = {path for path in paths if any(Path(name).is_relative_to(path) for name in declared)} | (paths & declared)
+    assert covered == paths - {"data/checked"} or stage == "check"
+    assert all(any(Path(name).is_relative_to(path) for path in paths) for name in declared)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_is_a_plain_command_with_a_description(stage: str) -> None:
+    """It runs without DVC too, on this checkout's code even where another copy is installed, and says what it does."""
+    assert re.fullmatch(rf"PYTHONPATH=src python -m spira\.stages\.{stage}( \$\{{item\.seed\}})?", DVC[stage]["cmd"])
+    assert re.match(r"[A-Z][a-z]+\b", DVC[stage]["desc"])
+    assert f'"""{stage}: ' in (SOURCE / f"spira/stages/{stage}.py").read_text()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_depends_on_the_environment(stage: str) -> None:
+    """A new version of torch is a change like another: requirements.txt is a dependency of what it computes."""
+    assert "requirements.txt" in DVC[stage]["deps"] or stage == "check"
+
+
+def test_what_the_stages_import_is_locked() -> None:
+    """Every third-party package under src/ has its version in requirements.txt, which the stages depend on."""
+    locked = {line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
+    names = {"parselmouth": "praat-parselmouth", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+    packages = {name.split(".")[0] for file in MODULES for name in imported(file)} - {"spira", "dvclive"}
+    third_party = packages - set(sys.stdlib_module_names)
+    assert {names.get(name, name) for name in third_party} <= locked
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_imports_point_inward(module: Path) -> None:
+    """stages -> params, adapters, core, errors; adapters -> core, errors; core -> errors; stages never each other."""
+    layer = module.parent.name
+    if layer not in MAY_IMPORT:
+        return
+    used = {file.relative_to(SOURCE / "spira").parts[0].removesuffix(".py") for file in own(module)}
+    assert used <= MAY_IMPORT[layer]
+
+
+def test_core_touches_nothing_outside() -> None:
+    """Tensors and arrays in, tensors and arrays out: no paths, no files, no environment, no clock."""
+    forbidden = {"os", "pathlib", "sys", "time", "tempfile", "subprocess", "soundfile", "polars", "random"}
+    for module in (SOURCE / "spira/core").glob("*.py"):
+        assert not {name.split(".")[0] for name in imported(module)} & forbidden, module
+        calls = {
+            n.func.id
+            for n in ast.walk(ast.parse(module.read_text()))
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        assert not calls & {"open", "print", "input"}, module
+        assert not re.search(r"\.(now|today|utcnow)\(", module.read_text()), module
+
+
+def test_the_stage_that_trains_cannot_judge_and_the_one_that_judges_has_no_torch() -> None:
+    """What is chosen on validation never meets a metric of the test set."""
+    assert SOURCE / "spira/core/metrics.py" not in closure(SOURCE / "spira/stages/train.py")
+    assert not any("test" in dep.split("/") for dep in DVC["train"]["deps"])
+    assert "torch" not in stage_names("evaluate")
+
+
+def test_the_package_itself_is_empty() -> None:
+    """``import spira`` runs nothing, so no stage depends on it; the layers are plain folders."""
+    tree = ast.parse((SOURCE / "spira/__init__.py").read_text())
+    assert [type(node) for node in tree.body] == [ast.Expr]
+    assert list(SOURCE.rglob("__init__.py")) == [SOURCE / "spira/__init__.py"]
+
+
+@pytest.mark.parametrize("stage", [name for name in LOCK if name.split("@")[0] in STAGES])
+def test_the_committed_results_are_those_of_the_committed_code(stage: str) -> None:
+    """dvc.lock names the code, environment and parameters that made the results; after a change, ``dvc repro``."""
+    for dep in LOCK[stage]["deps"]:
+        if not dep["path"].startswith("data/"):
+            assert dep["md5"] == md5((ROOT / dep["path"]).read_bytes()).hexdigest(), f"{dep['path']}: dvc repro"
+    committed, _ = read(ROOT / "params.yaml")
+    for name, value in LOCK[stage]["params"].get("params.yaml", {}).items():
+        assert value == committed[name], f"{name}: dvc repro"
+
+
+def test_every_stage_and_seed_has_results() -> None:
+    """No stage or seed was added without being run, and none was left behind."""
+    seeds = read(ROOT / "params.yaml")[0]["seeds"]
+    expected = {f"{name}@{seed}" if "matrix" in DVC[name] else name for name in DVC for seed in seeds}
+    assert set(LOCK) == expected
+
+
+def test_the_committed_metrics_are_those_of_the_lock() -> None:
+    """What git shows (metrics, report, summary) has the hash that dvc.lock holds."""
+    outs = {out["path"]: out["md5"] for stage in LOCK.values() for out in stage["outs"]}
+    for path in ("data/metrics.json", "data/report.md", "data/subsets_summary.csv"):
+        assert outs[path] == md5((ROOT / path).read_bytes()).hexdigest(), path

@@ -1,0 +1,250 @@
+"""The stage that judges: thresholds from validation, numbers from test, and both said plainly."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from spira.core.metrics import EvaluateParams
+from spira.errors import DataError
+from spira.stages.evaluate import run
+
+ROOT = Path(__file__).resolve().parents[1]
+CONDITIONS = ("clean", "noisy", "noisy_controls")
+METRICS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
+P = EvaluateParams(threshold_condition="noisy", n_resamples=200, confidence=0.95, seed=0)
+
+
+def predictions(seeds: tuple[int, ...] = (1, 2, 3)) -> pl.DataFrame:
+    """Of 16 validation and 20 test speakers, two clips each: patients score higher, every seed and condition anew."""
+    rng = np.random.default_rng(7)
+    rows = [
+        (subset, condition, seed, f"{subset}{who}_{clip}.wav", f"{subset}{who}", who % 2)
+        for subset, n_speakers in (("validation", 16), ("test", 20))
+        for condition in CONDITIONS
+        for seed in seeds
+        for who in range(n_speakers)
+        for clip in range(2)
+    ]
+    table = pl.DataFrame(rows, schema=["subset", "condition", "seed", "clip_id", "speaker_id", "label"], orient="row")
+    logits = 1.5 * (table["label"].to_numpy() - 0.5) + rng.standard_normal(table.height)
+    return table.with_columns(score=1 / (1 + np.exp(-logits)))
+
+
+class Judged:
+    """What the stage wrote in one folder."""
+
+    def __init__(self, table: pl.DataFrame, folder: Path, corpus: str = "demo", p: EvaluateParams = P) -> None:
+        folder.mkdir()
+        self.folder = folder
+        table.write_csv(folder / "predictions.csv")
+        run(
+            corpus,
+            p,
+            predictions=folder / "predictions.csv",
+            metrics=folder / "metrics.json",
+            report=folder / "report.md",
+            plots=folder / "plots",
+        )
+        self.text = (folder / "metrics.json").read_text(encoding="utf-8")
+        self.metrics: dict[str, Any] = json.loads(self.text)
+        self.report = (folder / "report.md").read_text(encoding="utf-8")
+
+    def plot(self, name: str) -> pl.DataFrame:
+        return pl.read_csv(self.folder / "plots" / f"{name}.csv")
+
+    def outputs(self) -> dict[str, bytes]:
+        """Everything but the input, by its name."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != "predictions.csv")
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+
+
+def leaves(tree: dict[str, Any]) -> Iterator[Any]:
+    for value in tree.values():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    return Judged(predictions(), tmp_path_factory.mktemp("evaluate") / "run")
+
+
+def test_metrics_are_scalars_that_dvc_can_compare(judged: Judged) -> None:
+    """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
+    json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    corpus, *numbers = leaves(judged.metrics)
+    assert isinstance(corpus, str)
+    assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
+
+
+def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Judged) -> None:
+    """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd``, and so on; and the threshold's own mean and spread."""
+    assert list(judged.metrics) == ["corpus", *CONDITIONS, "threshold"]
+    assert set(judged.metrics["threshold"]) == {"mean", "sd"}
+    for condition in CONDITIONS:
+        of = judged.metrics[condition]
+        assert set(of) == {f"{name}{suffix}" for name in METRICS for suffix in ("", "_lo", "_hi", "_sd")}
+        for name in METRICS:
+            assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
+
+
+def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Judged, tmp_path: Path) -> None:
+    """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
+    assert "SYNTHETIC" in judged.metrics["corpus"]
+    assert "SYNTHETIC" in judged.report
+    real = Judged(predictions((1,)), tmp_path / "real", corpus="hospital")
+    assert real.metrics["corpus"] == "hospital"
+    assert "SYNTHETIC" not in real.report + real.text
+
+
+def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
+    """Speakers, clips, seeds, confidence, and a table with the very numbers of metrics.json."""
+    assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
+    assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
+    assert "validation clips under `noisy`" in judged.report
+    rows = [re.split(r" *\| *", line.strip("| \n")) for line in judged.report.splitlines() if line.startswith("|")]
+    assert rows[0] == ["condition", "AUC", "sensitivity", "specificity", "accuracy", "f1"]
+    assert [row[0] for row in rows[2:]] == list(CONDITIONS)
+    for condition, *cells in rows[2:]:
+        of = judged.metrics[condition]
+        for name, cell in zip(METRICS, cells, strict=True):
+            shown = [float(number) for number in re.findall(r"[\d.]+", cell)]
+            assert shown == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
+
+
+def test_a_fraction_of_a_percent_of_confidence_is_not_rounded_away(tmp_path: Path) -> None:
+    """97.5 % is not 98 %."""
+    p = P.model_copy(update={"confidence": 0.975})
+    assert "the 97.5% interval" in Judged(predictions((1,)), tmp_path / "run", p=p).report
+
+
+def test_thresholds_come_from_validation_under_the_named_condition(judged: Judged, tmp_path: Path) -> None:
+    """Other test labels, other test scores, other conditions of validation: the same thresholds."""
+    rng = np.random.default_rng(0)
+    noisy_validation = (pl.col("subset") == "validation") & (pl.col("condition") == "noisy")
+    table = predictions()
+    other = table.with_columns(
+        score=pl.when(noisy_validation).then("score").otherwise(pl.Series(rng.uniform(size=table.height))),
+        label=pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label"),
+    )
+    moved = Judged(other, tmp_path / "moved").metrics
+    assert moved["threshold"] == judged.metrics["threshold"]
+    assert all(moved[condition] != judged.metrics[condition] for condition in CONDITIONS)
+    under = Judged(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
+    assert under["threshold"] != judged.metrics["threshold"]
+
+
+def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
+    """Seed 2 scores half of seed 1: its own threshold is half as high, and the metrics are the same."""
+    one = predictions((1,))
+    both = pl.concat([one, one.with_columns(pl.lit(2, dtype=pl.Int64).alias("seed"), score=pl.col("score") / 2)])
+    single, double = Judged(one, tmp_path / "single").metrics, Judged(both, tmp_path / "double").metrics
+    assert {condition: double[condition] for condition in CONDITIONS} == {c: single[c] for c in CONDITIONS}
+    t = single["threshold"]["mean"]
+    assert double["threshold"]["mean"] == pytest.approx(0.75 * t, abs=2e-6)
+    assert double["threshold"]["sd"] == pytest.approx(t / 2 / 2**0.5, abs=2e-6)  # of a sample, as every other sd
+
+
+def test_the_order_of_rows_does_not_matter(judged: Judged, tmp_path: Path) -> None:
+    """Byte for byte, in every file; and the input's own folder is not in them."""
+    assert (
+        Judged(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs() == judged.outputs()
+    )
+
+
+def test_a_rerun_gives_the_same_bytes(judged: Judged, tmp_path: Path) -> None:
+    """Seeded intervals, no clock."""
+    assert Judged(predictions(), tmp_path / "run").outputs() == judged.outputs()
+
+
+def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
+    """AUC 0.5 with no width, everybody called a patient, precision at the prevalence."""
+    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    for condition in CONDITIONS:
+        of = constant.metrics[condition]
+        assert [of[f"auc{suffix}"] for suffix in ("", "_lo", "_hi", "_sd")] == [0.5, 0.5, 0.5, 0.0]
+        assert (of["sensitivity"], of["specificity"]) == (1.0, 0.0)
+        assert set(constant.plot(f"precision_recall_{condition}")["precision"]) == {0.5}
+    assert constant.metrics["threshold"] == {"mean": 0.25, "sd": 0.0}
+
+
+def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
+    """All metrics 1, and no interval beyond it."""
+    table = predictions().with_columns(score=0.1 + 0.8 * pl.col("label"))
+    perfect = Judged(table, tmp_path / "run").metrics
+    assert {perfect[c][f"{name}{suffix}"] for c in CONDITIONS for name in METRICS for suffix in ("", "_lo")} == {1.0}
+
+
+def test_plots_show_what_the_metrics_say(judged: Judged) -> None:
+    """The ROC's area is the AUC, the matrix's rows are sensitivity and specificity, histograms sum to 1."""
+    kinds = ("roc", "precision_recall", "scores", "confusion")
+    assert {path.stem for path in (judged.folder / "plots").iterdir()} == {
+        f"{k}_{c}" for k in kinds for c in CONDITIONS
+    }
+    for condition in CONDITIONS:
+        of = judged.metrics[condition]
+        roc = judged.plot(f"roc_{condition}")
+        assert roc.row(0) == (0, 0)
+        assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(of["auc"], abs=0.01)
+        pairs = judged.plot(f"confusion_{condition}")
+        assert pairs.height == 3 * 40
+        for actual, name in (("patient", "sensitivity"), ("control", "specificity")):
+            rows = pairs.filter(pl.col("actual") == actual)
+            assert (rows["predicted"] == actual).mean() == pytest.approx(of[name], abs=1e-6)
+        scores = judged.plot(f"scores_{condition}")
+        assert scores["controls"].sum() == pytest.approx(1, abs=1e-5)
+        assert scores["patients"].sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("subset", ["validation", "test"])
+@pytest.mark.parametrize(("label", "missing"), [(0, "patient"), (1, "control")])
+def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tmp_path: Path) -> None:
+    """Where, and which; before anything is written."""
+    table = predictions().filter((pl.col("subset") != subset) | (pl.col("label") == label))
+    message = rf"predictions.csv: {subset}: needs patients and controls to be judged, has no {missing} clip$"
+    with pytest.raises(DataError, match=message):
+        Judged(table, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        predictions()[1:],
+        pl.concat([predictions(), predictions()[:1]]),
+        pl.concat([predictions()[1:], predictions()[1:2]]),
+        predictions().filter((pl.col("seed") != 2) | (pl.col("condition") != "noisy")),
+    ],
+    ids=["one missing", "one twice", "one twice for another", "one seed unheard in noise"],
+)
+def test_scores_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
+    """Seeds are stacked by place: a missing row would pair every later score with another clip's label."""
+    with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
+        Judged(broken, tmp_path / "run")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 1.5, None])
+def test_a_score_that_is_no_probability_is_refused(score: float | None, tmp_path: Path) -> None:
+    """A diverged model's NaN never becomes a metric; the clip is named."""
+    table = predictions().with_columns(score=pl.when(pl.int_range(pl.len()) == 5).then(score).otherwise("score"))
+    with pytest.raises(DataError, match=r"score must be in \[0, 1\], got .* for clip validation2_1.wav"):
+        Judged(table, tmp_path / "run")
+
+
+def test_the_stage_that_judges_imports_no_torch() -> None:
+    """Judging again costs a second, on a machine that need not hold a deep-learning framework."""
+    code = "import spira.stages.evaluate, sys; sys.exit('torch' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0

@@ -1,0 +1,165 @@
+"""The real command line on a tiny corpus: what reruns, what does not, and how a parameter arrives."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spira.params import read
+from tiny import ROOT, tiny_params, write_tiny_corpus
+
+pytestmark = pytest.mark.pipeline
+BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
+AFTER_TRAIN = ["predict", "evaluate"]
+
+
+class Clone:
+    """A clone of this checkout as it stands, with the tiny corpus in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        write_tiny_corpus(folder / "data/raw/tiny", folder / "data/raw/tiny_noise")
+        (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
+        self.git("init", "-q", "-b", "main")
+        self.dvc("add", "-q", "data/raw/tiny", "data/raw/tiny_noise")
+        self.commit("a tiny corpus")
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        identity = {
+            f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, **identity, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment.pop("PYTHONPATH", None)  # a user has none
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert not check or result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def dvc(self, *arguments: str) -> list[str]:
+        """The stages that a dvc command ran, in their order."""
+        return ran(self.run("dvc", *arguments).stdout)
+
+    def commit(self, message: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"^Running stage '([\w@]+)'", output, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Reproduced once and committed; each test leaves it clean."""
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    stages = clone.dvc("repro")
+    assert sorted(stages) == sorted([*BEFORE_TRAIN, "train@1", *AFTER_TRAIN])
+    assert stages[0] == "check"
+    clone.commit("results")
+    return clone
+
+
+@pytest.fixture(autouse=True)
+def leave_it_clean(clone: Clone) -> None:
+    """Each test starts from the committed results."""
+    clone.git("checkout", "-q", "main", "--", ".")
+    clone.run("dvc", "checkout", "-q", "--force")
+
+
+def test_git_holds_no_data(clone: Clone) -> None:
+    """After ``git add -A`` git knows the code, the metrics, the tables to read and small .dvc files; no voice."""
+    tracked = [name for name in clone.git("ls-files", "data").splitlines() if not name.endswith((".gitignore", ".dvc"))]
+    assert tracked == ["data/metrics.json", "data/report.md", "data/subsets_summary.csv"]
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_nothing_changed_nothing_runs(clone: Clone) -> None:
+    """The second ``dvc repro`` is silent, and ``dvc.lock`` stays as it was."""
+    assert clone.dvc("repro") == []
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_forced_rerun_leaves_the_lock_as_it_was(clone: Clone) -> None:
+    """Same inputs, same bytes: every out has the hash that dvc.lock already holds."""
+    stages = clone.dvc("repro", "--force")
+    assert len(stages) == len(BEFORE_TRAIN) + 1 + len(AFTER_TRAIN)
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
+    """``-S train.lr=1e-5`` arrives as a number, and neither audio nor features are touched (check is a second)."""
+    stages = clone.dvc("exp", "run", "-S", "train.lr=1e-5", "-S", "train.max_epochs=1")
+    assert stages == ["check", "train@1", *AFTER_TRAIN]
+    lock, _ = read(clone.folder / "dvc.lock")  # not by PyYAML, to which 1e-05 is text
+    assert lock["stages"]["train@1"]["params"]["params.yaml"]["train"]["lr"] == 1e-5
+
+
+def test_one_more_seed_trains_one_model(clone: Clone) -> None:
+    """Adding a seed leaves the other models alone."""
+    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]") == ["check", "train@2", *AFTER_TRAIN]
+
+
+def test_a_touched_plot_reruns_only_the_judge(clone: Clone) -> None:
+    """Touching a plot must never cost a training run."""
+    module = clone.folder / "src/spira/core/report.py"
+    module.write_text(module.read_text() + "\n# touched\n")
+    assert clone.dvc("repro") == ["evaluate"]
+
+
+def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:
+    """One second, exit status not zero, the key, its line and what was meant; no stage after it runs."""
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("  lr: 0.003", "  lrr: 0.003"))
+    result = clone.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    assert ran(result.stdout) == ["check"]
+    assert re.search(r"params\.yaml:\d+: train\.lrr: unknown parameter; did you mean 'lr'\?", result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_corrupt_recording_is_listed_and_the_run_goes_on(clone: Clone) -> None:
+    """One refused file of 24 is under ``ingest.max_rejected``; its name and reason are said and kept."""
+    (clone.folder / "data/raw/tiny/clip_00.wav").unlink()
+    (clone.folder / "data/raw/tiny/clip_00.wav").write_text("<html>not found</html>")
+    result = clone.run("dvc", "repro", "split")
+    assert "refused clip_00.wav: undecodable" in result.stdout
+    rejects = (clone.folder / "data/clips/rejects.csv").read_text().splitlines()
+    assert rejects[1].startswith("clip_00.wav,undecodable,")
+
+
+def test_metrics_and_plots_are_dvcs_own(clone: Clone) -> None:
+    """``dvc metrics show`` and ``dvc plots show`` understand what the stages write."""
+    shown = json.loads(clone.run("dvc", "metrics", "show", "--json").stdout)
+    assert 0 <= shown[""]["data"]["data/metrics.json"]["data"]["noisy"]["auc"] <= 1
+    plots = json.loads(clone.run("dvc", "plots", "show", "--json").stdout)
+    assert plots.get("errors", []) == []
+    assert {"ROC by condition", "Scores under noise", "Confusion under noise"} <= plots["data"].keys()
+    assert "data/curves/1/plots/metrics/validation/loss.tsv" in plots["data"]
+    assert all(plots["data"].values())  # each was drawn
+
+
+def test_a_temporary_workspace_runs_its_own_code(clone: Clone) -> None:
+    """``dvc exp run --temp`` uses the code of its copy, even where this package is installed from elsewhere."""
+    module = clone.folder / "src/spira/core/report.py"
+    module.write_text(module.read_text().replace("# touched\n", "") + '\nraise RuntimeError("the copy\'s own code")\n')
+    result = clone.run("dvc", "exp", "run", "--temp", check=False)
+    assert "the copy's own code" in result.stdout + result.stderr

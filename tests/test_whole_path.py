@@ -1,0 +1,163 @@
+"""Every stage after the other, in this process: it must learn, and it must repeat itself byte for byte."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from spira.adapters.arrays import read_array
+from spira.core.audio import IngestParams
+from spira.core.features import FeatureParams
+from spira.core.metrics import EvaluateParams
+from spira.core.model import ModelParams
+from spira.core.noise import NoiseParams
+from spira.core.scoring import PredictParams
+from spira.core.splitting import SplitParams
+from spira.core.training import TrainParams
+from spira.core.windows import WindowParams
+from spira.errors import DataError, ParamError
+from spira.params import load
+from spira.stages import evaluate, featurize, ingest, ingest_noise, predict, split, train
+from tiny import tiny_params, write_tiny_corpus
+
+SEEDS = (1, 2)
+
+
+def prepare(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict[str, object]) -> None:
+    """An empty workspace with the tiny corpus and params.yaml, which becomes the working folder."""
+    monkeypatch.chdir(root)
+    write_tiny_corpus(root / "data/raw/tiny", root / "data/raw/tiny_noise")
+    params = tiny_params()
+    for section, values in changes.items():
+        params[section] = {**params[section], **values}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def run_to_features(n_workers: int) -> None:
+    ingested = load("ingest", IngestParams)
+    ingest.run(16_000, ingested, corpus=Path("data/raw/tiny"), n_workers=n_workers)
+    ingest_noise.run(16_000, ingested, noise_corpus=Path("data/raw/tiny_noise"), n_workers=n_workers)
+    split.run(16_000, load("split", SplitParams))
+    featurize.run(
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("noise", NoiseParams),
+        n_workers=n_workers,
+    )
+
+
+def run_training(seed: int) -> None:
+    train.run(
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("model", ModelParams),
+        load("train", TrainParams),
+        seed=seed,
+    )
+
+
+def run_to_metrics() -> None:
+    features, windows = load("features", FeatureParams), load("windows", WindowParams)
+    predict.run(SEEDS, 16_000, features, windows, load("predict", PredictParams))
+    evaluate.run("tiny", load("evaluate", EvaluateParams))
+
+
+def digests(root: Path) -> dict[str, str]:
+    files = sorted(path for path in (root / "data").rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> None:
+    root.mkdir()
+    prepare(root, monkeypatch)
+    run_to_features(n_workers)
+    for seed in SEEDS:
+        run_training(seed)
+    run_to_metrics()
+
+
+def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From recordings to metrics twice, with one worker and with three: the same bytes, and a test AUC over 0.9."""
+    whole_path(tmp_path / "first", monkeypatch, n_workers=1)
+    metrics = json.loads(Path("data/metrics.json").read_text())
+    assert metrics["noisy"]["auc"] > 0.9
+    assert metrics["noisy"]["auc_lo"] <= metrics["noisy"]["auc"] <= metrics["noisy"]["auc_hi"]
+
+    facts = json.loads(Path("data/models/1/model.json").read_text())
+    assert facts["best_epoch"] >= 1
+    first, second = (load_file(f"data/models/{seed}/weights.safetensors") for seed in SEEDS)
+    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight") and "fc" in name)
+
+    predictions = pl.read_csv("data/predictions.csv")
+    assert predictions.group_by("subset", "condition", "seed").len()["len"].to_list() == [6] * 12
+    assert predictions["score"].is_between(0, 1).all()
+    losses = pl.read_csv("data/curves/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
+    assert losses[-1] < losses[0]
+
+    whole_path(tmp_path / "again", monkeypatch, n_workers=3)
+    assert digests(tmp_path / "again") == digests(tmp_path / "first")
+
+
+def test_a_clip_keeps_its_features_when_another_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise and frames depend on the clip's identity, never on its position or neighbours."""
+    prepare(tmp_path, monkeypatch)
+    run_to_features(1)
+    before = frames_by_clip()
+    metadata = Path("data/raw/tiny/metadata.csv")
+    lines = metadata.read_text().splitlines()
+    Path("data/raw/tiny/a_new.wav").write_bytes(Path("data/raw/tiny/clip_00.wav").read_bytes()[:-2000] + bytes(2000))
+    metadata.write_text("\n".join([lines[0], "a_new.wav,control,s99,F,33,train", *reversed(lines[1:])]) + "\n")
+    run_to_features(2)
+    after = frames_by_clip()
+    assert set(after) - set(before) == {("train", "a_new.wav")}
+    assert all(torch.equal(after[clip], before[clip]) for clip in before)
+
+
+def frames_by_clip() -> dict[tuple[str, str], torch.Tensor]:
+    found = {}
+    for subset in ("train", "validation", "test"):
+        frames = read_array(Path(f"data/features/{subset}/noisy.npy"))
+        for row in pl.read_csv(f"data/features/{subset}/noisy.csv").rows(named=True):
+            rows = frames[row["start"] : row["start"] + row["n_frames"]]
+            found[subset, row["clip_id"]] = torch.from_numpy(rows.copy())
+    return found
+
+
+def test_conditions_differ_where_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``noisy_controls`` is ``noisy`` for controls and ``clean`` for patients; SPIRA's protocol."""
+    prepare(tmp_path, monkeypatch)
+    run_to_features(1)
+    index = pl.read_csv("data/features/test/clean.csv")
+    arrays = {c: read_array(Path(f"data/features/test/{c}.npy")) for c in ("clean", "noisy", "noisy_controls")}
+    for row in index.rows(named=True):
+        here = slice(row["start"], row["start"] + row["n_frames"])
+        same, other = ("clean", "noisy") if row["label"] == 1 else ("noisy", "clean")
+        assert (arrays["noisy_controls"][here] == arrays[same][here]).all()
+        assert (arrays["noisy_controls"][here] != arrays[other][here]).any()
+
+
+def test_a_diverged_loss_stops_at_that_step_and_names_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN reaches neither the weights nor the metrics: no model is written."""
+    prepare(tmp_path, monkeypatch, train={"lr": 1e30})
+    run_to_features(1)
+    with pytest.raises(DataError, match=r"the loss became \S+ in epoch 1, .*clip_\d\d\.wav.*lower train\.lr"):
+        run_training(1)
+    assert not Path("data/models/1").exists()
+
+
+def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by name, a missing GPU is an error; ``auto`` takes the CPU."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    prepare(tmp_path, monkeypatch, train={"device": "cuda"})
+    with pytest.raises(ParamError, match=r"train\.device: cuda was asked for, but torch finds no CUDA device"):
+        run_training(1)
