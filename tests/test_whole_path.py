@@ -34,7 +34,7 @@ def prepare(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict[str, ob
     write_tiny_corpus(root / "data/raw/tiny", root / "data/raw/tiny_noise")
     params = tiny_params()
     for section, values in changes.items():
-        params[section] = {**params[section], **values}
+        params[section] |= values
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 

@@ -1,6 +1,7 @@
 """A corpus that can be learnt in seconds: patients hum low and pause, controls hum high and do not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -47,7 +48,7 @@ TINY_PARAMS = {
 }
 
 
-def tiny_params() -> dict[str, object]:
+def tiny_params() -> dict[str, Any]:
     """The committed params.yaml with the few numbers changed that make it fast."""
     committed = yaml.safe_load((ROOT / "params.yaml").read_text())
     for name, value in TINY_PARAMS.items():

@@ -1,6 +1,8 @@
 """Frames on disk: one array a subset and condition, and a table that says which rows are whose."""
 
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import polars as pl
 import torch
@@ -28,7 +30,7 @@ class FrameWriter:
         self._array = ArrayWriter(folder / f"{condition}.npy", n_features)
         self._rows: list[tuple[str, str, int, int, int, int]] = []
 
-    def __enter__(self) -> "FrameWriter":
+    def __enter__(self) -> Self:
         self._array.__enter__()
         return self
 
@@ -36,9 +38,12 @@ class FrameWriter:
         start = self._array.append(frames.numpy())
         self._rows.append((clip_id, speaker_id, label, view, start, len(frames)))
 
-    def __exit__(self, *failure: object) -> None:
-        self._array.__exit__(None, None, None)
-        write_table(pl.DataFrame(self._rows, schema=_INDEX, orient="row"), self._index)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._array.__exit__(kind, error, trace)
+        if kind is None:
+            write_table(pl.DataFrame(self._rows, schema=_INDEX, orient="row"), self._index)
 
 
 def read_windows(
