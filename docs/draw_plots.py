@@ -14,6 +14,8 @@ PIXELS_A_POINT = 1.5
 def main() -> None:
     shown = subprocess.run(["dvc", "plots", "show", "--json"], check=True, capture_output=True, text=True)
     OUT.mkdir(exist_ok=True)
+    for old in OUT.glob("*.png"):
+        old.unlink()
     for name, drawings in json.loads(shown.stdout)["data"].items():
         for drawing in drawings:
             file = OUT / f"{re.sub(r'[^a-z0-9]+', '_', name.lower())}.png"

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spira.core.demo import SynthesizeParams, attainable_auc
+from spira.params import load
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -20,6 +23,13 @@ def test_the_demos_numbers_are_called_synthetic_wherever_they_stand() -> None:
     """Nobody mistakes the demo's AUC for a patient's."""
     assert "SYNTHETIC" in (ROOT / "data/report.md").read_text()
     assert "SYNTHETIC" in json.loads((ROOT / "data/metrics.json").read_text())["corpus"]
+
+
+def test_the_demo_is_learnt_and_not_beyond_what_is_attainable() -> None:
+    """Under noise the AUC is over 0.85, and below the bound that the README names and the parameters imply."""
+    bound = attainable_auc(load("synthesize", SynthesizeParams, path=ROOT / "params.yaml"))
+    assert f"no detector can pass an AUC of {bound:.3f}" in README
+    assert 0.85 < json.loads((ROOT / "data/metrics.json").read_text())["noisy"]["auc"] < bound
 
 
 def test_its_picture_of_the_stages_is_dvcs_own() -> None:
