@@ -83,15 +83,15 @@ def _by_condition(table: pl.DataFrame, subset: str) -> dict[str, tuple[Ints, Flo
     return parts
 
 
-def _write_metrics(path: Path, told: str, conditions: dict[str, dict[str, float]], thresholds: list[float]) -> None:
+def _write_metrics(path: Path, corpus: str, conditions: dict[str, dict[str, float]], thresholds: list[float]) -> None:
     """Scalars only, six decimals: ``dvc metrics diff`` drops lists, and nobody reads the seventh."""
     rounded = {name: {key: round(value, 6) for key, value in of.items()} for name, of in conditions.items()}
     threshold = {"mean": round(float(np.mean(thresholds)), 6), "sd": round(spread(thresholds), 6)}
-    write_json({"corpus": told, **rounded, "threshold": threshold}, path)
+    write_json({"corpus": corpus, **rounded, "threshold": threshold}, path)
 
 
 def _report(
-    told: str,
+    corpus: str,
     conditions: dict[str, dict[str, float]],
     judged: dict[str, tuple[Ints, Floats, list[str]]],
     n_seeds: int,
@@ -100,7 +100,7 @@ def _report(
     labels, _, speakers = judged[p.threshold_condition]
     patients = {speaker for speaker, label in zip(speakers, labels, strict=True) if label == 1}
     return (
-        f"Corpus: {told}. Test: {len(set(speakers))} speakers ({len(patients)} patients), {labels.size} clips, "
+        f"Corpus: {corpus}. Test: {len(set(speakers))} speakers ({len(patients)} patients), {labels.size} clips, "
         f"none of them heard in training. Mean over {n_seeds} seeds; in brackets the {100 * p.confidence:g}% interval "
         f"over resampled speakers. Thresholds were chosen on validation clips under `{p.threshold_condition}`.\n\n"
         f"{markdown_table(conditions)}"
