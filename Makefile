@@ -5,10 +5,10 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv plots lock clean
+.PHONY: help repro test lint venv plots push pull verify storage lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z. ]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
 	dvc repro
@@ -36,6 +36,22 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 
 plots: $(READY) ## draw the committed results as docs/plots/*.png
 	python docs/draw_plots.py
+
+push pull: $(READY) ## send this revision's data to the S3 remote, or bring them; fails unless all arrived
+	python -m spira.storage $@
+
+verify: $(READY) ## read this revision's data back from the remote; heals what is damaged there
+	python -m spira.storage verify
+
+# The key is made once, is readable by its owner alone, and reaches rclone by the environment, which `ps` hides from others.
+STORAGE_PORT ?= 9000
+storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say how DVC reaches it
+	@mkdir -p .storage/buckets/spira
+	@test -s .storage/secret || (umask 077; python -c 'import secrets; print(secrets.token_hex(20))' > .storage/secret)
+	@echo 'S3 on http://127.0.0.1:$(STORAGE_PORT), bucket spira, in .storage/buckets; Ctrl-C ends it. To use it:'
+	@echo '  dvc remote modify --local storage url s3://spira/dvc && dvc remote modify --local storage endpointurl http://127.0.0.1:$(STORAGE_PORT)'
+	@echo '  export AWS_ACCESS_KEY_ID=spira AWS_SECRET_ACCESS_KEY=$$(cat .storage/secret)'
+	@RCLONE_AUTH_KEY="\"spira,$$(cat .storage/secret)\"" exec rclone --config '' serve s3 --addr 127.0.0.1:$(STORAGE_PORT) .storage/buckets
 
 lock: ## write the two requirements files anew from pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
