@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv plots push pull verify storage lock clean
+.PHONY: help repro test lint venv plots report push pull verify storage lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z. ]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 
 plots: $(READY) ## draw the committed results as docs/plots/*.png
 	python docs/draw_plots.py
+
+BASE ?= main
+report: $(READY) ## what a reviewer sees: HEAD against BASE=main
+	@python -m spira.report '$(BASE)' HEAD
 
 push pull: $(READY) ## send this revision's data to the S3 remote, or bring them; fails unless all arrived
 	python -m spira.storage $@

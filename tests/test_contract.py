@@ -155,6 +155,18 @@ def test_the_stage_that_trains_cannot_judge_and_the_one_that_judges_has_no_torch
     assert "torch" not in stage_names("evaluate")
 
 
+def test_no_stage_depends_on_the_report() -> None:
+    """Touching what a reviewer reads never costs a training run, and no stage needs DVC."""
+    report = {
+        SOURCE / f"spira/{name}.py" for name in ("report", "adapters/revisions", "core/comparison", "core/staleness")
+    }
+    for stage in STAGES:
+        assert not closure(SOURCE / f"spira/stages/{stage}.py") & report
+        assert "dvc" not in stage_names(stage)
+    used = {file.relative_to(SOURCE / "spira").parts[0].removesuffix(".py") for file in own(SOURCE / "spira/report.py")}
+    assert used <= MAY_IMPORT["stages"]
+
+
 def test_the_package_itself_is_empty() -> None:
     """``import spira`` runs nothing, so no stage depends on it; the layers are plain folders."""
     tree = ast.parse((SOURCE / "spira/__init__.py").read_text())

@@ -1,0 +1,163 @@
+"""The workflows are well-formed, safe by three linters' account, and their scripts work on real revisions."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from two_revisions import ROOT, Repository
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TREES: dict[str, Any] = {path.stem: yaml.load(path.read_text(), yaml.BaseLoader) for path in WORKFLOWS}
+STEPS = {
+    (name, step.get("name", step.get("uses"))): step
+    for name, tree in TREES.items()
+    for job in tree["jobs"].values()
+    for step in job["steps"]
+}
+SCRIPTS = {key: step["run"] for key, step in STEPS.items() if "run" in step}
+REPORTS = [key for key, script in SCRIPTS.items() if "spira.report" in script]
+BIN = Path(sys.executable).parent
+
+
+def passes(*command: str | Path) -> None:
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_schema_of_workflows_holds() -> None:
+    """GitHub would refuse what the published schema refuses."""
+    passes(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+
+
+def test_zizmor_finds_nothing() -> None:
+    """Template injection, credentials left behind, unpinned actions, broad permissions."""
+    passes(BIN / "zizmor", "--offline", "--quiet", "--no-progress", *WORKFLOWS)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("actionlint") or (BIN / "actionlint").is_file()),
+    reason="actionlint is installed by ci.yml: its installer downloads from beyond the package index",
+)
+def test_actionlint_finds_nothing() -> None:
+    """Expressions, contexts, shell."""
+    passes(shutil.which("actionlint") or BIN / "actionlint", *WORKFLOWS)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_least_permission_one_run_at_a_time_and_an_end(name: str) -> None:
+    """Nothing by default; each job asks for what it uses, stops, and does not pile up."""
+    tree = TREES[name]
+    assert tree["permissions"] == {}
+    assert "group" in tree["concurrency"]
+    for job in tree["jobs"].values():
+        assert int(job["timeout-minutes"]) > 0
+        writes = {scope for scope, level in job["permissions"].items() if level == "write"}
+        assert writes == ({"pull-requests"} if name == "comment" else set())
+
+
+@pytest.mark.parametrize("key", [key for key, step in STEPS.items() if "uses" in step])
+def test_actions_are_pinned_by_commit(key: tuple[str, str]) -> None:
+    """A tag can be moved."""
+    assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", STEPS[key]["uses"])
+
+
+def test_what_runs_a_pull_requests_code_has_no_secret_and_what_has_a_token_runs_none() -> None:
+    """Safe for forks: two workflows, of which neither has both."""
+    for name, tree in TREES.items():
+        text = (ROOT / f".github/workflows/{name}.yml").read_text()
+        assert "pull_request_target" not in text
+        assert "secrets." not in text
+        assert ("github.token" in text) == (name == "comment")
+        assert not ("self-hosted" in text and "pull_request" in tree["on"])
+    assert not any("uses" in step for (name, _), step in STEPS.items() if name == "comment")
+    assert "workflow_run" in TREES["comment"]["on"]
+
+
+@pytest.mark.parametrize("key", SCRIPTS)
+def test_no_script_holds_an_expression(key: tuple[str, str]) -> None:
+    """What a pull request names (a branch) reaches a script only as an environment variable."""
+    assert "${{" not in SCRIPTS[key]
+
+
+@pytest.mark.parametrize("key", SCRIPTS)
+def test_every_script_is_readable_by_bash(key: tuple[str, str]) -> None:
+    """Syntax alone; gh and make are not run here, they need GitHub and an environment of their own."""
+    passes("bash", "-n", "-c", SCRIPTS[key])
+
+
+@pytest.mark.parametrize(("head", "status"), [("bad", 0), ("stale", 1)])
+@pytest.mark.parametrize("key", REPORTS)
+def test_the_report_step_works_on_a_real_merge(
+    key: tuple[str, str], head: str, status: int, repository: Repository, tmp_path: Path
+) -> None:
+    """As GitHub runs it, at the merge of head into base: stale results fail the step and are in the summary."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(repository.folder, folder)
+    checkout = Repository(folder)
+    checkout.git("checkout", "-q", "--detach", "good")
+    checkout.git("merge", "-q", "--no-ff", "-m", "merge", head)
+    summary = tmp_path / "summary.md"
+    script = f"export GITHUB_STEP_SUMMARY={summary}\n{SCRIPTS[key]}"
+    result = checkout.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script, check=False)
+    assert result.returncode == status, result.stderr
+    assert summary.read_text() == (folder / "report.md").read_text()
+    assert ("## Stale results" in summary.read_text()) == (head == "stale")
+    assert ("**regression**" in summary.read_text()) == (head == "bad")
+
+
+STUB = """#!/bin/bash
+echo "$*" >> "$LOG"
+case "$*" in
+  *"/pulls "*) echo "$NUMBER" ;;
+  *"run download"*) mkdir artifact && printf 'the report\\n' > artifact/report.md ;;
+  *"/comments --jq"*) echo "$EXISTING" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "existing", "expected"),
+    [
+        ("7", "", "--method POST repos/o/r/issues/7/comments"),
+        ("7", "41", "--method PATCH repos/o/r/issues/comments/41"),
+        ("", "", None),
+        ("7; rm", "", None),
+    ],
+)
+def test_the_comment_is_posted_once_then_updated(
+    number: str, existing: str, expected: str | None, tmp_path: Path
+) -> None:
+    """The script itself, with a stand-in for gh, which needs GitHub: what it would post, where, and when not at all."""
+    stub = tmp_path / "bin/gh"
+    stub.parent.mkdir()
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    log = tmp_path / "log"
+    environment = {
+        **os.environ,
+        "PATH": f"{stub.parent}:{os.environ['PATH']}",
+        "LOG": str(log),
+        "NUMBER": number,
+        "EXISTING": existing,
+        "GH_REPO": "o/r",
+        "RUN_ID": "9",
+        "HEAD_SHA": "a" * 40,
+        "HEAD": "someone:branch",
+    }
+    script = SCRIPTS["comment", "Post the report"]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    if expected is None:
+        assert "POST" not in log.read_text()
+        assert "PATCH" not in log.read_text()
+    else:
+        assert expected in log.read_text().splitlines()[-1]
+        assert (tmp_path / "body.md").read_text().startswith("<!-- spira-report -->\n")
+        assert (tmp_path / "body.md").read_text().endswith("\nthe report\n")

@@ -1,0 +1,86 @@
+"""A git and DVC repository with the real evaluate stage at three commits: good, bad (AUC lost), stale."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SCORE = """
+import csv, random, sys
+from math import exp
+from ruamel.yaml import YAML
+from pathlib import Path
+shift = YAML(typ="safe").load(Path("params.yaml"))["shift"]
+with open("data/predictions.csv", "w", newline="") as file:
+    out = csv.writer(file, lineterminator="\\n")
+    out.writerow("subset condition seed clip_id speaker_id label score".split())
+    for subset in ("validation", "test"):
+        for condition in ("clean", "noisy"):
+            for seed in (1, 2):
+                draw = random.Random(f"{subset} {condition} {seed}")
+                for i in range(60):
+                    score = 1 / (1 + exp(-(draw.gauss(0, 1) + shift * (i % 2))))
+                    out.writerow([subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
+"""
+
+
+class Repository:
+    """A working tree and what is typed in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        who = {f"GIT_{a}_{b}": "test@example.org" for a in ("AUTHOR", "COMMITTER") for b in ("NAME", "EMAIL")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, **who, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1"}
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert not check or result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "spira.report", *arguments, check=False)
+
+    def commit(self, branch: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", branch)
+        self.git("branch", branch)
+
+
+def build(folder: Path) -> Repository:
+    """The three commits, made by ``dvc repro`` of a stage that scores and the real one that judges."""
+    repository = Repository(folder)
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
+    for name in filter(lambda path: not path.startswith("data/"), stage["deps"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / "data").mkdir()
+    (folder / "score.py").write_text(SCORE)
+    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": ["data/predictions.csv"]}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": stage}}))
+    (folder / ".gitignore").write_text("__pycache__\n")
+    repository.git("init", "-q", "-b", "main")
+    repository.run("dvc", "init", "-q")
+    for branch, shift in (("good", 2.5), ("bad", 0.6)):
+        _write_params(folder, shift)
+        repository.run("dvc", "repro", "-q")
+        repository.commit(branch)
+    repository.git("checkout", "-q", "-b", "later", "good")
+    _write_params(folder, 0.9)
+    module = folder / "src/spira/core/report.py"
+    module.write_text(module.read_text() + "\n# newer\n")
+    repository.commit("stale")
+    repository.git("checkout", "-q", "main")
+    return repository
+
+
+def _write_params(folder: Path, shift: float) -> None:
+    evaluate = {"threshold_condition": "noisy", "n_resamples": 500, "confidence": 0.95, "seed": 0}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"corpus": "demo", "evaluate": evaluate, "shift": shift}))
