@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: help repro test lint venv plots report push pull verify storage lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z. ]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
 	dvc repro
@@ -41,8 +41,11 @@ BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main
 	@python -m spira.report '$(BASE)' HEAD
 
-push pull: $(READY) ## send this revision's data to the S3 remote, or bring them; fails unless all arrived
-	python -m spira.storage $@
+push: $(READY) ## send this revision's data to the S3 remote; fails unless all arrived
+	python -m spira.storage push
+
+pull: $(READY) ## bring this revision's data from the S3 remote; fails unless all arrived
+	python -m spira.storage pull
 
 verify: $(READY) ## read this revision's data back from the remote; heals what is damaged there
 	python -m spira.storage verify
