@@ -195,5 +195,5 @@ def test_every_stage_and_seed_has_results() -> None:
 def test_the_committed_metrics_are_those_of_the_lock() -> None:
     """What git shows (metrics, report, summary) has the hash that dvc.lock holds."""
     outs = {out["path"]: out["md5"] for stage in LOCK.values() for out in stage["outs"]}
-    for path in ("data/metrics.json", "data/report.md", "data/subsets_summary.csv"):
+    for path in ("data/evaluation.json", "data/metrics.json", "data/report.md", "data/subsets_summary.csv"):
         assert outs[path] == md5((ROOT / path).read_bytes()).hexdigest(), path

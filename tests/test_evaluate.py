@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from spira.core.metrics import EvaluateParams
 from spira.errors import DataError
@@ -52,11 +53,13 @@ class Judged:
             p,
             predictions=folder / "predictions.csv",
             metrics=folder / "metrics.json",
+            evaluation=folder / "evaluation.json",
             report=folder / "report.md",
             plots=folder / "plots",
         )
-        self.text = (folder / "metrics.json").read_text(encoding="utf-8")
+        self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
         self.metrics: dict[str, Any] = json.loads(self.text)
+        self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         self.report = (folder / "report.md").read_text(encoding="utf-8")
 
     def plot(self, name: str) -> pl.DataFrame:
@@ -100,6 +103,25 @@ def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: J
             assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
 
 
+def test_the_headline_is_few_numbers_and_the_same_ones(judged: Judged) -> None:
+    """``dvc exp show`` has a column for each: an AUC a condition, one interval, one operating point, and validation's
+    AUC, which is what settings may be chosen by."""
+    noisy = judged.metrics["noisy"]
+    table = predictions().filter((pl.col("subset") == "validation") & (pl.col("condition") == "noisy"))
+    by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
+    assert judged.headline == {
+        "corpus": judged.metrics["corpus"],
+        "auc": {
+            **{condition: judged.metrics[condition]["auc"] for condition in CONDITIONS},
+            "noisy_lo": noisy["auc_lo"],
+            "noisy_hi": noisy["auc_hi"],
+            "validation": pytest.approx(np.mean(by_seed), abs=1e-6),
+        },
+        "sensitivity": {"noisy": noisy["sensitivity"]},
+        "specificity": {"noisy": noisy["specificity"]},
+    }
+
+
 def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Judged, tmp_path: Path) -> None:
     """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
     assert "SYNTHETIC" in judged.metrics["corpus"]
@@ -110,7 +132,7 @@ def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Judged, t
 
 
 def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
-    """Speakers, clips, seeds, confidence, and a table with the very numbers of metrics.json."""
+    """Speakers, clips, seeds, confidence, and a table with the very numbers of evaluation.json."""
     assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
     assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
     assert "validation clips under `noisy`" in judged.report

@@ -88,7 +88,7 @@ def leave_it_clean(clone: Clone) -> None:
 def test_git_holds_no_data(clone: Clone) -> None:
     """After ``git add -A`` git knows the code, the metrics, the tables to read and small .dvc files; no voice."""
     tracked = [name for name in clone.git("ls-files", "data").splitlines() if not name.endswith((".gitignore", ".dvc"))]
-    assert tracked == ["data/metrics.json", "data/report.md", "data/subsets_summary.csv"]
+    assert tracked == ["data/evaluation.json", "data/metrics.json", "data/report.md", "data/subsets_summary.csv"]
     assert clone.git("status", "--porcelain") == ""
 
 
@@ -149,7 +149,7 @@ def test_a_corrupt_recording_is_listed_and_the_run_goes_on(clone: Clone) -> None
 def test_metrics_and_plots_are_dvcs_own(clone: Clone) -> None:
     """``dvc metrics show`` and ``dvc plots show`` understand what the stages write."""
     shown = json.loads(clone.run("dvc", "metrics", "show", "--json").stdout)
-    assert 0 <= shown[""]["data"]["data/metrics.json"]["data"]["noisy"]["auc"] <= 1
+    assert 0 <= shown[""]["data"]["data/metrics.json"]["data"]["auc"]["noisy"] <= 1
     plots = json.loads(clone.run("dvc", "plots", "show", "--json").stdout)
     assert plots.get("errors", []) == []
     assert {"ROC by condition", "Scores under noise", "Confusion under noise"} <= plots["data"].keys()

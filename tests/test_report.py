@@ -169,7 +169,7 @@ def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     assert "| data/predictions.csv | " in text
     assert "**↓ worse**" in text
     assert "Stale" not in text
-    shown = json.loads(repository.git("show", "bad:data/metrics.json"))["noisy"]["auc"]
+    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["noisy"]["auc"]
     assert f"| {shown:.3f} |" in next(line for line in text.splitlines() if line.startswith("| noisy | AUC"))
 
 

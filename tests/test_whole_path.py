@@ -86,7 +86,7 @@ def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> N
 def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From recordings to metrics twice, with one worker and with three: the same bytes, and a test AUC over 0.9."""
     whole_path(tmp_path / "first", monkeypatch, n_workers=1)
-    metrics = json.loads(Path("data/metrics.json").read_text())
+    metrics = json.loads(Path("data/evaluation.json").read_text())
     assert metrics["noisy"]["auc"] > 0.9
     assert metrics["noisy"]["auc_lo"] <= metrics["noisy"]["auc"] <= metrics["noisy"]["auc_hi"]
 

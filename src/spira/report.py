@@ -28,7 +28,7 @@ from spira.core.staleness import flat, hashes, stale
 from spira.errors import DataError, told
 from spira.params import check, parse
 
-METRICS, SUMMARY = "data/metrics.json", "data/subsets_summary.csv"
+METRICS, SUMMARY = "data/evaluation.json", "data/subsets_summary.csv"
 _RULES = (
     "Rules: regression or improvement where the {confidence:g}% paired interval of the AUC difference under the "
     "headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the interval excludes 0. "

@@ -1,6 +1,7 @@
 """The metrics as a person reads them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 _COLUMNS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
 
@@ -23,3 +24,20 @@ def markdown_table(conditions: Mapping[str, Mapping[str, float]]) -> str:
     ]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def headline(conditions: Mapping[str, Mapping[str, float]], condition: str, validation_auc: float) -> dict[str, Any]:
+    """The few numbers that are columns of ``dvc exp show``; each metric a group, so that they sort together.
+
+    Args:
+        conditions: what ``metrics.summarize`` gives, by condition.
+        condition: the one that has an interval, sensitivity and specificity here.
+        validation_auc: under the same condition; what to choose settings by, so that test stays unseen.
+    """
+    of = conditions[condition]
+    interval = {f"{condition}_lo": of["auc_lo"], f"{condition}_hi": of["auc_hi"]}
+    return {
+        "auc": {name: m["auc"] for name, m in conditions.items()} | interval | {"validation": validation_auc},
+        "sensitivity": {condition: of["sensitivity"]},
+        "specificity": {condition: of["specificity"]},
+    }

@@ -1,6 +1,7 @@
 """evaluate: the scores of every clip -> metrics with intervals, a table to read, and curves to plot."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from spira.core.metrics import (
     EvaluateParams,
     Floats,
     Ints,
+    auc,
     confusion,
     mean_precision_recall,
     mean_roc,
@@ -19,7 +21,7 @@ from spira.core.metrics import (
     summarize,
     youden_threshold,
 )
-from spira.core.report import markdown_table, origin
+from spira.core.report import headline, markdown_table, origin
 from spira.core.section import FolderName
 from spira.errors import DataError, told
 from spira.params import load
@@ -41,6 +43,7 @@ def run(
     *,
     predictions: Path = Path("data/predictions.csv"),
     metrics: Path = Path("data/metrics.json"),
+    evaluation: Path = Path("data/evaluation.json"),
     report: Path = Path("data/report.md"),
     plots: Path = Path("data/plots"),
 ) -> None:
@@ -48,12 +51,16 @@ def run(
     _refuse_incomplete(table, predictions)
     labels, scores, _ = _by_condition(table, "validation")[evaluate.threshold_condition]
     thresholds = [youden_threshold(labels, of_seed) for of_seed in scores]
+    validation_auc = float(np.mean([auc(labels, of_seed) for of_seed in scores]))
     judged = _by_condition(table, "test")
     conditions = {}
     for condition, (labels, scores, speakers) in judged.items():
         conditions[condition] = summarize(labels, scores, speakers, thresholds, evaluate)
         _write_curves(plots, condition, labels, scores, thresholds)
-    _write_metrics(metrics, origin(corpus), conditions, thresholds)
+    chosen = {"mean": float(np.mean(thresholds)), "sd": spread(thresholds)}
+    _write_rounded(evaluation, {"corpus": origin(corpus), **conditions, "threshold": chosen})
+    columns = headline(conditions, evaluate.threshold_condition, validation_auc)
+    _write_rounded(metrics, {"corpus": origin(corpus), **columns})
     report.write_text(_report(origin(corpus), conditions, judged, len(thresholds), evaluate), encoding="utf-8")
     print(report.read_text(encoding="utf-8"))
 
@@ -83,11 +90,15 @@ def _by_condition(table: pl.DataFrame, subset: str) -> dict[str, tuple[Ints, Flo
     return parts
 
 
-def _write_metrics(path: Path, corpus: str, conditions: dict[str, dict[str, float]], thresholds: list[float]) -> None:
+def _write_rounded(path: Path, tree: dict[str, Any]) -> None:
     """Scalars only, six decimals: ``dvc metrics diff`` drops lists, and nobody reads the seventh."""
-    rounded = {name: {key: round(value, 6) for key, value in of.items()} for name, of in conditions.items()}
-    threshold = {"mean": round(float(np.mean(thresholds)), 6), "sd": round(spread(thresholds), 6)}
-    write_json({"corpus": corpus, **rounded, "threshold": threshold}, path)
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: rounded(inner) for key, inner in value.items()}
+        return round(value, 6) if isinstance(value, float) else value
+
+    write_json(rounded(tree), path)
 
 
 def _report(
