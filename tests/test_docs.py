@@ -1,0 +1,157 @@
+"""Every command block of the README and docs/ runs, in order, on a clone with a tiny corpus: none goes stale.
+
+A block of ```console holds commands, one a line. Where lines begin with ``$ `` the others are output: a command with an
+error in its output must fail, and each line of the error must really be printed, but for its numbers and folders.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from test_pipeline import Clone
+from test_storage import KEY, Server
+from tiny import ROOT, write_tiny_corpus
+
+pytestmark = pytest.mark.pipeline
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_HERE = {
+    "make test": "this suite",
+    "make lock": "needs the package index for minutes",
+}
+ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
+
+
+@dataclass
+class Command:
+    """A line to type, and what the page says comes back."""
+
+    line: str
+    output: list[str] = field(default_factory=list)
+
+    @property
+    def fails(self) -> bool:
+        return any(ERROR.match(line) for line in self.output)
+
+
+def commands(page: str) -> list[Command]:
+    """Every command of a page's console blocks, comments cut off."""
+    found: list[Command] = []
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        prompted = block.startswith("$ ")
+        for line in filter(None, block.splitlines()):
+            if not prompted or line.startswith("$ "):
+                found.append(Command(re.sub(r"\s{2,}#.*", "", line.removeprefix("$ "))))
+            else:
+                found[-1].output.append(line)
+    return found
+
+
+class Reader:
+    """Somebody who types what a page says, in a clone that ran once, beside an S3 server."""
+
+    def __init__(self, folder: Path, server: Server, *, remote: bool) -> None:
+        self.folder, self.server = folder, server
+        home = folder.parent / "home"
+        write_tiny_corpus(home / "my-recordings", home / "my-noise")
+        environment_folder = (
+            folder.parent / "environment"
+        )  # stands for .venv, ready and newer than what it is made from
+        environment_folder.mkdir()
+        (environment_folder / "bin").symlink_to(Path(sys.executable).parent)
+        (environment_folder / "ready").touch()
+        who = {f"GIT_{a}_{b}": "reader@example.org" for a in ("AUTHOR", "COMMITTER") for b in ("NAME", "EMAIL")}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            **who,
+            **KEY,
+            "HOME": str(home),
+            "MAKEFLAGS": f"VENV={environment_folder}",
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        if remote:
+            self.type("dvc remote modify --local storage url s3://bucket/dvc")
+            self.type(f"dvc remote modify --local storage endpointurl {server.url}")
+
+    def type(self, line: str) -> subprocess.CompletedProcess[str]:
+        for written, meant in {
+            "s3://<bucket>/<path>": "s3://bucket/dvc",
+            "https://<server>": self.server.url,
+            "train.max_epochs=15": "train.max_epochs=1",
+        }.items():
+            line = line.replace(written, meant)
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server("rclone", tmp_path_factory.mktemp("docs_storage") / "objects")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny clone after its first ``dvc repro``, committed."""
+    clone = Clone(tmp_path_factory.mktemp("docs"))
+    clone.dvc("repro")
+    clone.commit("results")
+    return clone.folder
+
+
+def as_printed(line: str) -> str:
+    """Without what differs between clones: numbers and folders."""
+    return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_the_page_does_what_it_says(
+    page: Path, reproduced: Path, server: Server, tmp_path: Path
+) -> None:
+    """Typed in order, each succeeds, or fails with the very words on the page."""
+    folder = tmp_path / "spira"
+    shutil.copytree(reproduced, folder, symlinks=True)
+    reader = Reader(folder, server, remote=page.name != "mistakes.md")
+    for command in commands(page.read_text()):
+        if command.line in NOT_HERE or _needs_corpus(command.line):
+            continue
+        result = reader.type(command.line)
+        said = f"{page.name}: {command.line}\n{result.stdout}"
+        assert (result.returncode != 0) == command.fails, said
+        printed = {as_printed(line) for line in result.stdout.splitlines()}
+        for line in command.output:
+            assert not ERROR.match(line) or as_printed(line) in printed, f"{line!r} is not in\n{said}"
+
+
+def _needs_corpus(line: str) -> bool:
+    return "SPIRA_CORPUS" not in os.environ and any(name in line for name in ("SPIRA_CORPUS", "coswara", "everyday"))
+
+
+def test_the_pages_are_found_and_have_commands() -> None:
+    """The parser sees what a reader sees: a hundred commands would not vanish unnoticed."""
+    by_page = {page.name: commands(page.read_text()) for page in PAGES}
+    assert all(by_page.values()), by_page
+    assert sum(command.fails for command in by_page["mistakes.md"]) >= 10
+
+
+def test_a_command_that_stopped_working_is_seen() -> None:
+    """Prompt, comment and output are told apart."""
+    page = "```console\n$ dvc repro   # all\nParamError: a.yaml:3: no\n```\n```console\nmake push    # to S3\n```\n"
+    assert commands(page) == [Command("dvc repro", ["ParamError: a.yaml:3: no"]), Command("make push")]
