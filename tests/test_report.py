@@ -1,125 +1,17 @@
 """A reviewer's report: differences agree with theory, verdicts keep their rules, and stale results are named."""
 
 import json
+import re
 import subprocess
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
-from spira.core.comparison import Difference, Judged, paired_differences, verdict, why_not_paired
-from spira.core.metrics import EvaluateParams, Floats, Ints
+from spira.core.markdown import chart, table
 from spira.core.staleness import Declared, stale
-from spira.errors import DataError
 from two_revisions import Repository
-
-P = EvaluateParams(threshold_condition="noisy", n_resamples=2000, confidence=0.95, seed=0)
-
-
-def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> Judged:
-    """One clip a speaker."""
-    names = tuple(f"s{i}" for i in range(labels.size))
-    return Judged(names, names, labels, np.atleast_2d(scores), (threshold,) * np.atleast_2d(scores).shape[0])
-
-
-def study(n: int, d_base: float, d_head: float, seed: int = 0) -> tuple[Judged, Judged]:
-    """Two revisions' scores of n people, correlated 0.8; patients stand d above controls."""
-    rng = np.random.default_rng(seed)
-    labels = (np.arange(n) % 2).astype(np.int64)
-    shared = sqrt(0.8) * rng.standard_normal(n)
-    base, head = (shared + sqrt(0.2) * rng.standard_normal(n) + d * labels for d in (d_base, d_head))
-    return judged(labels, 1 / (1 + np.exp(-base))), judged(labels, 1 / (1 + np.exp(-head)))
-
-
-def delong(base: Judged, head: Judged) -> tuple[float, float]:
-    """(difference of AUC, its standard error) by DeLong, DeLong and Clarke-Pearson, 1988."""
-    patients, controls = [], []
-    for j in (base, head):
-        x, y = j.scores[0, j.labels == 1, None], j.scores[0, j.labels == 0]
-        wins = (x > y) + 0.5 * (x == y)
-        patients.append(wins.mean(axis=1))
-        controls.append(wins.mean(axis=0))
-    variance = sum(np.var(v[1] - v[0], ddof=1) / len(v[0]) for v in (patients, controls))
-    return float(np.mean(patients[1]) - np.mean(patients[0])), sqrt(float(variance))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_interval_agrees_with_delong(seed: int) -> None:
-    """One clip a speaker is DeLong's case; 2000 resamples and skewness leave 12 %."""
-    base, head = study(200, 1.5, 1.2, seed)
-    found = paired_differences(base, head, P)["auc"]
-    difference, error = delong(base, head)
-    assert_allclose(found.difference, difference, atol=1e-12)
-    assert_allclose((found.hi - found.lo) / (2 * 1.96), error, rtol=0.12)
-
-
-def test_pairing_is_what_narrows_the_interval() -> None:
-    """With the head's people shuffled among their class, the same two AUCs differ by a far wider interval."""
-    base, head = study(200, 1.5, 1.2)
-    order = np.random.default_rng(1).permutation(100)
-    scores = head.scores.copy()
-    for label in (0, 1):
-        scores[:, head.labels == label] = head.scores[:, head.labels == label][:, order]
-    loose = paired_differences(base, judged(head.labels, scores), P)["auc"]
-    tight = paired_differences(base, head, P)["auc"]
-    assert_allclose(loose.difference, tight.difference, atol=1e-12)
-    assert loose.hi - loose.lo > 1.5 * (tight.hi - tight.lo)
-
-
-def test_base_and_head_exchanged_change_the_sign_alone() -> None:
-    """What is a loss one way is the same gain the other way."""
-    base, head = study(80, 1.5, 0.5)
-    there, back = paired_differences(base, head, P), paired_differences(head, base, P)
-    for name, one in there.items():
-        other = back[name]
-        assert_allclose([one.difference, one.lo, one.hi], [-other.difference, -other.hi, -other.lo], atol=1e-12)
-    assert (verdict(there["auc"]), verdict(back["auc"])) == ("regression", "improvement")
-
-
-def test_the_same_predictions_are_no_evidence() -> None:
-    """Exactly 0, with an interval of exactly 0, which does not exclude 0."""
-    base, _ = study(60, 1.0, 1.0)
-    for found in paired_differences(base, base, P).values():
-        assert (found.difference, found.lo, found.hi) == (0, 0, 0)
-        assert verdict(found) == "no evidence"
-
-
-def test_the_order_of_clips_is_nothing() -> None:
-    """Clips pair by name, not by place."""
-    base, head = study(60, 1.5, 1.0)
-    turned = Judged(head.clips[::-1], head.speakers[::-1], head.labels[::-1], head.scores[:, ::-1], head.thresholds)
-    assert paired_differences(base, turned, P) == paired_differences(base, head, P)
-
-
-def test_a_planted_loss_is_a_regression_and_its_undoing_an_improvement() -> None:
-    """0.15 of AUC, over 160 people."""
-    base, head = study(160, 2.0, 1.1)
-    found = paired_differences(base, head, P)["auc"]
-    assert_allclose(found.difference, -0.15, atol=0.04)  # the sample's own; its population's is 0.921 - 0.782 = 0.14
-    assert verdict(found) == "regression"
-
-
-@pytest.mark.parametrize(
-    ("lo", "hi", "said"),
-    [(-0.2, -0.1, "regression"), (-0.2, 0.0, "no evidence"), (0.0, 0.2, "no evidence"), (0.1, 0.2, "improvement")],
-)
-def test_an_interval_that_touches_0_does_not_exclude_it(lo: float, hi: float, said: str) -> None:
-    """The rule at its edges."""
-    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi)) == said
-
-
-def test_other_people_are_not_paired() -> None:
-    """Neither other clips nor the same clips under another speaker or label."""
-    base, head = study(20, 1.0, 1.0)
-    fewer = judged(head.labels[:-2], head.scores[:, :-2])
-    assert why_not_paired(base, fewer) == "the test sets differ: 2 clips only in base, 0 only in head"
-    assert why_not_paired(fewer, head) == "the test sets differ: 2 clips only in head"
-    with pytest.raises(DataError, match="no paired interval: the test sets differ: 20 clips have another speaker"):
-        paired_differences(base, judged(1 - head.labels, head.scores), P)
-
 
 STAGE = Declared("train@1", "python train.py", ("train.py", "data/x/a.csv"), ("model",), {"params.yaml": ("train.lr",)})
 ENTRY: dict[str, Any] = {
@@ -173,6 +65,30 @@ def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     assert f"| {shown:.3f} |" in next(line for line in text.splitlines() if line.startswith("| noisy | AUC"))
 
 
+def test_both_curves_are_drawn_and_written(repository: Repository, tmp_path: Path) -> None:
+    """ROC and learning curves of both: as charts that GitHub draws, as a table, and as PNG files where asked."""
+    result = repository.report("good", "bad", "--plots", str(tmp_path / "new"))
+    roc, loss = re.findall(r"```mermaid\n(.*?)```", result.stdout, re.DOTALL)
+    for drawn, n_points in ((roc, 21), (loss, 6)):
+        lines = [json.loads(line.split("line ")[1]) for line in drawn.splitlines() if " line " in line]
+        assert [len(line) for line in lines] == [n_points, n_points]
+        assert lines[0] != lines[1]
+    assert 'x-axis "epoch" 0 --> 5' in loss
+    # 1.5 - shift / 10 * e + seed / 100 * e ** 2
+    assert "| 2 | 0.7500 after epoch 5 | 1.4600 after epoch " in result.stdout
+    assert "| 1 | 0.5000 after epoch 5 | 1.4100 after epoch 3 |" in result.stdout
+    for name in ("roc", "validation_loss"):
+        assert (tmp_path / f"new/{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_chart_has_no_exponent_and_a_cell_no_markup() -> None:
+    """Mermaid cannot read 1e-05; a cell with a bar, a tag or a name in it stays one cell and calls nobody."""
+    drawn = chart("t", "x", "y", 2, {"base": np.array([1e-5, 123456.7, 2.5]), "head": np.array([0.0, 1.0, 1e6])})
+    assert "    line [0, 123456.7, 2.5]\n    line [0, 1, 1000000]\n" in drawn
+    assert 'y-axis "y" 0 --> 1000000\n' in drawn
+    assert table(["a"], [["x|<b>@you\nz"]]).splitlines()[-1] == "| x\\|&lt;b>&#64;you z |"
+
+
 def test_the_way_back_is_an_improvement_and_staying_is_no_evidence(repository: Repository) -> None:
     """Verdicts follow from the two commits alone, whatever is checked out."""
     assert "**improvement**" in repository.report("bad", "good").stdout
@@ -189,6 +105,7 @@ def test_without_predictions_it_compares_points_and_says_so(repository: Reposito
     assert "↓ worse | " not in text.replace("| ↓ worse |", "")
     assert "| – | ↓ worse |" in text
     assert "**↓ worse**" not in text
+    assert "mermaid" not in text
 
 
 def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> None:

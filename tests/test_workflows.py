@@ -41,13 +41,24 @@ def test_zizmor_finds_nothing() -> None:
     passes(BIN / "zizmor", "--offline", "--quiet", "--no-progress", *WORKFLOWS)
 
 
-@pytest.mark.skipif(
-    not (shutil.which("actionlint") or (BIN / "actionlint").is_file()),
-    reason="actionlint is installed by ci.yml: its installer downloads from beyond the package index",
-)
 def test_actionlint_finds_nothing() -> None:
     """Expressions, contexts, shell."""
-    passes(shutil.which("actionlint") or BIN / "actionlint", *WORKFLOWS)
+    passes(BIN / "actionlint", *WORKFLOWS)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [("github.event.label.name ==", "github.event.lable.nam ="), ("[self-hosted, gpu]", "[self-hosted, gqu]")],
+)
+def test_actionlint_is_awake(written: str, instead: str, tmp_path: Path) -> None:
+    """A broken expression and an unknown runner in a real workflow are found."""
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    shutil.copy2(ROOT / ".github/actionlint.yaml", tmp_path / ".github")
+    text = (ROOT / ".github/workflows/repro-gpu.yml").read_text()
+    assert written in text
+    (tmp_path / ".github/workflows/x.yml").write_text(text.replace(written, instead))
+    assert subprocess.run([BIN / "actionlint"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -75,9 +86,34 @@ def test_what_runs_a_pull_requests_code_has_no_secret_and_what_has_a_token_runs_
         assert "pull_request_target" not in text
         assert "secrets." not in text
         assert ("github.token" in text) == (name == "comment")
-        assert not ("self-hosted" in text and "pull_request" in tree["on"])
+        if "self-hosted" in text and "pull_request" in tree["on"]:
+            assert tree["on"]["pull_request"] == {"types": ["labeled"]}
     assert not any("uses" in step for (name, _), step in STEPS.items() if name == "comment")
     assert "workflow_run" in TREES["comment"]["on"]
+
+
+@pytest.mark.parametrize(
+    ("event", "label", "head", "runs"),
+    [
+        ("workflow_dispatch", None, None, True),
+        ("pull_request", "gpu", "o/r", True),
+        ("pull_request", "gpu", "fork/r", False),
+        ("pull_request", "bug", "o/r", False),
+        ("pull_request", "bug", "fork/r", False),
+    ],
+)
+def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: str | None, *, runs: bool) -> None:
+    """The job's own condition, read as Python: the label, and a branch of this repository."""
+    values = {
+        "github.event.pull_request.head.repo.full_name": head,
+        "github.event.label.name": label,
+        "github.event_name": event,
+        "github.repository": "o/r",
+    }
+    condition = " ".join(TREES["repro-gpu"]["jobs"]["repro"]["if"].split())
+    for name, value in values.items():
+        condition = condition.replace(name, repr(value))
+    assert eval(condition.replace("&&", "and").replace("||", "or"), {}) is runs
 
 
 @pytest.mark.parametrize("key", SCRIPTS)
@@ -110,6 +146,9 @@ def test_the_report_step_works_on_a_real_merge(
     assert summary.read_text() == (folder / "report.md").read_text()
     assert ("## Stale results" in summary.read_text()) == (head == "stale")
     assert ("**regression**" in summary.read_text()) == (head == "bad")
+    uploaded = next(step for (name, _), step in STEPS.items() if name == key[0] and "upload" in step.get("uses", ""))
+    for name in uploaded["with"]["path"].split():
+        assert (folder / name).is_file(), name
 
 
 STUB = """#!/bin/bash
@@ -148,6 +187,7 @@ def test_the_comment_is_posted_once_then_updated(
         "EXISTING": existing,
         "GH_REPO": "o/r",
         "RUN_ID": "9",
+        "GITHUB_SERVER_URL": "https://github.example",
         "HEAD_SHA": "a" * 40,
         "HEAD": "someone:branch",
     }
@@ -160,4 +200,5 @@ def test_the_comment_is_posted_once_then_updated(
     else:
         assert expected in log.read_text().splitlines()[-1]
         assert (tmp_path / "body.md").read_text().startswith("<!-- spira-report -->\n")
+        assert "(https://github.example/o/r/actions/runs/9#artifacts)" in (tmp_path / "body.md").read_text()
         assert (tmp_path / "body.md").read_text().endswith("\nthe report\n")

@@ -20,11 +20,16 @@ with open("data/predictions.csv", "w", newline="") as file:
     out.writerow("subset condition seed clip_id speaker_id label score".split())
     for subset in ("validation", "test"):
         for condition in ("clean", "noisy"):
-            for seed in (1, 2):
+            for seed in (1, 2, 3):
                 draw = random.Random(f"{subset} {condition} {seed}")
                 for i in range(60):
                     score = 1 / (1 + exp(-(draw.gauss(0, 1) + shift * (i % 2))))
                     out.writerow([subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
+for seed in (1, 2, 3):
+    curve = Path(f"data/curves/{seed}/plots/metrics/validation/loss.tsv")
+    curve.parent.mkdir(parents=True, exist_ok=True)
+    losses = [1.5 - shift / 10 * epoch + seed / 100 * epoch * epoch for epoch in range(6)]
+    curve.write_text("step\\tloss\\n" + "".join(f"{epoch}\\t{loss}\\n" for epoch, loss in enumerate(losses)))
 """
 
 
@@ -58,12 +63,14 @@ def build(folder: Path) -> Repository:
     """The three commits, made by ``dvc repro`` of a stage that scores and the real one that judges."""
     repository = Repository(folder)
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
-    for name in filter(lambda path: not path.startswith("data/"), stage["deps"]):
+    # with __init__.py the copy is the package, and no installed one is
+    for name in ["src/spira/__init__.py", *filter(lambda path: not path.startswith("data/"), stage["deps"])]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / "data").mkdir()
     (folder / "score.py").write_text(SCORE)
-    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": ["data/predictions.csv"]}
+    outs = ["data/predictions.csv", *(f"data/curves/{seed}/plots" for seed in (1, 2, 3))]
+    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": outs}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": stage}}))
     (folder / ".gitignore").write_text("__pycache__\n")
     repository.git("init", "-q", "-b", "main")

@@ -1,21 +1,22 @@
 """Two revisions' scores of the same clips -> how much better or worse, and how sure.
 
-Conventions: those of ``spira.core.metrics``. A difference is head minus base, so above
-0 is better. Both revisions score the same people, so the interval is paired: each
-resample of speakers judges both, and what makes a speaker hard for both cancels out.
-Seeds are averaged, not resampled: an interval speaks of other people, not of other trainings.
+Conventions: those of ``spira.core.metrics``. A difference is head minus base, so above 0 is better.
+Both revisions score the same people, so what makes a person hard for both cancels out. Each has its own
+trainings, drawn independently: the same seed of other code is another training. An interval speaks of other
+people and of other trainings at once: see ``spira.core.trainings``.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+from scipy.stats import t
 
-from spira.core.metrics import EvaluateParams, Floats, Ints, all_metrics, speaker_resamples
+from spira.core.metrics import Floats, Ints
+from spira.core.trainings import distinct, error_of_difference, judge
 from spira.errors import DataError
 
 COMPARED = ("auc", "sensitivity", "specificity")
-Verdict = Literal["regression", "no evidence", "improvement"]
+Verdict = Literal["regression", "no evidence", "improvement", "no verdict"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Difference:
-    """Means over seeds, their difference, and its interval over speakers: lo and hi are both inside."""
+    """Means over seeds, their difference, and its interval: lo and hi are both inside."""
 
     base: float
     head: float
     difference: float
     lo: float
     hi: float
+    of_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
 
 
 def why_not_paired(base: Judged, head: Judged) -> str | None:
@@ -53,42 +55,48 @@ def why_not_paired(base: Judged, head: Judged) -> str | None:
         return f"the test sets differ: {len(added)} clips only in head"
     if changed := [clip for clip, who in of_base.items() if of_head[clip] != who]:
         return f"the test sets differ: {len(changed)} clips have another speaker or label"
+    n_speakers, n_patients, _ = sizes(base)
+    if min(n_patients, n_speakers - n_patients) < 2:
+        return "an interval needs two patients and two controls in the test set"
     return None
 
 
-def paired_differences(base: Judged, head: Judged, p: EvaluateParams) -> dict[str, Difference]:
-    """The difference of each of ``COMPARED``, with its interval over resampled speakers.
+def paired_differences(base: Judged, head: Judged, confidence: float, names: tuple[str, ...]) -> dict[str, Difference]:
+    """The difference of each named metric of ``COMPARED``, with its interval over other speakers and other trainings.
+
+    Where a revision has one seed, the interval is over other speakers alone, and says so.
 
     Raises:
-        DataError: the two did not score the same clips of the same people.
-
-    Source:
-        Efron and Tibshirani, "An introduction to the bootstrap", 1993; percentile interval. Agrees with
-        DeLong, DeLong and Clarke-Pearson, Biometrics, 1988, where each speaker has one clip: tests/test_report.py.
+        DataError: the two did not score the same clips of the same people, or too few people.
     """
     if reason := why_not_paired(base, head):
         raise DataError(f"no paired interval: {reason}")
-    order = [dict(zip(head.clips, range(len(head.clips)), strict=True))[clip] for clip in base.clips]
-    weights = speaker_resamples(base.labels, base.speakers, p.n_resamples, p.seed)
-    tail = 50 * (1 - p.confidence)
-    pairs = [(base.scores, base.thresholds), (head.scores[:, order], head.thresholds)]
-    once = [all_metrics(base.labels, scores, thresholds) for scores, thresholds in pairs]
-    resampled = [all_metrics(base.labels, scores, thresholds, weights) for scores, thresholds in pairs]
+    place = {clip: i for i, clip in enumerate(head.clips)}
+    order = [place[clip] for clip in base.clips]
+    trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds)
+    people = sizes(base)[0]
     found = {}
-    for name in COMPARED:
-        before, after = (float(metrics[name].mean()) for metrics in once)
-        # the same pairs summed in another order differ by 1e-16, which is not a difference
-        drawn = np.round(resampled[1][name].mean(axis=0) - resampled[0][name].mean(axis=0), 12)
-        lo, hi = np.percentile(drawn, [tail, 100 - tail])
-        found[name] = Difference(before, after, round(after - before, 12), float(lo), float(hi))
+    for name in names:
+        metrics, covariance = judge(name, base.labels, base.speakers, trainings)
+        before, after = (float(metrics[list(members)].mean()) for members in (trainings.of_base, trainings.of_head))
+        error = error_of_difference(trainings, metrics, covariance, people - 2)
+        reach = float(t.ppf(0.5 + confidence / 2, error.freedom)) * error.size
+        difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
+        lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
+        found[name] = Difference(before, after, difference, lo, hi, error.of_trainings)
     return found
 
 
 def verdict(difference: Difference) -> Verdict:
-    """Regression where the whole interval is below 0, improvement where it is above, otherwise no evidence."""
-    if difference.hi < 0:
-        return "regression"
-    return "improvement" if difference.lo > 0 else "no evidence"
+    """Regression where the whole interval is below 0, improvement where it is above, otherwise no evidence.
+
+    An interval over speakers alone that excludes 0 decides nothing: another seed may explain it.
+    """
+    if difference.lo <= 0 <= difference.hi:
+        return "no evidence"
+    if not difference.of_trainings:
+        return "no verdict"
+    return "regression" if difference.hi < 0 else "improvement"
 
 
 def sizes(judged: Judged) -> tuple[int, int, int]:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from spira.adapters.tables import read_table, write_json, write_table
+from spira.adapters.predictions import read_predictions
+from spira.adapters.tables import write_json, write_table
 from spira.core.metrics import (
     EvaluateParams,
     Floats,
@@ -26,16 +27,6 @@ from spira.core.section import FolderName
 from spira.errors import DataError, told
 from spira.params import load
 
-_PREDICTIONS = {
-    "subset": pl.String,
-    "condition": pl.String,
-    "seed": pl.Int64,
-    "clip_id": pl.String,
-    "speaker_id": pl.String,
-    "label": pl.Int64,
-    "score": pl.Float64,
-}
-
 
 def run(
     corpus: str,
@@ -47,7 +38,7 @@ def run(
     report: Path = Path("data/report.md"),
     plots: Path = Path("data/plots"),
 ) -> None:
-    table = read_table(predictions, _PREDICTIONS).sort("condition", "seed", "clip_id")
+    table = read_predictions(predictions)
     _refuse_incomplete(table, predictions)
     labels, scores, _ = _by_condition(table, "validation")[evaluate.threshold_condition]
     thresholds = [youden_threshold(labels, of_seed) for of_seed in scores]

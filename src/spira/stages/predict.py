@@ -7,7 +7,7 @@ import polars as pl
 from spira.adapters.engine import prepare
 from spira.adapters.frames import read_windows
 from spira.adapters.models import load_model
-from spira.adapters.tables import write_table
+from spira.adapters.predictions import write_predictions
 from spira.core.features import FeatureParams
 from spira.core.noise import CONDITIONS
 from spira.core.scoring import PredictParams, clip_scores
@@ -42,8 +42,7 @@ def run(
                 tables.append(
                     clips.with_columns(subset=pl.lit(subset), condition=pl.lit(condition), seed=seed, score=scores)
                 )
-    columns = ("subset", "condition", "seed", "clip_id", "speaker_id", "label", "score")
-    write_table(pl.concat(tables).select(columns), out)
+    write_predictions(pl.concat(tables), out)
 
 
 def _name_leftovers(models: Path, seeds: tuple[int, ...]) -> None:

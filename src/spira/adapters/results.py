@@ -1,0 +1,127 @@
+"""What DVC knows of a commit's results: its stages, and the files in DVC's cache that its dvc.lock names by hash."""
+
+import json
+from collections.abc import Mapping
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from spira.adapters.predictions import PREDICTIONS, read_predictions
+from spira.adapters.revisions import Revision
+from spira.core.comparison import Judged
+from spira.core.metrics import Floats, youden_threshold
+from spira.core.staleness import Declared, Tree, hashes
+from spira.errors import DataError
+
+_CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
+
+
+def declared(revision: Revision) -> list[Declared]:
+    """Every stage of the revision's dvc.yaml, as DVC itself resolves it."""
+    stages = []
+    try:
+        with Repo(str(revision.root)) as repo:
+            for name in repo.brancher(revs=[revision.commit]):
+                if name != "workspace":
+                    stages = [_declared(stage) for stage in repo.index.stages if hasattr(stage, "cmd") and stage.cmd]
+    except DvcException as error:
+        raise DataError(f"{revision.name}:dvc.yaml: {error}") from error
+    return stages
+
+
+def _declared(stage: Any) -> Declared:
+    params = {str(dep.def_path): tuple(dep.params) for dep in stage.deps if hasattr(dep, "params")}
+    deps = tuple(str(dep.def_path) for dep in stage.deps if not hasattr(dep, "params"))
+    return Declared(stage.name, str(stage.cmd), deps, tuple(str(out.def_path) for out in stage.outs), params)
+
+
+def fetch(revision: Revision, lock: Tree) -> str | None:
+    """Brings the revision's predictions and learning curves from the remote; the reason where that fails."""
+    targets = [PREDICTIONS, *_curves(lock)]
+    try:
+        with Repo(str(revision.root)) as repo:
+            repo.fetch(targets=targets, revs=[revision.commit], workspace=False)
+    except (DvcException, OSError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def judged(revision: Revision, lock: Tree, condition: str) -> dict[str, Judged] | None:
+    """By condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
+
+    Args:
+        lock: the ``stages`` of the revision's dvc.lock, which names the predictions by hash.
+        condition: the one whose validation clips choose each seed's threshold.
+    """
+    path = _cached(revision, _outs(lock).get(PREDICTIONS))
+    if path is None:
+        return None
+    try:
+        table = read_predictions(path)
+    except DataError as error:
+        raise DataError(f"{revision.name}:{PREDICTIONS}: {error}") from error
+    validation = table.filter((pl.col("subset") == "validation") & (pl.col("condition") == condition))
+    if validation.is_empty():
+        raise DataError(f"{revision.name}:{PREDICTIONS}: no validation clip under {condition!r} for a threshold")
+    thresholds = [youden_threshold(part["label"].to_numpy(), part["score"].to_numpy()) for part in _seeds(validation)]
+    parts = table.filter(pl.col("subset") == "test").partition_by("condition", as_dict=True)
+    return {str(name): _judged(part, tuple(thresholds)) for (name,), part in sorted(parts.items())}
+
+
+def _judged(part: pl.DataFrame, thresholds: tuple[float, ...]) -> Judged:
+    seeds = _seeds(part)
+    scores: Floats = np.stack([seed["score"].to_numpy() for seed in seeds])
+    clips, speakers = tuple(seeds[0]["clip_id"]), tuple(seeds[0]["speaker_id"])
+    return Judged(clips, speakers, seeds[0]["label"].to_numpy(), scores, thresholds)
+
+
+def _seeds(part: pl.DataFrame) -> list[pl.DataFrame]:
+    """One table a seed, clips in the same order in each."""
+    return part.sort("seed", "clip_id").partition_by("seed", maintain_order=True)
+
+
+def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
+    """By seed, the validation loss after each epoch; {} where DVC's cache lacks some."""
+    found = {}
+    for path, folder in _curves(lock).items():
+        listed = _cached(revision, folder)
+        entries = {} if listed is None else {e["relpath"]: e["md5"] for e in json.loads(listed.read_bytes())}
+        file = _cached(revision, entries.get(_LOSS))
+        if file is None:
+            return {}
+        found[path.removeprefix(_CURVES).split("/")[0]] = _losses(file)
+    return found
+
+
+def _losses(file: Path) -> Floats:
+    try:
+        return np.atleast_1d(np.genfromtxt(file, delimiter="\t", names=True)["loss"])  # dvclive writes them in order
+    except (ValueError, IndexError) as error:
+        raise DataError(f"{file}: expected columns step and loss: {error}") from error
+
+
+def _curves(lock: Tree) -> dict[str, str]:
+    """md5 by path of each training's folder of curves."""
+    return {path: key for path, key in sorted(_outs(lock).items()) if path.startswith(_CURVES) and key.endswith(".dir")}
+
+
+def _outs(lock: Tree) -> Mapping[str, str]:
+    return {path: key for stage in lock.values() for path, key in hashes(stage, "outs").items()}
+
+
+def _cached(revision: Revision, key: str | None) -> Path | None:
+    """The file in DVC's cache that has this hash; None where it is not there."""
+    if key is None:
+        return None
+    with Repo(str(revision.root)) as repo:
+        path = Path(repo.cache.local.oid_to_path(key))
+    if not path.is_file():
+        return None
+    if md5(path.read_bytes(), usedforsecurity=False).hexdigest() != key.removesuffix(".dir"):
+        raise DataError(f"{path}: damaged, its hash is not its name; delete it, then dvc fetch or dvc repro")
+    return path

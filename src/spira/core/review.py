@@ -1,0 +1,163 @@
+"""Two sides -> the Markdown that a reviewer reads: verdict, metrics, curves, parameters, data."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from spira.core.comparison import COMPARED, Difference, sizes, verdict
+from spira.core.markdown import chart, table
+from spira.core.metrics import Floats, mean_roc
+from spira.core.side import Comparison, Side
+from spira.core.staleness import flat
+
+_RULES = (
+    "Rules: regression or improvement where the {confidence:g}% paired interval of the AUC difference under the "
+    "headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the interval excludes 0. "
+    "Intervals allow for other speakers and for other trainings; with one training on a side, for other speakers "
+    "alone, and then one that excludes 0 gives no verdict."
+)
+_ONE_TRAINING = (
+    " The interval is over other speakers alone: a side has one training, so how far another seed would move its AUC "
+    "is unknown, and the difference may be the luck of the seed. Train two seeds or more of both for a verdict."
+)
+
+
+def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> str:
+    """The whole report."""
+    base, head = compared.both
+    sections = [
+        f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})",
+        _corpus(compared),
+        _stale(stale),
+        _metrics(compared),
+        _curves(compared),
+        "## Parameters",
+        _parameters(flat(base.params), flat(head.params)),
+        "## Data",
+        *(section(base, head) for section in DATA_SECTIONS),
+        clips,
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _corpus(compared: Comparison) -> str:
+    names = [str(side.params.get("corpus", "?")) for side in compared.both]
+    said = f"Corpus: {names[1]}" if names[0] == names[1] else f"Corpus: {names[0]} -> {names[1]}"
+    return said + (". The demo is SYNTHETIC speech: no number has medical meaning." if "demo" in names else ".")
+
+
+def _stale(stale: Mapping[str, list[str]]) -> str:
+    if not stale:
+        return ""
+    lines = [f"- `{stage}`: {'; '.join(reasons)}" for stage, reasons in stale.items()]
+    return "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n" + "\n".join(lines)
+
+
+def _metrics(compared: Comparison) -> str:
+    found = compared.differences()
+    points = [side.metrics for side in compared.both]
+    rows = [
+        _row(name, metric, [tree.get(name, {}).get(metric) for tree in points], found.get(name, {}).get(metric))
+        for name in {**points[0], **points[1]}
+        if any(isinstance(tree.get(name), dict) and "auc" in tree[name] for tree in points)
+        for metric in COMPARED
+    ]
+    percent = 100 * compared.rules.confidence
+    head = ["condition", "metric", "base", "head", "difference", f"{percent:g}% paired interval", ""]
+    said = _verdict(compared, found.get(compared.headline, {}).get("auc"))
+    rules = _RULES.format(confidence=percent, condition=compared.headline)
+    return "\n\n".join(["## Verdict", said, "## Metrics", table(head, rows), rules])
+
+
+def _verdict(compared: Comparison, found: Difference | None) -> str:
+    if found is None:
+        why = compared.why_not() or f"{compared.headline} was not scored by both"
+        return f"No verdict: {why}. Point estimates only."
+    base, head = (side.judged[compared.headline] for side in compared.both)
+    n_speakers, n_patients, n_clips = sizes(head)
+    return (
+        f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
+        f"[{found.lo:+.3f}, {found.hi:+.3f}]; {n_speakers} test speakers ({n_patients} patients), {n_clips} clips, "
+        f"{len(base.scores)} and {len(head.scores)} trainings.{'' if found.of_trainings else _ONE_TRAINING}"
+    )
+
+
+def _row(condition: str, metric: str, points: list[float | None], paired: Difference | None) -> list[str]:
+    base, head = (paired.base, paired.head) if paired else points
+    cells = [condition, "AUC" if metric == "auc" else metric, *("–" if x is None else f"{x:.3f}" for x in (base, head))]
+    if base is None or head is None:
+        return [*cells, "–", "–", ""]
+    difference = paired.difference if paired else head - base
+    interval = f"[{paired.lo:+.3f}, {paired.hi:+.3f}]" if paired else "–"
+    arrow = "↑ better" if difference > 0 else "↓ worse" if difference < 0 else "="
+    sure = paired is not None and verdict(paired) in ("regression", "improvement")
+    return [*cells, f"{difference:+.3f}", interval, f"**{arrow}**" if sure else arrow]
+
+
+def _curves(compared: Comparison) -> str:
+    """Both sides' ROC and learning curves, as GitHub draws them: base blue, head red."""
+    parts = [part for part in (_roc(compared), _learning(compared)) if part]
+    legend = "Base is blue, head is red; where only red shows, the two agree."
+    return "\n\n".join(["## Curves", legend, *parts]) if parts else ""
+
+
+def _roc(compared: Comparison) -> str:
+    sides = [side.judged.get(compared.headline) for side in compared.both]
+    lines = {str(i): 100 * mean_roc(side.labels, side.scores)[1][1::5] for i, side in enumerate(sides) if side}
+    if len(lines) < 2:
+        return ""
+    title = f"ROC under {compared.headline}, mean over seeds"
+    return chart(title, "controls called patient, %", "patients called patient, %", 100, lines)
+
+
+def _learning(compared: Comparison) -> str:
+    sides = [side.losses for side in compared.both]
+    if not all(sides):
+        return ""
+    seeds = sorted(sides[0].keys() | sides[1].keys(), key=lambda seed: (len(seed), seed))
+    rows = [[seed, *(_lowest(side.get(seed)) for side in sides)] for seed in seeds]
+    drawn = table(["seed", "base: lowest validation loss", "head: lowest validation loss"], rows)
+    means = dict(enumerate(map(_mean_loss, sides)))
+    n_epochs = min(map(len, means.values()))
+    if n_epochs > 1 and np.isfinite([*means[0], *means[1]]).all():
+        lines = {str(i): mean[:n_epochs] for i, mean in means.items()}
+        title = f"Validation loss, mean over seeds, epochs 0 to {n_epochs - 1}"
+        drawn = chart(title, "epoch", "loss", n_epochs - 1, lines) + "\n\n" + drawn
+    return drawn
+
+
+def _lowest(losses: Floats | None) -> str:
+    return "–" if losses is None else f"{losses.min():.4f} after epoch {int(np.argmin(losses))}"
+
+
+def _mean_loss(losses: Mapping[str, Floats]) -> Floats:
+    """Over the epochs that every seed has."""
+    n_epochs = min(map(len, losses.values()))
+    return np.asarray(np.mean([of_seed[:n_epochs] for of_seed in losses.values()], axis=0))
+
+
+def _parameters(base: Mapping[str, Any], head: Mapping[str, Any]) -> str:
+    absent = object()
+    keys = [key for key in {**base, **head} if base.get(key, absent) != head.get(key, absent)]
+    return table(["parameter", "base", "head"], [[key, base.get(key, "–"), head.get(key, "–")] for key in keys])
+
+
+def changed_paths(base: Side, head: Side) -> str:
+    """Every output and corpus whose hash differs."""
+    before, after = base.data, head.data
+    paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    rows = [[path, before.get(path, "–")[:8], after.get(path, "–")[:8]] for path in paths]
+    return table(["path", "base", "head"], rows)
+
+
+def changed_subsets(base: Side, head: Side) -> str:
+    """Every count of speakers and clips that differs; empty where none does."""
+    before, after = base.subsets, head.subsets
+    cells = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    rows = [[*key, before.get(key, "–"), after.get(key, "–")] for key in cells]
+    return "Subsets:\n\n" + table(["subset", "count", "base", "head"], rows) if rows else ""
+
+
+# What the report says of data, in this order: (base, head) -> Markdown, empty where there is nothing to say.
+DATA_SECTIONS: tuple[Callable[[Side, Side], str], ...] = (changed_paths, changed_subsets)
