@@ -5,13 +5,14 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv plots report push pull verify storage lock clean
+.PHONY: help repro test lint venv sweep table plots report changes bench-report push pull verify storage lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
 	dvc repro
+	@python -m spira.corpus_changes
 
 test: $(READY) lint ## make the environment, then lint, types and tests
 	pytest
@@ -34,12 +35,26 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 		&& rm -f $(VENV)/lib/python3.11/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
 	@touch $@
 
+JOBS ?= 1
+sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at once; fails where one failed
+	python -m spira.sweep '$(TABLE)' --jobs '$(JOBS)'
+
+table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
+	@python -m spira.table '$(TABLE)'
+
 plots: $(READY) ## draw the committed results as docs/plots/*.png
 	python docs/draw_plots.py
 
 BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main
 	@python -m spira.report '$(BASE)' HEAD
+
+bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
+	python benchmarks/planted_pull_requests.py
+
+SINCE ?= HEAD
+changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD
+	@python -m spira.corpus_changes '$(SINCE)'
 
 push: $(READY) ## send this revision's data to the S3 remote; fails unless all arrived
 	python -m spira.storage push
@@ -53,6 +68,8 @@ verify: $(READY) ## read this revision's data back from the remote; heals what i
 # The key is made once, is readable by its owner alone, and reaches rclone by the environment, which `ps` hides from others.
 STORAGE_PORT ?= 9000
 storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say how DVC reaches it
+	@python -c 'import socket; socket.create_server(("127.0.0.1", $(STORAGE_PORT)))' 2>/dev/null \
+		|| { echo 'port $(STORAGE_PORT) is taken, by another `make storage`? make storage STORAGE_PORT=9001' >&2; exit 1; }
 	@mkdir -p .storage/buckets/spira
 	@test -s .storage/secret || (umask 077; python -c 'import secrets; print(secrets.token_hex(20))' > .storage/secret)
 	@echo 'S3 on http://127.0.0.1:$(STORAGE_PORT), bucket spira, in .storage/buckets; Ctrl-C ends it. To use it:'

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from test_pipeline import Clone
-from test_storage import KEY, Server
+from clone import Clone
+from s3_servers import KEY, Server
 from tiny import ROOT, write_tiny_corpus
 
 pytestmark = pytest.mark.pipeline
@@ -107,15 +107,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.kill()
 
 
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny clone after its first ``dvc repro``, committed."""
-    clone = Clone(tmp_path_factory.mktemp("docs"))
-    clone.dvc("repro")
-    clone.commit("results")
-    return clone.folder
-
-
 def as_printed(line: str) -> str:
     """Without what differs between clones: numbers and folders."""
     return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
@@ -123,11 +114,11 @@ def as_printed(line: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_on_the_page_does_what_it_says(
-    page: Path, reproduced: Path, server: Server, tmp_path: Path
+    page: Path, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:
     """Typed in order, each succeeds, or fails with the very words on the page."""
     folder = tmp_path / "spira"
-    shutil.copytree(reproduced, folder, symlinks=True)
+    shutil.copytree(reproduced.folder, folder, symlinks=True)
     reader = Reader(folder, server, remote=page.name != "mistakes.md")
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or _needs_corpus(command.line):

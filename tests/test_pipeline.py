@@ -1,81 +1,28 @@
 """The real command line on a tiny corpus: what reruns, what does not, and how a parameter arrives."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
+from clone import Clone, ran
 from spira.params import read
-from tiny import ROOT, tiny_params, write_tiny_corpus
 
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
 AFTER_TRAIN = ["predict", "evaluate"]
 
 
-class Clone:
-    """A clone of this checkout as it stands, with the tiny corpus in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
-        for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file() and name != "dvc.lock":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        write_tiny_corpus(folder / "data/raw/tiny", folder / "data/raw/tiny_noise")
-        (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
-        self.git("init", "-q", "-b", "main")
-        self.dvc("add", "-q", "data/raw/tiny", "data/raw/tiny_noise")
-        self.commit("a tiny corpus")
-
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        identity = {
-            f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-        }
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, **identity, "PATH": path, "DVC_NO_ANALYTICS": "1"}
-        environment.pop("PYTHONPATH", None)  # a user has none
-        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
-        assert not check or result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{result.stderr}"
-        return result
-
-    def git(self, *arguments: str) -> str:
-        return self.run("git", *arguments).stdout
-
-    def dvc(self, *arguments: str) -> list[str]:
-        """The stages that a dvc command ran, in their order."""
-        return ran(self.run("dvc", *arguments).stdout)
-
-    def commit(self, message: str) -> None:
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", message)
-
-
-def ran(output: str) -> list[str]:
-    return re.findall(r"^Running stage '([\w@]+)'", output, re.MULTILINE)
-
-
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """Reproduced once and committed; each test leaves it clean."""
-    clone = Clone(tmp_path_factory.mktemp("clone"))
-    stages = clone.dvc("repro")
-    assert sorted(stages) == sorted([*BEFORE_TRAIN, "train@1", *AFTER_TRAIN])
-    assert stages[0] == "check"
-    clone.commit("results")
-    return clone
+def clone(reproduced: Clone) -> Clone:
+    """Committed results; each test leaves it clean."""
+    return reproduced.copy("pipeline")
+
+
+def test_a_fresh_clone_runs_every_stage(reproduced: Clone) -> None:
+    """Once each; ``check`` comes first."""
+    assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, "train@1", *AFTER_TRAIN])
+    assert reproduced.stages[0] == "check"
 
 
 @pytest.fixture(autouse=True)

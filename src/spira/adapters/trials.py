@@ -1,0 +1,76 @@
+"""Experiments side by side, each in a workplace of its own, watched while it runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock
+from typing import Any
+
+from spira.adapters.workplaces import Workplace, end
+from spira.core.sweeping import Plan, override
+
+SECONDS_BETWEEN_LOOKS = 0.5
+Finish = Callable[[Workplace, float], str]  # keeps what came of it in so many seconds, and says how it ended
+Watch = Callable[[Path], bool]  # the data of a running experiment -> it is not worth going on
+
+
+class Trials:
+    """What the experiments of one sweep share."""
+
+    def __init__(self, places: Sequence[Workplace], plan: Plan, logs: Path) -> None:
+        self._plan, self._logs = plan, logs
+        self._free: SimpleQueue[Workplace] = SimpleQueue()
+        for place in places:
+            self._free.put(place)
+        self._speech = Lock()
+        self.stop = Event()
+        self.failed: dict[str, Path] = {}  # name -> log
+
+    def run(
+        self,
+        row: str,
+        ask: Callable[[], dict[str, Any]],
+        finish: Finish,
+        watch: Watch | None,
+        give_up: Finish | None = None,
+    ) -> None:
+        """One experiment, from its parameters to what is kept of it. After ``stop`` nothing is kept."""
+        place = self._free.get()
+        name = self._plan.experiment(row)
+        try:
+            if self.stop.is_set():
+                return
+            place.reset()
+            overrides = [override(key, value) for key, value in (self._plan.base | ask()).items()]
+            self._say(f"{name}: started {' '.join(overrides)}".rstrip())
+            began = time.monotonic()
+            status, hopeless = self._wait(place, name, overrides, watch)
+            seconds = time.monotonic() - began
+            if self.stop.is_set():
+                return
+            if hopeless and give_up:
+                said = give_up(place, seconds)
+            elif status:
+                self.failed[name], said = self._logs / f"{name}.log", "FAILED"
+            else:
+                said = finish(place, seconds)
+            self._say(f"{name}: {said} ({seconds / 60:.1f} min)")
+        finally:
+            self._free.put(place)
+
+    def _wait(self, place: Workplace, name: str, overrides: list[str], watch: Watch | None) -> tuple[int, bool]:
+        """(exit status, whether the watch gave up). Nothing that the experiment started is left."""
+        process = place.start(name, overrides, self._logs / f"{name}.log")
+        data, hopeless = place.folder / "data", False
+        try:
+            while process.poll() is None and not self.stop.is_set() and not hopeless:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                hopeless = watch is not None and watch(data)
+        finally:
+            end(process)
+        return process.returncode, hopeless or (watch is not None and watch(data))
+
+    def _say(self, text: str) -> None:
+        with self._speech:
+            print(text, flush=True)

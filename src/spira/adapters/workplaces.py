@@ -1,0 +1,211 @@
+"""Clones of this repository in which experiments run, so that nobody's working tree is touched meanwhile.
+
+Why not ``dvc exp run --temp`` or DVC's queue (3.67.1)? Each start of the former stashes the working tree, so a file
+edited during a long sweep leaks into later trials; several at once share one stash list, and lost 1 start of 4 to its
+lock; and both exit 0 over a queue with failures. Here each workplace has its own refs, stash and data and runs one
+experiment at a time. The cache is shared, and the finished experiment is fetched by git.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spira.errors import DataError
+
+SECONDS_TO_END = 5
+_JUDGED_BY = ("src", "dvc.yaml", "requirements.txt", ":(glob)data/**/*.dvc")  # beside the parameters
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The repository as it is when a sweep starts: its commit, and what is changed since."""
+
+    root: Path
+    base: str  # commit, the parent of every experiment
+    content: str  # commit or stash commit with the changes in it
+    patch: bytes
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """One clone, with its device where there are any."""
+
+    folder: Path
+    snapshot: Snapshot
+    device: str | None
+
+    def reset(self) -> None:
+        """The snapshot's files, and no models or curves that could be taken for the next experiment's."""
+        git(self.folder, "checkout", "-q", "--force", "--detach", self.snapshot.base)
+        git(self.folder, "clean", "-fdq")
+        if self.snapshot.patch:
+            git(self.folder, "apply", "--whitespace=nowarn", "-", given=self.snapshot.patch)
+        for name in ("models", "curves"):
+            shutil.rmtree(self.folder / "data" / name, ignore_errors=True)
+
+    def start(self, name: str, overrides: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        """``dvc exp run`` as a process group of its own; all it says goes to the log."""
+        asked = [part for text in overrides for part in ("-S", text)]
+        environment = {**os.environ, "PATH": _path()}
+        environment.pop("PYTHONPATH", None)
+        if self.device is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.device
+        with log.open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "dvc", "exp", "run", "--name", name, *asked],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def collect(self, name: str) -> str:
+        """Brings the finished experiment into the repository, where one of the same name gives way; its commit."""
+        where = reference(self.snapshot.base, name)
+        git(self.snapshot.root, "fetch", "-q", "--no-tags", str(self.folder), f"+{where}:{where}")
+        return git(self.folder, "rev-parse", "--verify", where).decode().strip()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Raises DataError where another sweep of this repository runs: its experiments would meet on the GPUs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{path}: another sweep is running in this repository; wait, or end it") from error
+        yield
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Raises DataError where there is no commit yet."""
+    base = git(root, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+    content = git(root, "stash", "create").decode().strip() or base
+    return Snapshot(root, base, content, git(root, "diff", "--binary", "--no-ext-diff", "--no-textconv", base, content))
+
+
+def furnish(snapshot: Snapshot, folder: Path, device: str | None) -> Workplace:
+    """A clone in ``folder`` on the repository's cache, with the data of its commit where the cache has them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    git(snapshot.root, "clone", "-q", "--shared", "--no-checkout", str(snapshot.root), str(folder))
+    for key in ("user.name", "user.email"):
+        if value := git(snapshot.root, "config", "--default", "", "--get", key).decode().strip():
+            git(folder, "config", key, value)
+    place = Workplace(folder, snapshot, device)
+    place.reset()
+    if (local := snapshot.root / ".dvc/config.local").is_file():
+        shutil.copy2(local, folder / ".dvc/config.local")
+    cache = dvc(snapshot.root, "cache", "dir").strip()
+    dvc(folder, "config", "--local", "cache.dir", cache)
+    dvc(folder, "checkout", "--quiet", "--force", "--allow-missing")
+    return place
+
+
+def missed(root: Path, deps: Sequence[str]) -> list[str]:
+    """What the stages need and no experiment would get: files that git does not know, data newer than its .dvc file."""
+    paths = sorted({"src", "dvc.yaml", "params.yaml", ".dvc", *(dep.partition("${")[0].rstrip("/") for dep in deps)})
+    found = git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths).decode()
+    unknown = [
+        f"{name}: unknown to git; git add it, or list it in .gitignore" for name in filter(None, found.split("\0"))
+    ]
+    pointers = list(filter(None, git(root, "ls-files", "-z", "--", "*.dvc").decode().split("\0")))
+    states = json.loads(dvc(root, "status", "--json", *pointers)) if pointers else {}
+    found_in = {
+        pointer: re.findall(r"'(\S+)': '(?:modified|new)'", str(changes)) for pointer, changes in states.items()
+    }
+    return unknown + [
+        f"{', '.join(paths)}: newer than {name}; dvc add it again" for name, paths in found_in.items() if paths
+    ]
+
+
+def experiment(snapshot: Snapshot, name: str) -> str | None:
+    """The commit of the experiment of this name; None where there is none, or it is of other code or data."""
+    found = git(snapshot.root, "rev-parse", "-q", "--verify", reference(snapshot.base, name), may_fail=True)
+    commit = found.decode().strip()
+    if not commit or git(snapshot.root, "diff", "--name-only", commit, snapshot.content, "--", *_JUDGED_BY):
+        return None
+    return commit
+
+
+def slots(jobs: int, found: Sequence[str]) -> list[str | None]:
+    """The device of each experiment that may run at once: one each where there are any, so two never share one."""
+    return [*found[:jobs]] if found else [None] * jobs
+
+
+def devices(environment: Mapping[str, str]) -> list[str]:
+    """What ``CUDA_VISIBLE_DEVICES`` names, else the GPUs (or their slices) that nvidia-smi lists; [] without any."""
+    if (named := environment.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in {"", "-1"}]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return []
+    return listed_devices(listed)
+
+
+def listed_devices(listed: str) -> list[str]:
+    """The identifiers in what ``nvidia-smi -L`` prints; a GPU cut into slices counts as its slices."""
+    found: list[str] = []
+    for line in listed.splitlines():
+        if match := re.search(r"UUID: ((GPU|MIG)-[^)]+)\)", line):
+            if match[2] == "MIG" and found and found[-1].startswith("GPU-"):
+                found.pop()
+            found.append(match[1])
+    return found
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ends the process and all that it started."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, how)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def git(folder: Path, *arguments: str, given: bytes | None = None, may_fail: bool = False) -> bytes:
+    result = subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False)
+    if result.returncode and not may_fail:
+        raise DataError(f"git {' '.join(arguments[:2])}: {result.stderr.decode(errors='replace').strip()}")
+    return result.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """What the command prints."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise DataError(f"dvc {' '.join(arguments[:2])}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def _path() -> str:
+    """The stages' ``python`` is this one."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+
+def reference(base: str, name: str) -> str:
+    """Where DVC keeps an experiment: a git ref by the commit that it started from."""
+    return f"refs/exps/{base[:2]}/{base[2:]}/{name}"

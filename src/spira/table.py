@@ -1,0 +1,115 @@
+"""table: the experiments of a table -> one row each, aligned as text that is Markdown too.
+
+``python -m spira.table experiments/ablation.yaml [--rev HEAD]``. It reads the experiments that ``dvc exp show`` lists
+under that commit: their metrics, and for the spread over seeds their predictions from DVC's cache.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spira.adapters.ledger import minutes
+from spira.adapters.results import judged
+from spira.adapters.revisions import Revision, resolve, yaml_tree
+from spira.adapters.workplaces import reference
+from spira.core.metrics import auc, spread
+from spira.core.sweeping import Plan, applied
+from spira.errors import DataError, told
+from spira.params import PARAMS, read
+from spira.plans import read_plan
+from spira.sweep import PICTURES, WORK
+
+CONDITIONS = ("clean", "noisy", "noisy_controls")
+
+
+def table(path: Path, rev: str) -> str:
+    """The plan's rows in its order, or a study's trials in theirs."""
+    params, _ = read(PARAMS)
+    plan = read_plan(path, params)
+    if plan.study:
+        return _history(PICTURES / plan.name / "history.csv")
+    base = resolve(Path.cwd(), rev)
+    headline = params["evaluate"]["threshold_condition"]
+    rows = [_row(plan, row, base, headline) for row in plan.rows]
+    others = [f"AUC {name}" for name in CONDITIONS if name != headline]
+    head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "sensitivity", "specificity", *others, "minutes"]
+    notes = (
+        f"From {base.commit[:7]}. AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
+        f"sensitivity and specificity under `{headline}`. Minutes of this machine; what the cache had took none."
+    )
+    if plan.published:
+        notes += " Published figures are of other recordings."
+    return f"{aligned([*head, *plan.published], rows)}\n{_corpus(params)}{notes}\n"
+
+
+def _row(plan: Plan, row: str, base: Revision, headline: str) -> list[str]:
+    name = plan.experiment(row)
+    cells = [cells.get(row, "") for cells in plan.published.values()]
+    try:
+        found = resolve(base.root, reference(base.commit, name))
+    except DataError:
+        return [row, *["not run"], *[""] * (6 + len(CONDITIONS) - 1), *cells]
+    params = yaml_tree(found, str(PARAMS))
+    if applied(params, plan.base | plan.rows[row]) != params:
+        return [row, *["other parameters"], *[""] * (6 + len(CONDITIONS) - 1), *cells]
+    metrics = yaml_tree(found, "data/evaluation.json")
+    of = metrics[headline]
+    n_seeds, sd = _over_seeds(found, headline)
+    others = [_number(metrics[name], "auc") for name in CONDITIONS if name != headline]
+    took = minutes(base.root / WORK / plan.name).get(found.commit)
+    return [
+        *(row, _number(of, "auc"), n_seeds, sd, f"[{_number(of, 'auc_lo')}, {_number(of, 'auc_hi')}]"),
+        *(_number(of, "sensitivity"), _number(of, "specificity"), *others),
+        *("" if took is None else f"{took:.1f}", *cells),
+    ]
+
+
+def _over_seeds(found: Revision, condition: str) -> tuple[str, str]:
+    """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
+    of_conditions = judged(found, yaml_tree(found, "dvc.lock").get("stages", {}), condition)
+    if of_conditions is None:
+        return "", ""
+    of = of_conditions[condition]
+    values = [float(auc(of.labels, scores)) for scores in of.scores]
+    return str(len(values)), f"{spread(values):.3f}" if len(values) > 1 else ""
+
+
+def _number(metrics: Mapping[str, Any], key: str) -> str:
+    return f"{metrics[key]:.3f}" if key in metrics else ""
+
+
+def _corpus(params: Mapping[str, Any]) -> str:
+    return "Corpus: demo, SYNTHETIC speech: no medical meaning. " if params["corpus"] == "demo" else ""
+
+
+def _history(path: Path) -> str:
+    """A study's trials as its sweep left them: the validation loss, nothing of the test set."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; make sweep first")
+    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    return aligned(head, rows)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns also stand under each other as plain text."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [" | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m spira.table", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("plan", type=Path, help="experiments/<name>.yaml")
+    parser.add_argument("--rev", default="HEAD", help="the commit that the experiments started from")
+    asked = parser.parse_args(arguments)
+    sys.stdout.write(table(asked.plan, asked.rev))
+
+
+if __name__ == "__main__":
+    with told():
+        main(sys.argv[1:])
