@@ -109,7 +109,7 @@ def test_show_puts_them_side_by_side(ran: Ran) -> None:
     }
     assert "train.max_epochs" in rows[0]
     assert "features.n_fft" not in rows[0]
-    assert any(name.endswith("noisy.auc") for name in told_columns(ran.clone))
+    assert any(name.endswith("auc.noisy") for name in told_columns(ran.clone))
 
 
 def told_columns(clone: Clone) -> list[str]:
@@ -121,7 +121,7 @@ def test_diffs_say_what_changed(ran: Ran) -> None:
     params = told(ran.clone, "params", "diff", "grid-1", "grid-2")["params.yaml"]
     assert params == {"train.lr": {"old": 1e-4, "new": 2e-3, "diff": pytest.approx(0.0019)}}
     metrics = told(ran.clone, "metrics", "diff", "--all", "grid-1", "slow")["data/metrics.json"]
-    assert "noisy.auc" in metrics
+    assert "auc.noisy" in metrics
     both = told(ran.clone, "exp", "diff", "grid-1", "grid-2")
     assert both["params"]["params.yaml"] == params
     plots = told(ran.clone, "plots", "diff", "grid-1", "grid-2")["data"]
