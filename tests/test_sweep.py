@@ -248,7 +248,7 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     report.write_text(report.read_text().replace("# and changed\n", ""))
 
     shown = real.run(sys.executable, "-m", "spira.table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
-    noisy = json.loads(real.git("show", f"{commit}:data/metrics.json"))["noisy"]
+    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["noisy"]
     assert re.search(rf"^\| short \| {noisy['auc']:.3f} +\| 1 +\|", shown, re.MULTILINE)
     assert f"[{noisy['auc_lo']:.3f}, {noisy['auc_hi']:.3f}]" in shown
 
