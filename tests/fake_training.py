@@ -21,11 +21,15 @@ if __name__ == "__main__":
     device = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
     held = (notes / f"held-{device}").open("w")
     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where another living trial has the device
-    (notes / f"pid-{os.getpid()}").write_text(device)
+    if sys.argv[1] != "judge":
+        (notes / f"pid-{os.getpid()}").write_text(device)
     n_before = len(list(notes.glob("pid-*"))) - 1
     badness = abs(math.log10(lr) + 2)
     hopeless = badness > 1.5 and n_before >= int(os.environ.get("FAKE_PATIENCE", "0"))
-    for seed in params["seeds"]:
+    if sys.argv[1] == "judge":
+        Path("data/metrics.json").write_text(json.dumps({"noisy": {"auc": min(1.0, badness / 3)}}))
+    else:
+        seed = int(sys.argv[1])
         curve = Path(f"data/curves/{seed}/plots/metrics/validation/loss.tsv")
         curve.parent.mkdir(parents=True)
         curve.write_text("step\tloss\n")
@@ -36,5 +40,4 @@ if __name__ == "__main__":
         facts = {"seed": seed, "validation_loss": badness + 1 / 3}
         Path(f"data/models/{seed}").mkdir(parents=True)
         Path(f"data/models/{seed}/model.json").write_text(json.dumps(facts))
-    Path("data/metrics.json").write_text(json.dumps({"noisy": {"auc": min(1.0, badness / 3)}}))
     sys.exit("as asked" if lr == 0.05 else 0)

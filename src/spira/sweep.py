@@ -101,12 +101,12 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         asked.update(proposal(study, history, number))
         return asked
 
-    def hopeless(data: Path) -> bool:
+    def hopeless(data: Path, log: str) -> bool:
         """Each epoch is judged once, in order, so that the verdict does not depend on when somebody looks."""
         seen = [
             (i * max_epochs + epoch, loss)
             for i, seed in enumerate(seeds)
-            for epoch, loss in enumerate(live_curve(data, seed))
+            for epoch, loss in enumerate(live_curve(data, seed, log))
         ]
         for point in seen[len(curve) :]:
             curve.append(point)
@@ -120,7 +120,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         if not pruned:
             ledger.took(place.collect(plan.experiment(row)), seconds)
         ledger.add(Trial(number, "pruned" if pruned else "complete", asked, loss, round(seconds, 1), tuple(curve)))
-        return f"pruned after {len(curve)} epochs" if pruned else f"done, validation loss {loss:.4f}"
+        return f"pruned at epoch {len(curve)}" if pruned else f"done, validation loss {loss:.4g}"
 
     trials.run(row, ask, finish, hopeless, partial(finish, pruned=True))
 
@@ -156,7 +156,7 @@ def _conclude(plan: Plan, study: Study, ledger: Ledger) -> None:
     name = plan.experiment(f"{best.number:02}")
     settings = " ".join(f"{key}={value}" for key, value in best.parameters.items())
     n_pruned = len(history) - len(complete)
-    print(f"best of {len(history)} ({n_pruned} pruned): {name}, validation loss {loss:.4f}: {settings}")
+    print(f"best of {len(history)} ({n_pruned} pruned): {name}, validation loss {loss:.4g}: {settings}")
     folder = PICTURES / plan.name
     draw_study(plan.name, history, importances(study, history), folder)
     print(f"history and importances: {folder}; to take it: dvc exp apply {name}")

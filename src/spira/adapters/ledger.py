@@ -46,8 +46,15 @@ def minutes(folder: Path) -> dict[str, float]:
     return {line["commit"]: line["minutes"] for line in _lines(folder / "minutes.jsonl")}
 
 
-def live_curve(data: Path, seed: int) -> list[float]:
-    """The validation losses that training has written so far, one an epoch; [] before the first."""
+def live_curve(data: Path, seed: int, log: str) -> list[float]:
+    """The validation losses that training has written so far, one an epoch; [] before the first.
+
+    Args:
+        log: what DVC said so far. Until it names the stage, the file there is the curve of the commit that the
+            experiment starts from, which DVC checks out first; when it does, that file is gone.
+    """
+    if f"tage 'train@{seed}'" not in log:  # Running stage ..., or Stage ... is cached, or did not change
+        return []
     try:
         text = (data / "curves" / str(seed) / "plots/metrics/validation/loss.tsv").read_text(encoding="utf-8")
     except FileNotFoundError:

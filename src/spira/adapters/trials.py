@@ -12,7 +12,7 @@ from spira.core.sweeping import Plan, override
 
 SECONDS_BETWEEN_LOOKS = 0.5
 Finish = Callable[[Workplace, float], str]  # keeps what came of it in so many seconds, and says how it ended
-Watch = Callable[[Path], bool]  # the data of a running experiment -> it is not worth going on
+Watch = Callable[[Path, str], bool]  # the data of a running experiment and its log -> it is not worth going on
 
 
 class Trials:
@@ -61,15 +61,20 @@ class Trials:
 
     def _wait(self, place: Workplace, name: str, overrides: list[str], watch: Watch | None) -> tuple[int, bool]:
         """(exit status, whether the watch gave up). Nothing that the experiment started is left."""
-        process = place.start(name, overrides, self._logs / f"{name}.log")
-        data, hopeless = place.folder / "data", False
+        log = self._logs / f"{name}.log"
+        process = place.start(name, overrides, log)
+        hopeless = False
+
+        def seen() -> bool:
+            return watch is not None and watch(place.folder / "data", log.read_text(encoding="utf-8", errors="replace"))
+
         try:
             while process.poll() is None and not self.stop.is_set() and not hopeless:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
-                hopeless = watch is not None and watch(data)
+                hopeless = seen()
         finally:
             end(process)
-        return process.returncode, hopeless or (watch is not None and watch(data))
+        return process.returncode, hopeless or seen()
 
     def _say(self, text: str) -> None:
         with self._speech:
