@@ -5,10 +5,10 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report changes bench-report push pull verify storage lock clean
+.PHONY: help repro test lint venv sweep table plots report changes bench-report bench-overhead push pull verify storage deps lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
 	dvc repro
@@ -52,6 +52,9 @@ report: $(READY) ## what a reviewer sees: HEAD against BASE=main
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
 	python benchmarks/planted_pull_requests.py
 
+bench-overhead: $(READY) ## what DVC itself costs with nothing to do; run `make repro` first
+	python benchmarks/overhead.py
+
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD
 	@python -m spira.corpus_changes '$(SINCE)'
@@ -76,6 +79,9 @@ storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say
 	@echo '  dvc remote modify --local storage url s3://spira/dvc && dvc remote modify --local storage endpointurl http://127.0.0.1:$(STORAGE_PORT)'
 	@echo '  export AWS_ACCESS_KEY_ID=spira AWS_SECRET_ACCESS_KEY=$$(cat .storage/secret)'
 	@RCLONE_AUTH_KEY="\"spira,$$(cat .storage/secret)\"" exec rclone --config '' serve s3 --addr 127.0.0.1:$(STORAGE_PORT) .storage/buckets
+
+deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
+	python tests/closures.py
 
 lock: ## write the two requirements files anew from pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock

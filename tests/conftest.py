@@ -1,8 +1,11 @@
 """What several test files share and is slow to make."""
 
-import pytest
+from collections.abc import Iterator
 
-from clone import Clone
+import pytest
+import torch
+
+from pipeline_clone import Clone
 from two_revisions import Repository, build
 
 
@@ -18,3 +21,12 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     folder = tmp_path_factory.mktemp("clones") / "reproduced"
     folder.mkdir()
     return Clone.made(folder)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks too small to share: two threads that wait for each other take several times as long."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import parse_yaml
 
+from spira.core.model import MODELS
 from spira.errors import ParamError
 from spira.stages.check import SECTIONS, run
 
@@ -113,10 +114,34 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
         "windows.step_seconds",
         r"must not exceed seconds=4\.0, got 5\.0",
     ),
-    ([("model.kind", "kind: resnet")], "model.kind", "must be 'spiraconv_v2', got 'resnet'"),
+    (
+        [("model.kind", "kind: resnet")],
+        "model.kind",
+        "must be one of spiraconv_v2, spiraconv_v1, spiraconv, cnn6, cnn10, cnn14, mfcc_transformer, "
+        "logistic_regression, got 'resnet'",
+    ),
+    ([("model.init_from", "init_from: ../w.pth")], "model.init_from", r"must match pattern .*, got '\.\./w\.pth'"),
+    (
+        [("model.init_from", "init_from: none"), ("model.reinit", "reinit: [fc1]")],
+        "model.reinit",
+        r"must be \[\] where model\.init_from=none, got \['fc1'\]",
+    ),
+    (
+        [("train.precision", "precision: bfloat16"), ("train.device", "device: cpu")],
+        "train.precision",
+        r"must be float32 unless train\.device=cuda, got bfloat16 and cpu",
+    ),
+    (
+        [("train.mixup_alpha", "mixup_alpha: 0.4"), ("train.batch_size", "batch_size: 1")],
+        "train.mixup_alpha",
+        r"must be 0 where train\.batch_size=1, got 0\.4",
+    ),
+    ([("train.label_smoothing", "label_smoothing: 1.0")], "train.label_smoothing", r"must be less than 1, got 1\.0"),
+    ([("train.windows", "windows: half")], "train.windows", "must be 'overlap', 'random' or 'whole', got 'half'"),
+    ([("train.balance", "balance: null")], "train.balance", "must be 'none', 'sampler' or 'loss', got None"),
     ([("train.lr", "lr: fast")], "train.lr", "must be a valid number, got 'fast'"),
     ([("train.lr", "lr: .nan")], "train.lr", "must be a finite number, got nan"),
-    ([("train.optimizer", "optimizer: sgd")], "train.optimizer", "must be 'adam' or 'adamw', got 'sgd'"),
+    ([("train.optimizer", "optimizer: sgd")], "train.optimizer", "must be 'adam', 'adamw' or 'radam', got 'sgd'"),
     ([("train.max_epochs", "max_epochs: 1.5")], "train.max_epochs", r"must be a valid integer, got 1\.5"),
     ([("train.device", "device: gpu")], "train.device", "must be 'auto', 'cpu' or 'cuda', got 'gpu'"),
     ([("predict.batch_size", "batch_size: -8")], "predict.batch_size", "must be greater than 0, got -8"),
@@ -128,6 +153,8 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     ),
 ]
 
+REGRESSION: list[Edit] = [("model.kind", "kind: logistic_regression")]
+MEL: list[Edit] = [("features.kind", "kind: mel")]
 SHORT_FRAMES = [("sample_rate", "sample_rate: 16000"), ("features.hop_length", "hop_length: 160")]
 ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own section
     (
@@ -172,6 +199,61 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         "features.f_min",
         r"must leave a bin, one every 10 Hz, to f_max=19\.0, got 11\.0",
     ),
+    (
+        [("features.kind", "kind: mfcc"), ("model.kind", "kind: cnn14")],
+        "features.kind",
+        r"must be mel for model\.kind=cnn14, got 'mfcc'",
+    ),
+    (
+        [*MEL, ("model.kind", "kind: mfcc_transformer")],
+        "features.kind",
+        r"must be mfcc for model\.kind=mfcc_transformer, got 'mel'",
+    ),
+    (
+        [*MEL, ("features.n_mels", "n_mels: 31"), ("features.n_mfcc", "n_mfcc: 31"), ("model.kind", "kind: cnn14")],
+        "features.n_mels",
+        r"must be at least 32 for model\.kind=cnn14, got 31",
+    ),
+    (
+        [("model.kind", "kind: spiraconv_v1"), ("train.micro_batch_size", "micro_batch_size: 1")],
+        "train.micro_batch_size",
+        r"must be at least 2 for model\.kind=spiraconv_v1, which normalises by batch, got 1",
+    ),
+    (
+        [*MEL, ("model.kind", "kind: cnn6"), ("train.batch_size", "batch_size: 1")],
+        "train.batch_size",
+        r"must be at least 2 for model\.kind=cnn6, which normalises by batch, got 1",
+    ),
+    (
+        [
+            *MEL,
+            ("model.kind", "kind: cnn6"),
+            ("model.init_from", "init_from: a.pth"),
+            ("model.reinit", "reinit: [fc9]"),
+        ],
+        "model.reinit",
+        r"must name layers of model\.kind=cnn6, got 'fc9'; known: bn0, conv_block1, .*, and what they hold",
+    ),
+    (
+        [*REGRESSION, ("model.init_from", "init_from: a.safetensors")],
+        "model.init_from",
+        r"must be none for model\.kind=logistic_regression, which is solved at once, got a\.safetensors",
+    ),
+    (
+        [*REGRESSION, ("train.windows", "windows: random")],
+        "train.windows",
+        r"must be overlap or whole for model\.kind=logistic_regression, which is solved at once, got random",
+    ),
+    (
+        [*REGRESSION, ("train.balance", "balance: sampler")],
+        "train.balance",
+        r"must be none or loss for model\.kind=logistic_regression, which is solved at once, got sampler",
+    ),
+    (
+        [*REGRESSION, ("train.mixup_alpha", "mixup_alpha: 0.2")],
+        "train.mixup_alpha",
+        r"must be 0 for model\.kind=logistic_regression, which is solved at once, got 0\.2",
+    ),
 ]
 
 
@@ -200,6 +282,37 @@ def test_every_kind_of_feature_fits_the_model(kind: str, tmp_path: Path) -> None
     """``dvc exp run -S features.kind=mel`` needs no second edit."""
     params = tmp_path / "params.yaml"
     params.write_text(edited(("features.kind", f"kind: {kind}")), encoding="utf-8")
+    run(params=params, out=tmp_path / "checked")
+    assert (tmp_path / "checked").exists()
+
+
+@pytest.mark.parametrize(
+    ("mask", "width", "message"),
+    [
+        ("n_time_masks", "time_width: 401", r"must be less than the 401 frames of windows\.seconds, got 401"),
+        (
+            "n_frequency_masks",
+            "frequency_width: 40",
+            r"must be less than the 40 numbers that features\.kind gives a frame, got 40",
+        ),
+    ],
+)
+def test_a_mask_may_not_cover_the_whole_window(mask: str, width: str, message: str, tmp_path: Path) -> None:
+    """Where masks are on; where they are off, their width is nobody's trouble."""
+    key = width.partition(":")[0]
+    text = re.sub(rf"    {key}: \d+", f"    {width}", COMMITTED)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    run(params=tmp_path / "params.yaml", out=tmp_path / "off")
+    on = text.replace(f"    {mask}: 0", f"    {mask}: 1")
+    assert re.search(rf"train\.spec_augment\.{key}: {message}$", refusal(on, tmp_path), re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_kind_of_model_passes_with_its_features(kind: str, tmp_path: Path) -> None:
+    """``-S model.kind=cnn6 -S features.kind=mel`` is all that a comparison needs."""
+    params = tmp_path / "params.yaml"
+    features = MODELS[kind].features[0]
+    params.write_text(edited(("model.kind", f"kind: {kind}"), ("features.kind", f"kind: {features}")), encoding="utf-8")
     run(params=params, out=tmp_path / "checked")
     assert (tmp_path / "checked").exists()
 

@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from closures import ROOT, SOURCE, STAGES, closure, code_deps, imported, own, rewritten
 from spira.params import read
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src"
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 LOCK = read(ROOT / "dvc.lock")[0]["stages"]
-STAGES = sorted(path.stem for path in (SOURCE / "spira/stages").glob("*.py"))
 MODULES = sorted(SOURCE.rglob("*.py"))
 TOOLS = {
     "aiohttp",
@@ -37,33 +35,6 @@ MAY_IMPORT = {
 }
 
 
-def imported(module: Path) -> set[str]:
-    """Dotted names that a module imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute"
-            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return names
-
-
-def own(module: Path) -> set[Path]:
-    """Files of this package that a module imports."""
-    files = {SOURCE / f"{name.replace('.', '/')}.py" for name in imported(module)}
-    return {file for file in files if file.is_file()}
-
-
-def closure(module: Path) -> set[Path]:
-    """The module and all of this package that it imports, directly or not."""
-    found, new = {module}, {module}
-    while new:
-        new = set().union(*(own(file) for file in new)) - found
-        found |= new
-    return found
-
-
 def stage_names(kind: str) -> set[str]:
     """Third-party packages that a stage's closure imports, at the top of ``kind``."""
     return {name.split(".")[0] for file in closure(SOURCE / f"spira/stages/{kind}.py") for name in imported(file)}
@@ -78,8 +49,17 @@ def test_every_stage_has_its_module_and_every_module_its_stage() -> None:
 def test_stage_depends_on_what_it_imports(stage: str) -> None:
     """A module that dvc.yaml forgets is a change that ``dvc repro`` ignores."""
     declared = [dep for dep in DVC[stage]["deps"] if dep.startswith("src/")]
-    actual = sorted(file.relative_to(ROOT).as_posix() for file in closure(SOURCE / f"spira/stages/{stage}.py"))
-    assert declared == actual
+    assert declared == code_deps(stage), "make deps"
+
+
+def test_make_deps_writes_what_is_missing_and_no_more() -> None:
+    """Lost, stale and misplaced lines are put right; comments, data and parameters stay as they are."""
+    committed = (ROOT / "dvc.yaml").read_text()
+    assert rewritten(committed) == committed
+    lost = re.sub(r"^    - src/.*audio.*\n", "", committed, flags=re.MULTILINE)
+    stale = lost.replace("    - requirements.txt\n", "    - requirements.txt\n    - src/spira/gone.py\n")
+    assert lost != committed != stale
+    assert rewritten(stale) == committed
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clones import Clone, start
 from s3_servers import Server
 from spira.core.corpus_changes import Clip, Version, corpus_changes, described
+from storage_clone import Clone, start
 from tiny import ROOT, tiny_params, write_tiny_corpus
 
 CLIPS = st.lists(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from clone import Clone
+from pipeline_clone import Clone
 from s3_servers import KEY, Server
 from tiny import ROOT, write_tiny_corpus
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clone import Clone
+from pipeline_clone import Clone
 from s3_servers import KEY, Server
 
 pytestmark = pytest.mark.pipeline

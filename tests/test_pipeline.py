@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from clone import Clone, ran
+from pipeline_clone import Clone, ran
 from spira.params import read
 
 pytestmark = pytest.mark.pipeline
@@ -35,7 +37,13 @@ def leave_it_clean(clone: Clone) -> None:
 def test_git_holds_no_data(clone: Clone) -> None:
     """After ``git add -A`` git knows the code, the metrics, the tables to read and small .dvc files; no voice."""
     tracked = [name for name in clone.git("ls-files", "data").splitlines() if not name.endswith((".gitignore", ".dvc"))]
-    assert tracked == ["data/evaluation.json", "data/metrics.json", "data/report.md", "data/subsets_summary.csv"]
+    assert tracked == [
+        "data/evaluation.json",
+        "data/metrics.json",
+        "data/pretrained/none",
+        "data/report.md",
+        "data/subsets_summary.csv",
+    ]
     assert clone.git("status", "--porcelain") == ""
 
 
@@ -63,6 +71,23 @@ def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
     assert clone.dvc("exp", "run", "-S", "seeds=[1,2]") == ["check", "train@2", *AFTER_TRAIN]
+
+
+def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:
+    """Nothing runs for a file that lies there unused; training reruns where it is named, and again where it changes."""
+    weights = clone.folder / "data/pretrained/before.safetensors"
+    weights.parent.mkdir(exist_ok=True)
+    shutil.copyfile(clone.folder / "data/models/1/weights.safetensors", weights)
+    clone.dvc("add", "-q", "data/pretrained/before.safetensors")
+    assert "before.safetensors" not in clone.git("ls-files", "--others", "--exclude-standard").split()
+    assert clone.dvc("repro") == []
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("init_from: none", "init_from: before.safetensors"))
+    assert clone.dvc("repro", "train@1") == ["check", "train@1"]
+    told = json.loads((clone.folder / "data/models/1/model.json").read_text())["adopted"]
+    assert (len(told["matched"]), told["fresh"], told["unused"]) == (20, [], [])
+    save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
+    assert clone.dvc("repro", "train@1") == ["train@1"]
 
 
 def test_a_touched_plot_reruns_only_the_judge(clone: Clone) -> None:

@@ -25,6 +25,7 @@ def heard(logits: list[float], clips: list[int]) -> Windows:
     return Windows(
         frames=torch.tensor(logits)[:, None],
         starts=torch.arange(len(logits))[None],
+        remaining=torch.ones(len(logits), dtype=torch.int64),
         labels=torch.zeros(len(logits)),
         clips=torch.tensor(clips),
         length=1,

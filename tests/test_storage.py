@@ -11,8 +11,8 @@ from typing import Literal
 
 import pytest
 
-from clones import Clone, make
 from s3_servers import Server, Wire
+from storage_clone import Clone, make
 
 pytestmark = pytest.mark.pipeline
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
-from clone import Clone
+from pipeline_clone import Clone
 from spira.adapters.studies import Trial, importances, proposal, unpromising
 from spira.adapters.workplaces import alone, devices, experiment, listed_devices, slots, snapshot
 from spira.core.sweeping import Choices, Range, Study, StudyParams, override

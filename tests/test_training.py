@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from spira.core.model import ModelParams, build
+from spira.core.model import build
 from spira.core.training import (
     BestWeights,
     TrainParams,
+    cosine,
     loss_of,
     noam,
     optimizer_for,
@@ -17,30 +18,19 @@ from spira.core.training import (
     validation_loss,
 )
 from spira.core.windows import Windows
+from tiny import model_params, train_params
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 N_FRAMES, N_FEATURES = 101, 8
 
 
 def params(**changes: object) -> TrainParams:
-    committed = {
-        "batch_size": 8,
-        "micro_batch_size": 4,
-        "max_epochs": 3,
-        "patience": 2,
-        "optimizer": "adam",
-        "lr": 1e-3,
-        "weight_decay": 0.01,
-        "schedule": "noam",
-        "warmup_steps": 1000,
-        "max_grad_norm": 5.0,
-        "device": "cpu",
-    }
-    return TrainParams.model_validate({**committed, **changes})
+    return train_params(**{"lr": 1e-3, "batch_size": 8, "warmup_steps": 1000, "device": "cpu", **changes})
 
 
 def net_of(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return build(ModelParams(kind="spiraconv_v2"), N_FRAMES, N_FEATURES)
+    return build(model_params(), N_FRAMES, N_FEATURES)
 
 
 def some_windows(n: int) -> Windows:
@@ -48,6 +38,7 @@ def some_windows(n: int) -> Windows:
     return Windows(
         frames=torch.randn(n * N_FRAMES, N_FEATURES, generator=drawn),
         starts=torch.arange(n)[None] * N_FRAMES,
+        remaining=torch.full((n,), N_FRAMES),
         labels=(torch.arange(n) % 2).float(),
         clips=torch.arange(n),
         length=N_FRAMES,
@@ -63,7 +54,7 @@ def test_noam_has_the_published_values(step: int, lr: float) -> None:
 def test_the_schedule_counts_optimizer_steps_from_one() -> None:
     """The first step already has a learning rate, lr * warmup ** -1, and not zero."""
     optimizer = optimizer_for(net_of(0), params())
-    schedule = schedule_for(optimizer, params())
+    schedule = schedule_for(optimizer, params(), 10)
     rates = []
     for _ in range(3):
         rates.append(schedule.get_last_lr()[0])
@@ -75,14 +66,39 @@ def test_the_schedule_counts_optimizer_steps_from_one() -> None:
 def test_a_constant_schedule_is_constant() -> None:
     """``schedule: constant`` never touches ``lr``."""
     optimizer = optimizer_for(net_of(0), params(schedule="constant"))
-    schedule = schedule_for(optimizer, params(schedule="constant"))
+    schedule = schedule_for(optimizer, params(schedule="constant"), 10)
     for _ in range(5):
         optimizer.step()
         schedule.step()
     assert schedule.get_last_lr() == [1e-3]
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+@pytest.mark.parametrize(("step", "fraction"), [(1, 0.01), (50, 0.5), (100, 1.0), (151, 0.49222), (200, 0.00024)])
+def test_cosine_rises_and_falls_and_never_stops(step: int, fraction: float) -> None:
+    """Straight up for 100 steps, half a cosine down to the 200th, whose rate is still above 0."""
+    assert cosine(step, 100, 200) == pytest.approx(fraction, abs=1e-5)
+    assert cosine(step, 100, 200) > 0
+    assert cosine(1, 1, 1) == 1.0
+
+
+def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
+    """It counts optimizer steps: the highest after the warmup, about half in the middle of the rest."""
+    p = params(schedule="cosine", warmup_steps=2)
+    optimizer = optimizer_for(net_of(0), p)
+    schedule = schedule_for(optimizer, p, 9)
+    rates = []
+    for _ in range(9):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[:3] == pytest.approx([0.5e-3, 1e-3, 1e-3 * (1 + math.cos(math.pi / 8)) / 2])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("radam", torch.optim.RAdam)]
+)
 def test_the_optimizer_is_the_one_named(name: str, kind: type[torch.optim.Optimizer]) -> None:
     """With the weight decay and learning rate of params.yaml."""
     optimizer = optimizer_for(net_of(0), params(optimizer=name))
@@ -104,6 +120,16 @@ def test_the_loss_is_cross_entropy_and_finite_for_any_logit() -> None:
     expected = binary_cross_entropy(torch.sigmoid(logits), labels, reduction="sum")
     assert float(loss_of(logits, labels)) == pytest.approx(float(expected), rel=1e-5)
     assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]))) == pytest.approx(1e4)
+
+
+def test_class_weights_weigh_each_part_of_a_label_by_its_own() -> None:
+    """By hand: a patient counts 3 times, a control twice; a label of 0.3 is 0.3 of the one and 0.7 of the other."""
+    logits, labels = torch.tensor([-2.0, 0.5, 3.0]), torch.tensor([0.0, 1.0, 0.3])
+    p = torch.sigmoid(logits)
+    expected = (-3 * labels * p.log() - 2 * (1 - labels) * (1 - p).log()).sum()
+    assert float(loss_of(logits, labels, torch.tensor([2.0, 3.0]))) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss_of(logits, labels, torch.ones(2))) == pytest.approx(float(loss_of(logits, labels)), rel=1e-6)
+    assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]), torch.ones(2))) == pytest.approx(1e4)
 
 
 def test_micro_batches_sum_to_the_batchs_gradient() -> None:

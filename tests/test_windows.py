@@ -1,11 +1,12 @@
 """core.windows: slices of one length that together are the recording."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spira.core.windows import WindowParams, Windows, window_starts
+from spira.core.windows import WindowParams, Windows, first_of_each_clip, moved_at_random, window_starts
 from spira.errors import ParamError
 
 
@@ -51,9 +52,61 @@ def test_a_batch_holds_the_frames_that_its_starts_name() -> None:
     windows = Windows(
         frames=frames,
         starts=torch.tensor([[0, 2], [6, 8]]),
+        remaining=torch.tensor([6, 4]),
         labels=torch.tensor([1.0, 1.0]),
         clips=torch.tensor([0, 0]),
         length=4,
     )
     batch = windows.batch(torch.tensor([1, 0]), torch.tensor([0, 1]))
     assert torch.equal(batch, torch.stack([frames[2:6], frames[6:10]]))
+
+
+def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
+    """One window a clip; the frame at position i of the array holds the number i."""
+    firsts = torch.tensor([0, *n_frames]).cumsum(0)
+    return Windows(
+        frames=torch.arange(1.0, 1 + n_views * float(firsts[-1]))[:, None],
+        starts=torch.stack([firsts[:-1] + view * firsts[-1] for view in range(n_views)]),
+        remaining=torch.tensor(n_frames),
+        labels=torch.zeros(len(n_frames)),
+        clips=torch.arange(len(n_frames)),
+        length=length,
+    )
+
+
+def test_a_window_longer_than_its_clip_is_filled_with_zeros() -> None:
+    """And never with the clip that happens to lie behind it in the array; nor beyond the array's end."""
+    windows = clips_of(3, 2, length=4)
+    batch = windows.batch(torch.tensor([0, 1]), torch.tensor([0, 0]))
+    assert batch[:, :, 0].tolist() == [[1, 2, 3, 0], [4, 5, 0, 0]]
+
+
+def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
+    """Every start that leaves a whole window is drawn; a clip with no room stays; all views move alike."""
+    windows = clips_of(9, 4, 3, length=4, n_views=2)
+    seen = set()
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        moved = moved_at_random(windows, rng)
+        later = moved.starts - windows.starts
+        assert torch.equal(later[0], later[1])
+        assert torch.equal(moved.remaining + later[0], windows.remaining)
+        seen.add(tuple(later[0].tolist()))
+    assert seen == {(start, 0, 0) for start in range(6)}
+
+
+def test_one_window_a_clip_is_its_first() -> None:
+    """Clips of 3, 1 and 2 windows; the first begins where the clip does, and knows all of the clip."""
+    windows = Windows(
+        frames=torch.zeros(60, 1),
+        starts=torch.tensor([[0, 2, 4, 10, 20, 22]]),
+        remaining=torch.tensor([8, 6, 4, 4, 6, 4]),
+        labels=torch.tensor([1.0, 1, 1, 0, 1, 1]),
+        clips=torch.tensor([0, 0, 0, 1, 2, 2]),
+        length=4,
+    )
+    first = first_of_each_clip(windows)
+    assert first.starts.tolist() == [[0, 10, 20]]
+    assert first.remaining.tolist() == [8, 4, 6]
+    assert first.labels.tolist() == [1, 0, 1]
+    assert first.clips.tolist() == [0, 1, 2]

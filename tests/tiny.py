@@ -7,6 +7,10 @@ import numpy as np
 import soundfile
 import yaml
 
+from spira.core.model import ModelParams
+from spira.core.training import TrainParams
+from spira.params import load
+
 RATE = 16_000
 ROOT = Path(__file__).parents[1]
 
@@ -54,3 +58,15 @@ def tiny_params() -> dict[str, Any]:
     for name, value in TINY_PARAMS.items():
         committed[name] = {**committed[name], **value} if isinstance(value, dict) else value
     return dict(committed)
+
+
+def model_params(**changes: object) -> ModelParams:
+    """The committed section ``model`` with some keys changed; a nested section is given as a dict."""
+    committed = load("model", ModelParams, path=ROOT / "params.yaml").model_dump()
+    return ModelParams.model_validate({**committed, **changes})
+
+
+def train_params(**changes: object) -> TrainParams:
+    """The committed section ``train`` with some keys changed."""
+    committed = load("train", TrainParams, path=ROOT / "params.yaml").model_dump()
+    return TrainParams.model_validate({**committed, **changes})

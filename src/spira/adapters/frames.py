@@ -51,6 +51,8 @@ def read_windows(
 ) -> tuple[Windows, pl.DataFrame]:
     """Every window of a subset under a condition, and its clips in the order of ``Windows.clips``.
 
+    A clip shorter than a window has one, which ``Windows.batch`` fills up with zeros.
+
     Args:
         folder: of one subset, such as ``data/features/train``.
         condition: such as ``noisy``.
@@ -69,12 +71,19 @@ def read_windows(
     whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
     flat = torch.tensor([start for starts in offsets for start in starts])
     firsts = torch.tensor([view["start"].to_list() for view in views])  # (n_views, n_clips)
+    lengths = torch.tensor(clips["n_frames"].to_list())
     labels = torch.tensor(clips["label"].to_list(), dtype=torch.float32)
     windows = Windows(
         frames=frames,
         starts=(firsts[:, whose] + flat).to(device),
+        remaining=(lengths[whose] - flat).to(device),
         labels=labels[whose].to(device),
         clips=whose.to(device),
         length=length,
     )
     return windows, clips.select("clip_id", "speaker_id", "label")
+
+
+def longest_clip(folder: Path, condition: str) -> int:
+    """Frames of the longest clip of a subset under a condition."""
+    return int(max(read_table(folder / f"{condition}.csv", _INDEX)["n_frames"]))

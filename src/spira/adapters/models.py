@@ -1,7 +1,9 @@
 """A trained model on disk: its weights, and all that is needed to use them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,6 +14,9 @@ from torch import Tensor, nn
 from spira.adapters.tables import read_json, write_json
 from spira.core.model import ModelParams, build
 from spira.errors import DataError
+
+# What torch.load and safetensors raise for a file that is cut short, is an error page, or carries code.
+_UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, OSError, LookupError, TypeError)
 
 
 def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Path) -> None:
@@ -28,7 +33,7 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     """
     facts = read_json(folder / "model.json")
     weights = folder / "weights.safetensors"
-    net = build(ModelParams.model_validate(facts["model"]), facts["n_frames"], facts["n_features"])
+    net = build(ModelParams.model_validate_json(json.dumps(facts["model"])), facts["n_frames"], facts["n_features"])
     try:
         net.load_state_dict(load_file(weights))
     except FileNotFoundError as error:
@@ -36,3 +41,30 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{weights}: not the weights of model.json beside it: {error}") from error
     return net.to(device).eval()
+
+
+def frames_in_window(folder: Path) -> int:
+    """The length of the windows that a saved model was trained on."""
+    return int(read_json(folder / "model.json")["n_frames"])
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file, or of a PANNs ``.pth``, whose pickle may hold nothing but tensors.
+
+    Raises:
+        DataError: the file is missing, damaged, or holds something other than named tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; put it there, dvc add it, or set model.init_from=none") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: not a file of weights alone: {str(error).partition(chr(10))[0]}") from error
+    held = held.get("model", held) if isinstance(held, dict) else held
+    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
+        raise DataError(
+            f"{path}: expected named tensors, or {{'model': named tensors}} as PANNs has, got something else"
+        )
+    return {str(name): tensor for name, tensor in held.items()}

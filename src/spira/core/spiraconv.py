@@ -1,58 +1,82 @@
-"""SPIRA's convolutional detector."""
+"""SPIRA's convolutional detector: one shape, of which the published versions are instances."""
 
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from spira.core.dropout import Dropout
+from spira.core.section import Section
 
-# (channels in, channels out, kernel, dilation, groups, pooled), all along time
-_BLOCKS = (
-    (1, 32, 7, 2, 16, True),
-    (32, 16, 5, 2, 8, True),
-    (16, 8, 3, 2, 4, True),
-    (8, 4, 2, 1, 2, False),
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]  # one a convolution
+
+
+class SpiraConvParams(Section):
+    channels: Sizes  # that each convolution yields
+    kernels: Sizes  # frames
+    dilations: Sizes  # frames
+    norm: Literal["group", "batch"]  # group: in groups of two channels
+    hidden: PositiveInt  # units of the linear layer before the last
+    dropout: Probability
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for name in ("kernels", "dilations"):
+            sizes = list(getattr(self, name))
+            if len(sizes) != len(self.channels):
+                raise ValueError(f"{name}: must be as many as channels={list(self.channels)}, got {sizes}")
+        if self.norm == "group" and any(n % 2 for n in self.channels):
+            raise ValueError(f"channels: must be even where norm=group, got {list(self.channels)}")
+        return self
+
+    def frames_left(self, n_frames: int) -> int:
+        """Frames that reach the linear layer; less than 1 where the window is too short."""
+        for i, (kernel, dilation) in enumerate(zip(self.kernels, self.dilations, strict=True), start=1):
+            n_frames -= dilation * (kernel - 1)
+            n_frames = n_frames // 2 if i < len(self.kernels) else n_frames
+        return n_frames
+
+
+V2 = SpiraConvParams(
+    channels=(32, 16, 8, 4), kernels=(7, 5, 3, 2), dilations=(2, 2, 2, 1), norm="group", hidden=100, dropout=0.7
 )
-_DROPOUT = 0.7
-_HIDDEN = 100
+V1 = V2.model_copy(update={"norm": "batch"})
 
 
-class SpiraConvV2(nn.Module):
+class SpiraConv(nn.Module):
     """One logit a window: the window is an image whose convolutions run along time only.
 
     ``forward``: (batch, n_frames, n_features) -> (batch,), logits of `patient`.
 
-    At 4 s (401 frames of 40 coefficients): 389, 194, 186, 93, 89, 44, 43 frames after
-    each convolution and pooling, 6,880 inputs to the first linear layer, 691,613
-    parameters, 3,412 of them in the convolutional blocks.
+    Each convolution is normalised, passed through Mish and, but for the last, halved by
+    max pooling. ``V2`` at 4 s (401 frames of 40 coefficients): 389, 194, 186, 93, 89, 44, 43
+    frames after each convolution and pooling, 6,880 inputs to the first linear layer,
+    691,613 parameters, 3,412 of them in the convolutional blocks. ``V1`` normalises by
+    batch, with as many parameters.
 
     Source:
         Casanova et al., "Deep learning against COVID-19: respiratory insufficiency
         detection in Brazilian Portuguese speech", Findings of ACL 2021.
     """
 
-    def __init__(self, n_frames: int, n_features: int) -> None:
+    def __init__(self, p: SpiraConvParams, n_frames: int, n_features: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for n_in, n_out, kernel, dilation, n_groups, pooled in _BLOCKS:
+        shapes = zip((1, *p.channels), p.channels, p.kernels, p.dilations, strict=False)
+        for i, (n_in, n_out, kernel, dilation) in enumerate(shapes, start=1):
             layers += [nn.Conv2d(n_in, n_out, (kernel, 1), dilation=(dilation, 1))]
-            layers += [nn.GroupNorm(n_groups, n_out), nn.Mish()]
-            layers += [nn.MaxPool2d((2, 1))] if pooled else []
-            layers += [Dropout(_DROPOUT)]
+            layers += [nn.GroupNorm(n_out // 2, n_out) if p.norm == "group" else nn.BatchNorm2d(n_out), nn.Mish()]
+            layers += [nn.MaxPool2d((2, 1))] if i < len(p.channels) else []
+            layers += [Dropout(p.dropout)]
         self.conv = nn.Sequential(*layers)
-        self.fc1 = nn.Linear(frames_after_convolutions(n_frames) * _BLOCKS[-1][1] * n_features, _HIDDEN)
+        self.fc1 = nn.Linear(p.frames_left(n_frames) * p.channels[-1] * n_features, p.hidden)
         self.activation = nn.Mish()
-        self.dropout = Dropout(_DROPOUT)
-        self.fc2 = nn.Linear(_HIDDEN, 1)
+        self.dropout = Dropout(p.dropout)
+        self.fc2 = nn.Linear(p.hidden, 1)
 
     def forward(self, windows: Tensor) -> Tensor:
         image = self.conv(windows.unsqueeze(1))  # (batch, channel, frame, coefficient)
         flat = image.transpose(1, 2).flatten(1)  # in (frame, channel, coefficient) order
         logits: Tensor = self.fc2(self.dropout(self.activation(self.fc1(flat)))).squeeze(1)
         return logits
-
-
-def frames_after_convolutions(n_frames: int) -> int:
-    """Frames that reach the linear layer; less than 1 where the window is too short."""
-    for _, _, kernel, dilation, _, pooled in _BLOCKS:
-        n_frames -= dilation * (kernel - 1)
-        n_frames = n_frames // 2 if pooled else n_frames
-    return n_frames

@@ -1,13 +1,15 @@
-"""What the loop in stages/train.py is made of: optimizer, schedule, batches, early stopping."""
+"""What the loop in core/learning.py is made of: optimizer, schedule, loss, early stopping."""
 
 from collections.abc import Iterable
-from typing import Literal
+from math import cos, pi
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from spira.core.augmentation import SpecAugmentParams
 from spira.core.section import Section
 from spira.core.windows import Windows
 
@@ -17,13 +19,27 @@ class TrainParams(Section):
     micro_batch_size: PositiveInt  # windows a forward pass; gradients are summed over a batch
     max_epochs: PositiveInt
     patience: PositiveInt  # epochs without a lower validation loss
-    optimizer: Literal["adam", "adamw"]
+    optimizer: Literal["adam", "adamw", "radam"]
     lr: PositiveFloat  # at its highest
     weight_decay: NonNegativeFloat
-    schedule: Literal["noam", "constant"]
-    warmup_steps: PositiveInt  # optimizer steps until noam is at its highest
+    schedule: Literal["noam", "cosine", "constant"]
+    warmup_steps: PositiveInt  # optimizer steps until noam or cosine is at its highest
     max_grad_norm: PositiveFloat
+    windows: Literal["overlap", "random", "whole"]  # what is learnt from in an epoch
+    balance: Literal["none", "sampler", "loss"]
+    mixup_alpha: NonNegativeFloat  # of Beta(alpha, alpha); 0 is off
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    spec_augment: SpecAugmentParams
+    precision: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.precision != "float32" and self.device != "cuda":
+            raise ValueError(f"precision: must be float32 unless train.device=cuda, got bfloat16 and {self.device}")
+        if self.mixup_alpha and self.batch_size < 2:
+            raise ValueError(f"mixup_alpha: must be 0 where train.batch_size=1, got {self.mixup_alpha}")
+        return self
 
 
 def noam(step: int, warmup_steps: int) -> float:
@@ -46,27 +62,63 @@ def noam(step: int, warmup_steps: int) -> float:
     return float(warmup_steps**0.5 * min(step * warmup_steps**-1.5, step**-0.5))
 
 
+def cosine(step: int, warmup_steps: int, n_steps: int) -> float:
+    """Fraction of the highest learning rate at an optimizer step: linear up, then half a cosine down, never 0.
+
+    Args:
+        step: optimizer steps taken so far, plus this one: >= 1.
+        warmup_steps: where the fraction is 1; where it is more than ``n_steps``, that is never reached.
+        n_steps: of the whole training, if it is not stopped early.
+
+    Source:
+        Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts.
+    """
+    if step <= warmup_steps:
+        return step / warmup_steps
+    return (1 + cos(pi * (step - warmup_steps) / (n_steps - warmup_steps + 1))) / 2
+
+
 def optimizer_for(net: nn.Module, p: TrainParams) -> torch.optim.Optimizer:
-    """Adam (weight decay inside the gradient) or AdamW (beside it)."""
-    kind = torch.optim.Adam if p.optimizer == "adam" else torch.optim.AdamW
-    return kind(net.parameters(), lr=p.lr, weight_decay=p.weight_decay)
+    """Adam and RAdam (weight decay inside the gradient), or AdamW (beside it)."""
+    kinds: dict[str, type[torch.optim.Adam | torch.optim.AdamW | torch.optim.RAdam]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "radam": torch.optim.RAdam,
+    }
+    return kinds[p.optimizer](net.parameters(), lr=p.lr, weight_decay=p.weight_decay)
 
 
-def schedule_for(optimizer: torch.optim.Optimizer, p: TrainParams) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate of each optimizer step; ``step()`` after every one of the optimizer's."""
-    if p.schedule == "constant":
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: noam(done + 1, p.warmup_steps))
+def schedule_for(optimizer: torch.optim.Optimizer, p: TrainParams, n_steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate of each of ``n_steps`` optimizer steps; ``step()`` after every one of the optimizer's."""
+
+    def fraction(done: int) -> float:
+        if p.schedule == "noam":
+            return noam(done + 1, p.warmup_steps)
+        return cosine(done + 1, p.warmup_steps, n_steps) if p.schedule == "cosine" else 1.0
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, fraction)
 
 
-def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum over windows of the binary cross-entropy, from logits: finite wherever they are."""
-    return binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+def loss_of(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Sum over windows of the binary cross-entropy, from logits: finite wherever they are.
+
+    Args:
+        logits: shape (batch,).
+        labels: in [0, 1], shape (batch,).
+        weights: of (control, patient); a label between them weighs each part by its own. None weighs all the same.
+    """
+    if weights is None:
+        return binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    odds = weights[1] / weights[0]
+    return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
 @torch.no_grad()
 def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
-    """Mean loss over every window, without dropout: the same weights give the same number."""
+    """Mean loss over every window, without dropout, mixing, smoothing or class weights, in float32.
+
+    The same weights give the same number, whatever the options that trained them.
+    """
     net.eval()
     total = torch.zeros((), dtype=torch.float64)
     for batch in torch.arange(len(windows), device=windows.starts.device).split(batch_size):

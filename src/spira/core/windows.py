@@ -1,9 +1,11 @@
 """How a recording of any length becomes slices of one length."""
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor
 
@@ -67,11 +69,13 @@ def window_starts(time: int, length: int, step: int) -> list[int]:
 class Windows:
     """Every window of a subset: a view into its frames, never a copy.
 
-    ``starts`` has one row a view, for a clip's noisy renderings have one length.
+    ``starts`` has one row a view, for a clip's noisy renderings have one length. A window
+    that reaches past its clip's end is filled up with zeros.
     """
 
     frames: Tensor  # (n_frames, n_features), on the device
     starts: Tensor  # (n_views, n_windows), first frame of each window
+    remaining: Tensor  # (n_windows,), frames of the clip from the window's start to the clip's end
     labels: Tensor  # (n_windows,), 1.0 for patient
     clips: Tensor  # (n_windows,), which clip each window is of
     length: int  # frames in a window
@@ -81,5 +85,29 @@ class Windows:
 
     def batch(self, windows: Tensor, views: Tensor) -> Tensor:
         """The frames of some windows, shape (batch, length, n_features)."""
-        starts = self.starts[views, windows]
-        return self.frames[starts[:, None] + torch.arange(self.length, device=starts.device)]
+        offsets = torch.arange(self.length, device=self.starts.device)
+        rows = self.starts[views, windows][:, None] + offsets
+        inside = offsets < self.remaining[windows][:, None]
+        if inside.all():
+            return self.frames[rows]
+        return self.frames[rows.where(inside, 0)].where(inside[:, :, None], 0.0)
+
+
+def first_of_each_clip(windows: Windows) -> Windows:
+    """One window a clip, the first; ``moved_at_random`` then puts it anywhere in the clip."""
+    first = torch.ones_like(windows.clips, dtype=torch.bool)
+    first[1:] = windows.clips[1:] != windows.clips[:-1]
+    return replace(
+        windows,
+        starts=windows.starts[:, first],
+        remaining=windows.remaining[first],
+        labels=windows.labels[first],
+        clips=windows.clips[first],
+    )
+
+
+def moved_at_random(windows: Windows, rng: np.random.Generator) -> Windows:
+    """Each window later by an even draw over all that its clip leaves room for, the same in every view."""
+    room: NDArray[Any] = (windows.remaining - windows.length).clamp(min=0).cpu().numpy()
+    later = torch.from_numpy(rng.integers(0, room + 1)).to(windows.starts.device)
+    return replace(windows, starts=windows.starts + later, remaining=windows.remaining - later)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from spira.core.audio import IngestParams
+from spira.core.compatibility import contradictions
 from spira.core.demo import SynthesizeParams
 from spira.core.features import FeatureParams
 from spira.core.metrics import EvaluateParams
-from spira.core.model import ModelParams, build
+from spira.core.model import ModelParams
 from spira.core.noise import NoiseParams
 from spira.core.scoring import PredictParams
 from spira.core.section import FolderName, SampleRate, Seeds
@@ -71,7 +72,7 @@ def _across(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if len(set(p["seeds"])) < len(p["seeds"]):
         yield "seeds", f"must differ from each other, got {list(p['seeds'])}"
     shapes = list(_shapes(p["sample_rate"], p["ingest"].max_seconds, p["features"], p["windows"]))
-    yield from shapes or _model(p["model"], p["sample_rate"], p["features"], p["windows"])
+    yield from shapes or _training(p["sample_rate"], p["features"], p["windows"], p["model"], p["train"])
 
 
 def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
@@ -89,13 +90,16 @@ def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowP
         yield "features.n_fft", f"must be less than two windows of {windows.seconds} s, got {features.n_fft} samples"
 
 
-def _model(model: ModelParams, rate: int, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
+def _training(
+    rate: int, features: FeatureParams, windows: WindowParams, model: ModelParams, train: TrainParams
+) -> Iterator[tuple[str, str]]:
     try:
         length, _ = windows.frames(rate, features.hop_length)
-        build(model, length, features.n_features(rate))
     except ParamError as error:
         key, _, message = str(error).partition(": ")
         yield key, message
+    else:
+        yield from contradictions(model, train, features, n_frames=length, n_features=features.n_features(rate))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import polars as pl
 
 from spira.adapters.engine import prepare
 from spira.adapters.frames import read_windows
-from spira.adapters.models import load_model
+from spira.adapters.models import frames_in_window, load_model
 from spira.adapters.predictions import write_predictions
 from spira.core.features import FeatureParams
 from spira.core.noise import CONDITIONS
@@ -30,15 +30,19 @@ def run(
     out: Path = Path("data/predictions.csv"),
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
-    length, step = windows.frames(sample_rate, features.hop_length)
+    _, step = windows.frames(sample_rate, features.hop_length)
     nets = {seed: load_model(models / str(seed), device) for seed in seeds}
+    lengths = {seed: frames_in_window(models / str(seed)) for seed in seeds}  # that each was trained on
     _name_leftovers(models, seeds)
     tables = []
     for subset, folder in (("validation", validation), ("test", test)):
         for condition in CONDITIONS:
-            heard, clips = read_windows(folder, condition, length=length, step=step, device=device)
+            heard = {
+                n: read_windows(folder, condition, length=n, step=step, device=device) for n in set(lengths.values())
+            }
             for seed, net in nets.items():
-                scores = clip_scores(net, heard, len(clips), predict.batch_size).numpy()
+                to_score, clips = heard[lengths[seed]]
+                scores = clip_scores(net, to_score, len(clips), predict.batch_size).numpy()
                 tables.append(
                     clips.with_columns(subset=pl.lit(subset), condition=pl.lit(condition), seed=seed, score=scores)
                 )

@@ -3,26 +3,19 @@
 import sys
 from pathlib import Path
 
-import torch
 from dvclive import Live
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch import nn
 
 from spira.adapters.engine import prepare
-from spira.adapters.frames import read_windows
-from spira.adapters.models import save_model
+from spira.adapters.frames import longest_clip, read_windows
+from spira.adapters.models import read_weights, save_model
 from spira.core.features import FeatureParams
+from spira.core.learning import learn
 from spira.core.model import ModelParams, build
+from spira.core.pretrained import Adopted, adopt
 from spira.core.section import SampleRate
-from spira.core.training import (
-    BestWeights,
-    TrainParams,
-    loss_of,
-    optimizer_for,
-    schedule_for,
-    validation_loss,
-)
-from spira.core.windows import WindowParams
+from spira.core.training import BestWeights, TrainParams, validation_loss
+from spira.core.windows import WindowParams, first_of_each_clip
 from spira.errors import DataError, told
 from spira.params import load
 
@@ -37,48 +30,30 @@ def run(
     seed: int,
     training: Path = Path("data/features/train"),
     validation: Path = Path("data/features/validation"),
+    pretrained: Path = Path("data/pretrained"),
     models: Path = Path("data/models"),
     curves: Path = Path("data/curves"),
 ) -> None:
     device = prepare(train.device, seed)
     length, step = windows.frames(sample_rate, features.hop_length)
+    length = longest_clip(training, "noisy") if train.windows == "whole" else length
     to_learn, clips = read_windows(training, "noisy", length=length, step=step, device=device)
+    to_learn = first_of_each_clip(to_learn) if train.windows == "random" else to_learn
     to_choose, _ = read_windows(validation, "noisy", length=length, step=step, device=device)
-    net = build(model, length, features.n_features(sample_rate)).to(device)
-    optimizer = optimizer_for(net, train)
-    schedule = schedule_for(optimizer, train)
-    order = torch.Generator().manual_seed(seed)
+    net = build(model, length, features.n_features(sample_rate))
+    adopted = start(net, model, pretrained)
+    net.to(device)
     best = BestWeights(train.patience)
-    n_windows, n_views = len(to_learn), len(to_learn.starts)
 
     with Live(str(curves / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        for epoch in range(1, train.max_epochs + 1):
-            net.train()
-            epoch_loss = 0.0
-            views = torch.randint(n_views, (n_windows,), generator=order).to(device)
-            for batch in torch.randperm(n_windows, generator=order).to(device).split(train.batch_size):
-                optimizer.zero_grad(set_to_none=True)
-                loss = torch.zeros((), device=device)
-                # Small enough for the cache; their gradients add up to the batch's.
-                for part in batch.split(train.micro_batch_size):
-                    part_loss = loss_of(net(to_learn.batch(part, views[part])), to_learn.labels[part])
-                    (part_loss / len(batch)).backward()
-                    loss += part_loss.detach()
-                if not torch.isfinite(loss):
-                    raise DataError(_diverged(epoch, float(loss), to_learn.clips[batch], clips["clip_id"].to_list()))
-                clip_grad_norm_(net.parameters(), train.max_grad_norm)
-                optimizer.step()
-                schedule.step()  # Noam counts optimizer steps, not epochs
-                epoch_loss += float(loss)
+        learnt = learn(net, to_learn, train, seed=seed, names=clips["clip_id"].to_list())
+        for epoch, (loss, lr) in enumerate(learnt, start=1):
             chosen_by = validation_loss(net, to_choose, train.micro_batch_size)
-            live.log_metric("train/loss", epoch_loss / n_windows)
+            live.log_metric("train/loss", loss)
             live.log_metric("validation/loss", chosen_by)
-            live.log_metric("train/lr", schedule.get_last_lr()[0])
+            live.log_metric("train/lr", lr)
             live.next_step()
-            print(
-                f"seed {seed} epoch {epoch}: loss {epoch_loss / n_windows:.4f}, validation {chosen_by:.4f}",
-                flush=True,
-            )
+            print(f"seed {seed} epoch {epoch}: loss {loss:.4f}, validation {chosen_by:.4f}", flush=True)
             if best.seen(epoch, chosen_by, net.state_dict().items()):
                 break
 
@@ -90,6 +65,7 @@ def run(
         "model": model.model_dump(),
         "n_frames": length,
         "n_features": features.n_features(sample_rate),
+        "adopted": None if adopted is None else adopted._asdict(),
         "n_parameters": sum(p.numel() for p in net.parameters()),
         "best_epoch": best.epoch,
         "validation_loss": best.loss,
@@ -97,9 +73,17 @@ def run(
     save_model(best.weights, facts, models / str(seed))
 
 
-def _diverged(epoch: int, loss: float, clips: Tensor, names: list[str]) -> str:
-    batch = ", ".join(sorted({names[clip] for clip in clips.tolist()}))
-    return f"the loss became {loss} in epoch {epoch}, in the batch with windows of {batch}; try a lower train.lr"
+def start(net: nn.Module, model: ModelParams, pretrained: Path) -> Adopted | None:
+    """Puts the weights of ``model.init_from`` into the network and says what became of each; None where it is none."""
+    if model.init_from == "none":
+        return None
+    file = pretrained / model.init_from
+    try:
+        adopted = adopt(net, read_weights(file), model.reinit)
+    except DataError as error:
+        raise DataError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from error
+    print(f"{file}:\n{adopted}", flush=True)
+    return adopted
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""One epoch of training after the other."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.core.logistic_regression import LogisticRegression
+from spira.core.training import TrainParams, loss_of, optimizer_for, schedule_for
+from spira.core.windows import Windows, moved_at_random
+from spira.errors import DataError
+
+
+class Epoch(NamedTuple):
+    """What an epoch tells of itself."""
+
+    loss: float  # mean over its windows of what was minimised
+    lr: float  # of the step after it; 0 where nothing is descended
+
+
+def learn(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str]) -> Iterator[Epoch]:
+    """Changes the network's weights, an epoch each time it is asked; one solution where the model has one.
+
+    Args:
+        net: on the windows' device.
+        windows: of the training clips; with ``p.windows=random``, one a clip.
+        p: how.
+        seed: of every draw but dropout's.
+        names: of the clips, for the message.
+
+    Raises:
+        DataError: the loss is no longer finite; the clips of that batch are named.
+    """
+    if isinstance(net, LogisticRegression):
+        yield _solve(net, windows, p)
+    else:
+        yield from _descend(net, windows, p, seed=seed, names=names)
+
+
+def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str]) -> Iterator[Epoch]:
+    device, n_windows, n_views = windows.labels.device, len(windows), len(windows.starts)
+    order, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)  # rng: the options' own
+    optimizer = optimizer_for(net, p)
+    schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
+    weights = class_weights(windows.labels) if p.balance == "loss" else None
+    least = 2 if has_batch_norm(net) else 1
+    for epoch in range(1, p.max_epochs + 1):
+        net.train()
+        epoch_loss = 0.0
+        heard = moved_at_random(windows, rng) if p.windows == "random" else windows
+        views = torch.randint(n_views, (n_windows,), generator=order).to(device)
+        drawn = torch.randperm(n_windows, generator=order).to(device)
+        drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
+        for batch in drawn.split(sizes(n_windows, p.batch_size, least)):
+            optimizer.zero_grad(set_to_none=True)
+            loss = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least)
+            if not torch.isfinite(loss):
+                raise DataError(_diverged(epoch, float(loss), [names[clip] for clip in windows.clips[batch].tolist()]))
+            clip_grad_norm_(net.parameters(), p.max_grad_norm)
+            optimizer.step()
+            schedule.step()  # Noam counts optimizer steps, not epochs
+            epoch_loss += float(loss)
+        yield Epoch(epoch_loss / n_windows, float(schedule.get_last_lr()[0]))
+
+
+def _examples(
+    windows: Windows, batch: Tensor, views: Tensor, p: TrainParams, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """What the network is shown in a batch, and what it is to say of it."""
+    frames, labels = windows.batch(batch, views[batch]), windows.labels[batch]
+    if p.mixup_alpha:
+        frames, labels = mixup(frames, labels, p.mixup_alpha, rng)
+    return spec_augment(frames, p.spec_augment, rng), smoothed(labels, p.label_smoothing)
+
+
+def _backward(
+    net: nn.Module, frames: Tensor, labels: Tensor, p: TrainParams, weights: Tensor | None, least: int
+) -> Tensor:
+    """Adds the gradient of the batch's mean loss; returns the sum of its losses."""
+    total = torch.zeros((), device=labels.device)
+    # Small enough for the cache; their gradients add up to the batch's.
+    parts = sizes(len(labels), p.micro_batch_size, least)
+    for part, part_labels in zip(frames.split(parts), labels.split(parts), strict=True):
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=p.precision == "bfloat16"):
+            logits = net(part)
+        loss = loss_of(logits.float(), part_labels, weights)
+        (loss / len(labels)).backward()
+        total += loss.detach()
+    return total
+
+
+@torch.no_grad()
+def _solve(net: LogisticRegression, windows: Windows, p: TrainParams) -> Epoch:
+    every = torch.arange(len(windows), device=windows.labels.device).split(p.batch_size)
+    views = range(len(windows.starts))
+    statistics = torch.cat(
+        [net.statistics(windows.batch(batch, torch.full_like(batch, view))) for view in views for batch in every]
+    )
+    labels = windows.labels.repeat(len(views))
+    net.solve(statistics, labels, balanced=p.balance == "loss")
+    logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
+    return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0)
+
+
+def has_batch_norm(net: nn.Module) -> bool:
+    """Whether a window's logit depends, in training, on those beside it in a micro-batch."""
+    return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in net.modules())
+
+
+def sizes(n: int, size: int, least: int) -> list[int]:
+    """``n`` in pieces of ``size``, the last with the rest; a rest below ``least`` joins the piece before it."""
+    pieces = [size] * (n // size) + ([n % size] if n % size else [])
+    if len(pieces) > 1 and pieces[-1] < least:
+        rest = pieces.pop()
+        pieces[-1] += rest
+    return pieces
+
+
+def _diverged(epoch: int, loss: float, clips: Sequence[str]) -> str:
+    batch = ", ".join(sorted(set(clips)))
+    return f"the loss became {loss} in epoch {epoch}, in the batch with windows of {batch}; try a lower train.lr"

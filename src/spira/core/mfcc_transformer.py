@@ -1,0 +1,66 @@
+"""A transformer over MFCC frames."""
+
+from typing import Self
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from spira.core.section import Section
+from spira.core.spiraconv import Probability
+
+
+class MfccTransformerParams(Section):
+    width: PositiveInt  # numbers a frame inside the encoder
+    n_layers: PositiveInt
+    n_heads: PositiveInt
+    feed_forward: PositiveInt  # units between a layer's two linear maps
+    dropout: Probability
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % (2 * self.n_heads):
+            raise ValueError(f"width: must be a multiple of 2 * n_heads={2 * self.n_heads}, got {self.width}")
+        return self
+
+
+class MfccTransformer(nn.Module):
+    """One logit a window: an encoder over its frames, the mean of what they became, a linear layer.
+
+    ``forward``: (batch, n_frames, n_features) -> (batch,), logits of `patient`.
+
+    Each coefficient is brought to mean 0 and variance 1 over the window's own frames; in a
+    window that is padded with zeros, over these too.
+
+    Source:
+        Gauy and Finger, "Audio MFCC-gram transformers for respiratory insufficiency detection
+        in COVID-19", STIL 2021 (their baseline, without self-supervised pretraining). The
+        encoder is Vaswani et al., 2017. The sizes, the normalisation and the mean over frames
+        are ours: the paper's were not at hand.
+    """
+
+    positions: Tensor
+
+    def __init__(self, p: MfccTransformerParams, n_frames: int, n_features: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(n_features, p.width)
+        self.register_buffer("positions", sinusoids(n_frames, p.width), persistent=False)
+        layer = nn.TransformerEncoderLayer(
+            p.width, p.n_heads, p.feed_forward, p.dropout, activation="gelu", batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, p.n_layers, enable_nested_tensor=False)
+        self.classify = nn.Linear(p.width, 1)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        centred = windows - windows.mean(dim=1, keepdim=True)
+        frames = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+        encoded = self.encoder(self.project(frames) + self.positions)
+        logits: Tensor = self.classify(encoded.mean(dim=1)).squeeze(1)
+        return logits
+
+
+def sinusoids(n_frames: int, width: int) -> Tensor:
+    """Position codes, shape (n_frames, width): sines in even columns, cosines in odd ones (Vaswani et al., 2017)."""
+    rates = 10_000 ** -(torch.arange(0, width, 2) / width)
+    angles = torch.arange(n_frames)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
