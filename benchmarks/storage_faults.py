@@ -15,8 +15,8 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from clones import Clone, make
 from s3_servers import Server, Wire
+from storage_clone import Clone, make
 
 CAP = 120  # seconds, then the command is killed
 FILES = {"large.bin": os.urandom(16_000_000), "small.bin": b"small"}

@@ -1,12 +1,24 @@
 """What several test files share and is slow to make."""
 
+import json
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
+from filelock import FileLock
 
 from pipeline_clone import Clone
 from two_revisions import Repository, build
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what it starts takes another's
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that the workers end together."""
+    items.sort(key=lambda item: "pipeline" not in item.keywords)
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +28,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """Reproduced once; each test file works in a copy."""
-    folder = tmp_path_factory.mktemp("clones") / "reproduced"
-    folder.mkdir()
-    return Clone.made(folder)
+def reproduced(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Clone:
+    """Reproduced once, by the first worker that wants it; each test file works in a copy of its own."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder, stages = shared / "clones/reproduced", shared / "clones/stages.json"
+    with FileLock(shared / "clones.lock"):
+        if not stages.is_file():
+            folder.mkdir(parents=True)
+            stages.write_text(json.dumps(Clone.made(folder).stages))
+    return Clone(folder, tuple(json.loads(stages.read_text())))
 
 
 @pytest.fixture
