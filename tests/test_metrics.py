@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score, roc_auc_score
 
+from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, youden_threshold
 from spira.core.metrics import (
     EvaluateParams,
     Floats,
@@ -19,13 +20,9 @@ from spira.core.metrics import (
     at_threshold,
     auc,
     confusion,
-    mean_precision_recall,
-    mean_roc,
-    score_histogram,
     speaker_resamples,
     spread,
     summarize,
-    youden_threshold,
 )
 from spira.errors import DataError
 

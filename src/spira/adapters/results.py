@@ -14,7 +14,8 @@ from dvc.repo import Repo
 from spira.adapters.predictions import PREDICTIONS, read_predictions
 from spira.adapters.revisions import Revision
 from spira.core.comparison import Judged
-from spira.core.metrics import Floats, youden_threshold
+from spira.core.curves import youden_threshold
+from spira.core.metrics import Floats
 from spira.core.staleness import Declared, Tree, hashes
 from spira.errors import DataError
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from spira.core.curves import mean_roc
 from spira.core.markdown import COLOURS
-from spira.core.metrics import Floats, mean_roc
+from spira.core.metrics import Floats
 from spira.core.side import Comparison, Side
 
 Spec = dict[str, Any]

@@ -5,7 +5,6 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field, PositiveFloat
-from sklearn.linear_model import LogisticRegression as Solver
 from torch import Tensor, nn
 
 from spira.core.section import Section
@@ -69,6 +68,8 @@ class LogisticRegression(nn.Module):
         Raises:
             DataError: only one class is there to learn from.
         """
+        from sklearn.linear_model import LogisticRegression as Solver  # a second, which no other model need wait
+
         if len(labels.unique()) < 2:
             raise DataError("logistic_regression needs windows of both classes to learn from, got one class")
         x, y = statistics.double().cpu().numpy(), labels.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Clip scores -> metrics with intervals, and curves.
+"""Clip scores -> metrics with intervals.
 
 Conventions:
     scores   probability of `patient`, in [0, 1]. Shape (n_clips,), or (n_seeds, n_clips)
@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from spira.core.section import Section
 from spira.errors import DataError
@@ -38,21 +37,6 @@ def require_both_classes(labels: Ints, where: str) -> None:
     for label, name in enumerate(("control", "patient")):
         if not np.any(labels == label):
             raise DataError(f"{where}: needs patients and controls to be judged, has no {name} clip")
-
-
-def youden_threshold(labels: Ints, scores: Floats) -> float:
-    """The score that, as a threshold, maximizes sensitivity + specificity - 1.
-
-    Of several that do, the highest: the fewest false alarms. Always one of the scores,
-    so finite, even where no threshold is better than chance.
-
-    Source:
-        Youden, "Index for rating diagnostic tests", Cancer, 1950.
-    """
-    require_both_classes(labels, "threshold")
-    fpr, tpr, thresholds = roc_curve(labels, scores, drop_intermediate=False)
-    gain = np.round(tpr - fpr, 9)  # equal fractions differ by less, as floats
-    return float(thresholds[1 + np.argmax(gain[1:])])  # the first is infinite and calls nobody a patient
 
 
 def auc(labels: Ints, scores: Floats, weights: Floats | None = None) -> Floats:
@@ -164,49 +148,6 @@ def summarize(
         summary[f"{name}_lo"], summary[f"{name}_hi"] = float(lo), float(hi)
         summary[f"{name}_sd"] = spread(of_seeds)
     return summary
-
-
-def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
-    """(false positive rate, true positive rate): the vertical mean of the seeds' ROC curves.
-
-    From (0, 0), straight up to what is detected without a false alarm, then on to (1, 1).
-    Where a curve steps up, its height is the top of the step.
-
-    Returns:
-        Each of shape (1 + n_points,).
-    """
-    grid = np.linspace(0, 1, n_points)
-    curves = []
-    for of_seed in scores:
-        fpr, tpr, _ = roc_curve(labels, of_seed)
-        curves.append(np.interp(grid, fpr, tpr))
-    return np.concatenate([[0.0], grid]), np.concatenate([[0.0], np.mean(curves, axis=0)])
-
-
-def mean_precision_recall(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
-    """(recall, precision): the mean over seeds of the best precision at each recall or above.
-
-    Returns:
-        Each of shape (n_points,).
-    """
-    grid = np.linspace(0, 1, n_points)
-    curves = []
-    for of_seed in scores:
-        precision, recall, _ = precision_recall_curve(labels, of_seed)
-        precision, recall = precision[:-1], recall[:-1]  # the last point is nobody's: precision 1 by convention
-        envelope = np.maximum.accumulate(precision)  # recall falls along the curve, so this looks at recall >= r
-        curves.append(envelope[np.searchsorted(-recall, -grid, side="right") - 1])
-    return grid, np.mean(curves, axis=0)
-
-
-def score_histogram(labels: Ints, scores: Floats, n_bins: int = 20) -> tuple[Floats, Floats, Floats]:
-    """(bin centre, fraction of controls, fraction of patients) over all seeds; fractions sum to 1."""
-    edges = np.linspace(0, 1, n_bins + 1)
-    fractions = []
-    for label in (0, 1):
-        counts, _ = np.histogram(scores[:, labels == label], bins=edges)
-        fractions.append(counts / counts.sum())
-    return (edges[:-1] + edges[1:]) / 2, fractions[0], fractions[1]
 
 
 def confusion(labels: Ints, scores: Floats, thresholds: Sequence[float]) -> list[tuple[str, str]]:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from spira.core.comparison import COMPARED, Difference, sizes, verdict
+from spira.core.curves import mean_roc
 from spira.core.markdown import chart, table
-from spira.core.metrics import Floats, mean_roc
+from spira.core.metrics import Floats
 from spira.core.side import Comparison, Side
 from spira.core.staleness import flat
 

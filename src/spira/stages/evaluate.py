@@ -8,20 +8,8 @@ import polars as pl
 
 from spira.adapters.predictions import read_predictions
 from spira.adapters.tables import write_json, write_table
-from spira.core.metrics import (
-    EvaluateParams,
-    Floats,
-    Ints,
-    auc,
-    confusion,
-    mean_precision_recall,
-    mean_roc,
-    require_both_classes,
-    score_histogram,
-    spread,
-    summarize,
-    youden_threshold,
-)
+from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, youden_threshold
+from spira.core.metrics import EvaluateParams, Floats, Ints, auc, confusion, require_both_classes, spread, summarize
 from spira.core.report import headline, markdown_table, origin
 from spira.core.section import FolderName
 from spira.errors import DataError, told
