@@ -2,6 +2,7 @@
 
 A block of ```console holds commands, one a line. Where lines begin with ``$ `` the others are output: a command with an
 error in its output must fail, and each line of the error must really be printed, but for its numbers and folders.
+A block of ```diff is applied to the clone where it stands among them.
 """
 
 import os
@@ -34,6 +35,7 @@ class Command:
 
     line: str
     output: list[str] = field(default_factory=list)
+    typed: str = ""  # into the command
 
     @property
     def fails(self) -> bool:
@@ -41,9 +43,12 @@ class Command:
 
 
 def commands(page: str) -> list[Command]:
-    """Every command of a page's console blocks, comments cut off."""
+    """Every command of a page's console blocks, comments cut off, and ``git apply`` for every diff."""
     found: list[Command] = []
-    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+    for kind, block in re.findall(r"^```(console|diff)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        if kind == "diff":
+            found.append(Command("git apply", typed=block))
+            continue
         prompted = block.startswith("$ ")
         for line in filter(None, block.splitlines()):
             if not prompted or line.startswith("$ "):
@@ -80,7 +85,7 @@ class Reader:
             self.type("dvc remote modify --local storage url s3://bucket/dvc")
             self.type(f"dvc remote modify --local storage endpointurl {server.url}")
 
-    def type(self, line: str) -> subprocess.CompletedProcess[str]:
+    def type(self, line: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         for written, meant in {
             "s3://<bucket>/<path>": "s3://bucket/dvc",
             "https://<server>": self.server.url,
@@ -94,7 +99,7 @@ class Reader:
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             text=True,
             check=False,
             timeout=300,
@@ -124,7 +129,7 @@ def test_every_command_on_the_page_does_what_it_says(
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or _needs_corpus(command.line):
             continue
-        result = reader.type(command.line)
+        result = reader.type(command.line, command.typed)
         said = f"{page.name}: {command.line}\n{result.stdout}"
         assert (result.returncode != 0) == command.fails, said
         printed = {as_printed(line) for line in result.stdout.splitlines()}
