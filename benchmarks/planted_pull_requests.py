@@ -71,7 +71,7 @@ def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[Jud
         own = _draw(change, plan.n_speakers, rng)[who]
         unit = sqrt(1 + change)  # so that the AUC over all people is the one planted
         logits = np.stack([everyone + own + _training(unit, auc, labels, who, rng) for _ in range(plan.n_seeds)])
-        sides.append(Judged(names, speakers, labels, 1 / (1 + np.exp(-logits)), (0.5,) * plan.n_seeds))
+        sides.append(Judged(names, speakers, labels, 1 / (1 + np.exp(-logits)), np.full_like(logits, 0.5)))
     return sides[0], sides[1]
 
 

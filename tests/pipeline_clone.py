@@ -89,4 +89,4 @@ class Clone:
 
 
 def ran(output: str) -> list[str]:
-    return re.findall(r"^Running stage '([\w@]+)'", output, re.MULTILINE)
+    return re.findall(r"^Running stage '([\w@-]+)'", output, re.MULTILINE)

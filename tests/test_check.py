@@ -22,7 +22,7 @@ Edit = tuple[str, str]  # a dotted key, and what its line then says
 
 def line_of(text: str, key: str) -> int:
     """The line, from 1, on which a section's own key stands."""
-    section, _, name = key.partition(".")
+    section, name, *_ = [*key.split("."), ""]
     lines = text.splitlines()
     top = next(i for i, line in enumerate(lines) if line.startswith(f"{section}:"))
     return 1 + (top if not name else next(i for i in range(top, len(lines)) if lines[i].startswith(f"  {name}:")))
@@ -91,6 +91,31 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
         "split.test",
         r"validation \+ test must leave speakers to train on, got 1\.0",
     ),
+    (
+        [("split.scheme", "scheme: kfold")],
+        "split.folds",
+        r"must be three different numbers or more for split\.scheme=kfold, got \[holdout\]",
+    ),
+    (
+        [("split.folds", "folds: [1, 2, 3]")],
+        "split.folds",
+        r"must be \[holdout\] for split\.scheme=holdout, got \[1, 2, 3\]; or split\.scheme=kfold",
+    ),
+    ([("split.scheme", "scheme: kfold"), ("split.folds", "folds: [1, 2]")], "split.folds", r"must .*, got \[1, 2\]"),
+    (
+        [("split.scheme", "scheme: kfold"), ("split.folds", "folds: [1, 2, 2, 3]")],
+        "split.folds",
+        r"must be three different .*, got \[1, 2, 2, 3\]",
+    ),
+    (
+        [("split.scheme", "scheme: kfold"), ("split.folds", "folds: [1, 2, holdout]")],
+        "split.folds",
+        r"must be three different .*, got \[1, 2, holdout\]",
+    ),
+    ([("split.folds", "folds: [1, 2.5, 3]")], "split.folds.1", r"must be a number from 0, or holdout, got 2\.5"),
+    ([("split.folds", "folds: [1, ../2]")], "split.folds.1", r"must be a number from 0, or holdout, got '\.\./2'"),
+    ([("split.folds", "folds: [true, 2, 3]")], "split.folds.0", "must be a number from 0, or holdout, got True"),
+    ([("split.scheme", "scheme: loo")], "split.scheme", "must be 'holdout' or 'kfold', got 'loo'"),
     ([("split.min_speakers", "min_speakers: 0")], "split.min_speakers", "must be greater than 0, got 0"),
     ([("noise.views", "view: 2")], "noise.view", r"unknown parameter; did you mean 'views'\?"),
     (

@@ -16,7 +16,7 @@ from spira.errors import DataError
 def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> Judged:
     """One clip a speaker."""
     names = tuple(f"s{i}" for i in range(labels.size))
-    return Judged(names, names, labels, np.atleast_2d(scores), (threshold,) * np.atleast_2d(scores).shape[0])
+    return Judged(names, names, labels, np.atleast_2d(scores), np.full_like(np.atleast_2d(scores), threshold))
 
 
 def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1) -> tuple[Judged, Judged]:
@@ -61,7 +61,7 @@ def test_the_error_over_speakers_agrees_with_the_bootstrap(name: str) -> None:
     draws = [1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who] + 0.5 * rng.standard_normal(who.size))))]
     draws.append(1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who]))))
     names = tuple(map(str, range(who.size)))
-    base, head = (Judged(names, tuple(map(str, who)), labels, s[None], (0.6,)) for s in draws)
+    base, head = (Judged(names, tuple(map(str, who)), labels, s[None], np.full_like(s[None], 0.6)) for s in draws)
     weights = speaker_resamples(labels, base.speakers, 4000, 0)
     before, after = (all_metrics(labels, side.scores, side.thresholds, weights)[name][0] for side in (base, head))
     found = paired_differences(base, head, 0.95, COMPARED)[name]
@@ -94,7 +94,9 @@ def test_what_the_seed_alone_does_is_no_regression() -> None:
     studies = [lucky(200, (3, 3), 0.3, rng) for _ in range(200)]
     said = [verdict(paired_differences(base, head, 0.95, ("auc",))["auc"]) for base, head in studies]
     assert said.count("no evidence") >= 180
-    firsts = [[replace(side, scores=side.scores[:1], thresholds=(0.5,)) for side in pair] for pair in studies]
+    firsts = [
+        [replace(side, scores=side.scores[:1], thresholds=side.thresholds[:1]) for side in pair] for pair in studies
+    ]
     alone = [paired_differences(base, head, 0.95, ("auc",)) for base, head in firsts]
     assert sum(one["auc"].lo > 0 or one["auc"].hi < 0 for one in alone) > 80
 
@@ -167,7 +169,9 @@ def test_the_same_predictions_are_no_evidence() -> None:
 def test_the_order_of_clips_is_nothing() -> None:
     """Clips pair by name, not by place."""
     base, head = study(60, 1.5, 1.0)
-    turned = Judged(head.clips[::-1], head.speakers[::-1], head.labels[::-1], head.scores[:, ::-1], head.thresholds)
+    head = replace(head, thresholds=np.random.default_rng(2).uniform(size=(1, 60)))  # of many folds
+    scores, thresholds = head.scores[:, ::-1], head.thresholds[:, ::-1]
+    turned = Judged(head.clips[::-1], head.speakers[::-1], head.labels[::-1], scores, thresholds)
     assert paired_differences(base, turned, 0.95, COMPARED) == paired_differences(base, head, 0.95, COMPARED)
 
 

@@ -79,7 +79,7 @@ def test_stage_declares_its_params_and_paths(stage: str) -> None:
         for out in DVC[stage].get(key, [])
     ]
     data = [dep for dep in DVC[stage]["deps"] if dep.startswith("data/")]
-    declared = {path.replace("/${item.seed}", "") for path in [*data, *outs]} - {"data/checked"}
+    declared = {re.sub(r"/\$\{item\.\w+\}(\.csv)?", "", path) for path in [*data, *outs]} - {"data/checked"}
     covered = {path for path in paths if any(Path(name).is_relative_to(path) for name in declared)} | (paths & declared)
     assert covered == paths - {"data/checked"} or stage == "check"
     assert all(any(Path(name).is_relative_to(path) for path in paths) for name in declared)
@@ -88,7 +88,7 @@ def test_stage_declares_its_params_and_paths(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_is_a_plain_command_with_a_description(stage: str) -> None:
     """It runs without DVC too, on this checkout's code even where another copy is installed, and says what it does."""
-    assert re.fullmatch(rf"PYTHONPATH=src python -m spira\.stages\.{stage}( \$\{{item\.seed\}})?", DVC[stage]["cmd"])
+    assert re.fullmatch(rf"PYTHONPATH=src python -m spira\.stages\.{stage}( \$\{{item\.\w+\}})*", DVC[stage]["cmd"])
     assert re.match(r"[A-Z][a-z]+\b", DVC[stage]["desc"])
     assert f'"""{stage}: ' in (SOURCE / f"spira/stages/{stage}.py").read_text()
 
@@ -135,7 +135,7 @@ def test_core_touches_nothing_outside() -> None:
 def test_the_stage_that_trains_cannot_judge_and_the_one_that_judges_has_no_torch() -> None:
     """What is chosen on validation never meets a metric of the test set."""
     assert SOURCE / "spira/core/metrics.py" not in closure(SOURCE / "spira/stages/train.py")
-    assert not any("test" in dep.split("/") for dep in DVC["train"]["deps"])
+    assert not any("test" in dep.split("/") or "subsets.csv" in dep for dep in DVC["train"]["deps"])
     assert "torch" not in stage_names("evaluate")
 
 
@@ -170,10 +170,11 @@ def test_the_committed_results_are_those_of_the_committed_code(stage: str) -> No
         assert value == committed[name], f"{name}: dvc repro"
 
 
-def test_every_stage_and_seed_has_results() -> None:
-    """No stage or seed was added without being run, and none was left behind."""
-    seeds = read(ROOT / "params.yaml")[0]["seeds"]
-    expected = {f"{name}@{seed}" if "matrix" in DVC[name] else name for name in DVC for seed in seeds}
+def test_every_stage_fold_and_seed_has_results() -> None:
+    """No stage, fold or seed was added without being run, and none was left behind."""
+    params, _ = read(ROOT / "params.yaml")
+    trainings = [f"{fold}-{seed}" for fold in params["split"]["folds"] for seed in params["seeds"]]
+    expected = {f"{name}@{one}" if "matrix" in DVC[name] else name for name in DVC for one in trainings}
     assert set(LOCK) == expected
 
 

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from spira.core.curves import youden_threshold
 from spira.core.metrics import EvaluateParams
 from spira.errors import DataError
 from spira.stages.evaluate import run
@@ -270,3 +271,107 @@ def test_the_stage_that_judges_imports_no_torch() -> None:
     code = "import spira.stages.evaluate, sys; sys.exit('torch' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+def folded(seeds: tuple[int, ...] = (1, 2)) -> pl.DataFrame:
+    """Three folds of 36 speakers, each tested by one and choosing for another; fold 3's models score half as high."""
+    rng = np.random.default_rng(11)
+    rows = [
+        (str(fold), subset, condition, seed, f"{who}.wav", f"s{who}", who % 2)
+        for fold in (1, 2, 3)
+        for subset, place in (("test", fold), ("validation", fold % 3 + 1))
+        for condition in CONDITIONS
+        for seed in seeds
+        for who in range(12 * (place - 1), 12 * place)
+    ]
+    names = ["fold", "subset", "condition", "seed", "clip_id", "speaker_id", "label"]
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    logits = 1.5 * (table["label"].to_numpy() - 0.5) + rng.standard_normal(table.height)
+    half = pl.when(pl.col("fold") == "3").then(0.5).otherwise(1.0)
+    return table.with_columns(score=half / (1 + np.exp(-logits)))
+
+
+TESTED_ONCE = (pl.col("subset") == "test") & (pl.col("seed") == 1)
+OF_FOLD_1 = (pl.col("fold") == "1") & (pl.col("condition") == "noisy")
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    return Judged(folded(), tmp_path_factory.mktemp("evaluate") / "crossed")
+
+
+def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Judged) -> None:
+    """By hand, a fold and a seed at a time; AUC over all clips together, validation's a fold at a time."""
+    table, right, aucs, thresholds = folded().filter(pl.col("condition") == "noisy"), [], [], {}
+    for (fold, seed), part in table.partition_by("fold", "seed", as_dict=True).items():
+        chooses, judged = (part.filter(pl.col("subset") == subset) for subset in ("validation", "test"))
+        threshold = youden_threshold(chooses["label"].to_numpy(), chooses["score"].to_numpy())
+        thresholds[fold, seed] = threshold
+        aucs.append(roc_auc_score(chooses["label"], chooses["score"]))
+        right += ((judged["score"] >= threshold) == (judged["label"] == 1)).to_list()
+    assert crossed.metrics["noisy"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert crossed.headline["auc"]["validation"] == pytest.approx(np.mean(aucs), abs=1e-6)
+    assert crossed.metrics["threshold"]["mean"] == pytest.approx(np.mean(list(thresholds.values())), abs=1e-6)
+    tested = table.filter(pl.col("subset") == "test").partition_by("seed")
+    pooled = [roc_auc_score(part["label"], part["score"]) for part in tested]
+    assert crossed.metrics["noisy"]["auc"] == pytest.approx(np.mean(pooled), abs=1e-6)
+    assert list(crossed.metrics["folds"]) == ["1", "2", "3"]
+    assert crossed.metrics["folds"]["3"]["threshold"] < crossed.metrics["folds"]["1"]["threshold"]
+
+
+def test_a_change_in_one_folds_validation_moves_no_other_fold(crossed: Judged, tmp_path: Path) -> None:
+    """Other labels and scores among fold 1's validation clips: its threshold moves, the others' stay."""
+    chooses = OF_FOLD_1 & (pl.col("subset") == "validation")
+    table = folded().with_columns(
+        label=pl.when(chooses).then(1 - pl.col("label")).otherwise("label"),
+        score=pl.when(chooses).then(pl.col("score") ** 2).otherwise("score"),
+    )
+    moved = Judged(table, tmp_path / "moved").metrics["folds"]
+    assert moved["1"]["threshold"] != crossed.metrics["folds"]["1"]["threshold"]
+    assert {fold: moved[fold] for fold in "23"} == {fold: crossed.metrics["folds"][fold] for fold in "23"}
+
+
+def test_test_clips_of_no_fold_move_a_threshold(crossed: Judged, tmp_path: Path) -> None:
+    """The clips that one fold tests are those that another chooses by: only the rows of its own validation count."""
+    other = pl.when(pl.col("subset") == "test").then(1 - pl.col("score")).otherwise("score")
+    moved = Judged(folded().with_columns(score=other), tmp_path / "moved").metrics
+    assert moved["threshold"] == crossed.metrics["threshold"]
+    assert moved["noisy"]["auc"] != crossed.metrics["noisy"]["auc"]
+
+
+def test_the_report_says_that_it_is_cross_validation(crossed: Judged) -> None:
+    """How many folds, on whom, and where thresholds come from; the plots hold everybody once a seed."""
+    assert (
+        "3-fold cross-validation: 36 speakers (18 patients), 36 clips, each judged by the model that did not hear its "
+        "speaker. Mean over 2 seeds"
+    ) in crossed.report
+    assert "Thresholds were chosen on each fold's own validation clips under `noisy`" in crossed.report
+    assert crossed.plot("confusion_noisy").height == 2 * 36
+
+
+def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Judged, tmp_path: Path) -> None:
+    """Byte for byte the same in every file, with the column and without."""
+    assert Judged(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == judged.outputs()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        folded().with_columns(fold=pl.when(OF_FOLD_1 & TESTED_ONCE).then(pl.lit("2")).otherwise("fold")),
+        folded().filter((pl.col("fold") != "1") | (pl.col("seed") != 2)),
+        pl.concat([folded(), folded().filter(OF_FOLD_1).with_columns(fold=pl.lit("2"))]),
+        folded().with_columns(fold=pl.lit("1")),
+    ],
+    ids=["another fold under one condition", "a seed short of a fold", "tested by two folds", "chooses and judges"],
+)
+def test_folds_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
+    """Thresholds are matched to clips by the fold that scored them."""
+    with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
+        Judged(broken, tmp_path / "run")
+
+
+def test_a_fold_of_one_class_is_named(tmp_path: Path) -> None:
+    """Its threshold cannot be chosen; the others could hide it in a pool."""
+    lost = (pl.col("fold") == "2") & (pl.col("subset") == "validation") & (pl.col("label") == 1)
+    with pytest.raises(DataError, match=r"predictions.csv: validation of fold 2: needs .*, has no patient clip$"):
+        Judged(folded().filter(~lost), tmp_path / "run")

@@ -14,7 +14,7 @@ from pipeline_clone import Clone
 from s3_servers import KEY, Server
 
 pytestmark = pytest.mark.pipeline
-CURVE = "data/curves/1/plots/metrics/validation/loss.tsv"
+CURVE = "data/curves/holdout/1/plots/metrics/validation/loss.tsv"
 SECONDS = 180  # for a queue of two on a busy machine; nothing is measured
 
 
@@ -159,7 +159,7 @@ def test_experiments_reach_another_clone(ran: Ran, tmp_path: Path) -> None:
         assert commits(there) == {"grid-2": commits(here)["grid-2"]}
         server.kill()  # what was pulled needs no server
         there.run("dvc", "exp", "apply", "grid-2")
-        weights = "data/models/1/weights.safetensors"
+        weights = "data/models/holdout/1/weights.safetensors"
         assert (there.folder / weights).is_file()
         assert "lr: 0.002" in (there.folder / "dvc.lock").read_text()
     finally:

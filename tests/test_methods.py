@@ -65,7 +65,7 @@ def run_featurize() -> None:
 
 
 def facts() -> dict[str, object]:
-    return dict(json.loads(Path("data/models/1/model.json").read_text()))
+    return dict(json.loads(Path("data/models/holdout/1/model.json").read_text()))
 
 
 @pytest.mark.parametrize("kind", ["spiraconv_v1", "spiraconv", "mfcc_transformer", "logistic_regression"])
@@ -85,7 +85,7 @@ def test_panns_learn_from_log_mel(workspace: Path, monkeypatch: pytest.MonkeyPat
     for path, content in before.items():  # for the other tests
         path.write_bytes(content)
     assert table["score"].is_between(0, 1).all()
-    weights = load_file("data/models/1/weights.safetensors")
+    weights = load_file("data/models/holdout/1/weights.safetensors")
     assert weights["bn0.running_mean"].shape == (40,)
     assert weights["bn0.running_mean"].all()
     assert weights["bn0.num_batches_tracked"] > 0
@@ -119,7 +119,7 @@ def test_a_longer_evaluation_clip_is_cut_into_whole_windows(workspace: Path, mon
     table = scores(workspace, monkeypatch, train={"windows": "whole"}, model={"kind": "logistic_regression"})
     index.write_text(committed)
     assert facts()["n_frames"] == 120
-    weights = load_file("data/models/1/weights.safetensors")
+    weights = load_file("data/models/holdout/1/weights.safetensors")
     frames = torch.from_numpy(read_array(Path("data/features/test/noisy.npy")).copy())
     row = pl.read_csv("data/features/test/noisy.csv").row(0, named=True)
     starts = [*range(0, row["n_frames"] - 120, 100), row["n_frames"] - 120]
@@ -140,11 +140,11 @@ def test_random_windows_are_another_training_of_the_same_length(
 ) -> None:
     """One window a clip and epoch, drawn anew; validation and scores still hear every window."""
     table = scores(workspace, monkeypatch, train={"windows": "random", "max_epochs": 3})
-    random = load_file("data/models/1/weights.safetensors")
+    random = load_file("data/models/holdout/1/weights.safetensors")
     assert facts()["n_frames"] == 101
     assert len(table) == 2 * 3 * 6
     scores(workspace, monkeypatch, train={"windows": "overlap", "max_epochs": 3})
-    overlap = load_file("data/models/1/weights.safetensors")
+    overlap = load_file("data/models/holdout/1/weights.safetensors")
     assert not torch.equal(random["fc1.weight"], overlap["fc1.weight"])
 
 
@@ -152,12 +152,12 @@ def test_training_goes_on_from_a_file_of_weights(workspace: Path, monkeypatch: p
     """With a rate of next to nothing the model is the file's; the layer named in reinit is not."""
     scores(workspace, monkeypatch, train={"max_epochs": 1})
     (workspace / "data/pretrained").mkdir(exist_ok=True)
-    first = load_file("data/models/1/weights.safetensors")
+    first = load_file("data/models/holdout/1/weights.safetensors")
     start = {name: tensor + 1.0 for name, tensor in first.items()}
     torch.save({"model": start}, "data/pretrained/start.pth")
     model = {"init_from": "start.pth", "reinit": ["fc2"]}
     scores(workspace, monkeypatch, model=model, train={"max_epochs": 1, "lr": 1e-12})
-    again = load_file("data/models/1/weights.safetensors")
+    again = load_file("data/models/holdout/1/weights.safetensors")
     assert facts()["adopted"]["reinit"] == ["fc2.weight", "fc2.bias"]  # type: ignore[index]
     for name, tensor in again.items():
         assert torch.allclose(tensor, start[name], atol=1e-6) is not name.startswith("fc2"), name

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score, roc_auc_score
 
-from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, youden_threshold
+from spira.core.curves import (
+    mean_precision_recall,
+    mean_roc,
+    score_histogram,
+    thresholds_of_folds,
+    youden_threshold,
+)
 from spira.core.metrics import (
     EvaluateParams,
     Floats,
@@ -35,6 +41,11 @@ def ints(values: list[int]) -> Ints:
 
 def floats(values: list[float]) -> Floats:
     return np.array(values, dtype=np.float64)
+
+
+def halves(scores: Floats) -> Floats:
+    """A threshold of 0.5 for every clip of one seed."""
+    return np.full((1, scores.size), 0.5)
 
 
 @st.composite
@@ -114,7 +125,7 @@ def test_auc_sees_only_the_order_of_scores(study: tuple[Ints, Floats], rising: C
 
 def test_a_clip_at_the_threshold_is_called_patient() -> None:
     """Counted by hand: 2 of 3 patients found, 1 of 2 controls spared."""
-    at_half = at_threshold(ints([1, 1, 1, 0, 0]), floats([0.9, 0.5, 0.4, 0.5, 0.1]), 0.5)
+    at_half = at_threshold(ints([1, 1, 1, 0, 0]), floats([0.9, 0.5, 0.4, 0.5, 0.1]), floats([0.5] * 5))
     assert {name: float(value) for name, value in at_half.items()} == {
         "sensitivity": 2 / 3,
         "specificity": 1 / 2,
@@ -129,7 +140,7 @@ def test_counts_agree_with_scikit_learn(study: tuple[Ints, Floats, Ints], eighth
     """Sensitivity and specificity are recall of either class; with weights, and where nobody or everybody is called."""
     labels, scores, weights = study
     called = scores >= eighths / 8
-    ours = at_threshold(labels, scores, eighths / 8, weights.astype(np.float64))
+    ours = at_threshold(labels, scores, np.full(labels.size, eighths / 8), weights.astype(np.float64))
     theirs = {
         "sensitivity": recall_score(labels, called, sample_weight=weights),
         "specificity": recall_score(labels, called, pos_label=0, sample_weight=weights),
@@ -146,8 +157,9 @@ def test_counts_agree_with_scikit_learn(study: tuple[Ints, Floats, Ints], eighth
 def test_a_weight_is_a_repetition(study: tuple[Ints, Floats, Ints]) -> None:
     """To count a clip twice is to have it twice: what makes a resample a study."""
     labels, scores, weights = study
-    weighed = all_metrics(labels, scores[None], [0.5], weights[None].astype(np.float64))
-    repeated = all_metrics(np.repeat(labels, weights), np.repeat(scores, weights)[None], [0.5])
+    weighed = all_metrics(labels, scores[None], halves(scores), weights[None].astype(np.float64))
+    again = np.repeat(scores, weights)
+    repeated = all_metrics(np.repeat(labels, weights), again[None], halves(again))
     for name, value in repeated.items():
         assert weighed[name].shape == (1, 1)
         assert_allclose(weighed[name][:, 0], value, rtol=0, atol=1e-12, err_msg=name)
@@ -158,9 +170,10 @@ def test_confusion_counts_are_sensitivity_and_specificity(study: tuple[Ints, Flo
     """The matrix that is drawn and the numbers beside it are one count, over all seeds."""
     labels, scores = study
     of_seeds = np.stack([np.roll(scores, i) for i in range(len(thresholds))])
-    pairs = confusion(labels, of_seeds, thresholds)
+    of_clips = np.tile(floats(thresholds)[:, None], labels.size)
+    pairs = confusion(labels, of_seeds, of_clips)
     assert len(pairs) == of_seeds.size
-    metrics = all_metrics(labels, of_seeds, thresholds)
+    metrics = all_metrics(labels, of_seeds, of_clips)
     for actual, name in (("patient", "sensitivity"), ("control", "specificity")):
         right, wrong = (pairs.count((actual, predicted)) for predicted in (actual, *{"patient", "control"} - {actual}))
         assert right / (right + wrong) == pytest.approx(metrics[name].mean(), abs=1e-12)
@@ -208,8 +221,8 @@ def test_no_threshold_is_better_and_it_is_one_of_the_scores(study: tuple[Ints, F
     [
         auc,
         youden_threshold,
-        lambda labels, scores: at_threshold(labels, scores, 0.5),
-        lambda labels, scores: summarize(labels, scores[None], ["a", "b"], [0.5], P),
+        lambda labels, scores: at_threshold(labels, scores, halves(scores)[0]),
+        lambda labels, scores: summarize(labels, scores[None], ["a", "b"], halves(scores), P),
     ],
 )
 def test_one_class_is_refused_with_a_sentence(
@@ -260,8 +273,8 @@ def test_resamples_repeat_with_their_seed_and_follow_the_clips() -> None:
 def test_more_clips_of_the_same_people_do_not_narrow_an_interval() -> None:
     """Five copies of each clip are no new evidence: an interval over clips would shrink by sqrt(5)."""
     labels, scores, groups = people(40, 1, 1.0, np.random.default_rng(2))
-    once = summarize(labels, scores[None], groups, [0.5], P)
-    copies = summarize(np.tile(labels, 5), np.tile(scores, 5)[None], groups * 5, [0.5], P)
+    once = summarize(labels, scores[None], groups, halves(scores), P)
+    copies = summarize(np.tile(labels, 5), np.tile(scores, 5)[None], groups * 5, halves(np.tile(scores, 5)), P)
     assert copies == pytest.approx(once, abs=1e-12)
 
 
@@ -269,7 +282,7 @@ def test_a_summary_is_mean_spread_and_interval_of_every_metric() -> None:
     """Three seeds: means and sample deviations by hand, intervals around them, wider where more confidence is asked."""
     labels, scores, groups = people(60, 2, 1.2, np.random.default_rng(5))
     noise = np.random.default_rng(6).uniform(0, 0.2, (3, labels.size))
-    of_seeds, thresholds = 0.8 * scores + noise, [0.5, 0.6, 0.7]
+    of_seeds, thresholds = 0.8 * scores + noise, np.tile([[0.5], [0.6], [0.7]], labels.size)
     summary = summarize(labels, of_seeds, groups, thresholds, P)
     sure = summarize(labels, of_seeds, groups, thresholds, P.model_copy(update={"confidence": 0.99}))
     names = ("auc", "sensitivity", "specificity", "accuracy", "f1")
@@ -287,7 +300,7 @@ def test_a_summary_is_mean_spread_and_interval_of_every_metric() -> None:
 def test_one_seed_has_no_spread() -> None:
     """0, not the NaN that a sample of one would give."""
     labels, scores, groups = people(20, 1, 1.0, np.random.default_rng(0))
-    summary = summarize(labels, scores[None], groups, [0.5], P)
+    summary = summarize(labels, scores[None], groups, halves(scores), P)
     assert {name: value for name, value in summary.items() if name.endswith("_sd")} == dict.fromkeys(
         ("auc_sd", "sensitivity_sd", "specificity_sd", "accuracy_sd", "f1_sd"), 0.0
     )
@@ -308,7 +321,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(n_studies):
         labels, scores, groups = people(60, 5, d, rng)
-        summary = summarize(labels, scores[None], groups, [0.5], p)
+        summary = summarize(labels, scores[None], groups, halves(scores), p)
         covered += summary["auc_lo"] <= truth <= summary["auc_hi"]
     assert 0.90 <= covered / n_studies <= 0.99
 
@@ -386,3 +399,24 @@ def test_a_confidence_outside_0_to_1_is_refused(confidence: float) -> None:
     """95 is not 95 %."""
     with pytest.raises(ValueError, match="confidence"):
         EvaluateParams(threshold_condition="clean", n_resamples=1, confidence=confidence, seed=0)
+
+
+def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
+    """One cut from the other's clips chooses the same, seed by seed; a label that changes in one moves no other."""
+    rng = np.random.default_rng(8)
+    labels, folds = np.arange(40) % 2, [f"{i // 2 % 2}" for i in range(40)]
+    scores = 0.3 * labels + rng.uniform(0, 0.7, (3, 40))
+    found = thresholds_of_folds(labels, scores, folds)
+    for fold in "01":
+        own = np.asarray(folds) == fold
+        assert found[fold].tolist() == [youden_threshold(labels[own], of_seed[own]) for of_seed in scores]
+    other = np.where(np.asarray(folds) == "1", 1 - labels, labels)
+    moved = thresholds_of_folds(other, scores, folds)
+    assert moved["0"].tolist() == found["0"].tolist()
+    assert moved["1"].tolist() != found["1"].tolist()
+
+
+def test_a_clip_is_called_by_its_own_threshold() -> None:
+    """Four clips of the same score, each judged by another model: two found, two not."""
+    counts = at_threshold(ints([1, 1, 0, 0]), floats([0.5] * 4), floats([0.4, 0.6, 0.4, 0.6]))
+    assert (float(counts["sensitivity"]), float(counts["specificity"])) == (0.5, 0.5)

@@ -23,7 +23,7 @@ def clone(reproduced: Clone) -> Clone:
 
 def test_a_fresh_clone_runs_every_stage(reproduced: Clone) -> None:
     """Once each; ``check`` comes first."""
-    assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, "train@1", *AFTER_TRAIN])
+    assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, "train@holdout-1", *AFTER_TRAIN])
     assert reproduced.stages[0] == "check"
 
 
@@ -63,31 +63,31 @@ def test_a_forced_rerun_leaves_the_lock_as_it_was(clone: Clone) -> None:
 def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
     """``-S train.lr=1e-5`` arrives as a number, and neither audio nor features are touched (check is a second)."""
     stages = clone.dvc("exp", "run", "-S", "train.lr=1e-5", "-S", "train.max_epochs=1")
-    assert stages == ["check", "train@1", *AFTER_TRAIN]
+    assert stages == ["check", "train@holdout-1", *AFTER_TRAIN]
     lock, _ = read(clone.folder / "dvc.lock")  # not by PyYAML, to which 1e-05 is text
-    assert lock["stages"]["train@1"]["params"]["params.yaml"]["train"]["lr"] == 1e-5
+    assert lock["stages"]["train@holdout-1"]["params"]["params.yaml"]["train"]["lr"] == 1e-5
 
 
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
-    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]") == ["check", "train@2", *AFTER_TRAIN]
+    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]") == ["check", "train@holdout-2", *AFTER_TRAIN]
 
 
 def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:
     """Nothing runs for a file that lies there unused; training reruns where it is named, and again where it changes."""
     weights = clone.folder / "data/pretrained/before.safetensors"
     weights.parent.mkdir(exist_ok=True)
-    shutil.copyfile(clone.folder / "data/models/1/weights.safetensors", weights)
+    shutil.copyfile(clone.folder / "data/models/holdout/1/weights.safetensors", weights)
     clone.dvc("add", "-q", "data/pretrained/before.safetensors")
     assert "before.safetensors" not in clone.git("ls-files", "--others", "--exclude-standard").split()
     assert clone.dvc("repro") == []
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("init_from: none", "init_from: before.safetensors"))
-    assert clone.dvc("repro", "train@1") == ["check", "train@1"]
-    told = json.loads((clone.folder / "data/models/1/model.json").read_text())["adopted"]
+    assert clone.dvc("repro", "train@holdout-1") == ["check", "train@holdout-1"]
+    told = json.loads((clone.folder / "data/models/holdout/1/model.json").read_text())["adopted"]
     assert (len(told["matched"]), told["fresh"], told["unused"]) == (20, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
-    assert clone.dvc("repro", "train@1") == ["train@1"]
+    assert clone.dvc("repro", "train@holdout-1") == ["train@holdout-1"]
 
 
 def test_a_touched_plot_reruns_only_the_judge(clone: Clone) -> None:
@@ -125,7 +125,7 @@ def test_metrics_and_plots_are_dvcs_own(clone: Clone) -> None:
     plots = json.loads(clone.run("dvc", "plots", "show", "--json").stdout)
     assert plots.get("errors", []) == []
     assert {"ROC by condition", "Scores under noise", "Confusion under noise"} <= plots["data"].keys()
-    assert "data/curves/1/plots/metrics/validation/loss.tsv" in plots["data"]
+    assert "data/curves/holdout/1/plots/metrics/validation/loss.tsv" in plots["data"]
     assert all(plots["data"].values())  # each was drawn
 
 

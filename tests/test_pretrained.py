@@ -79,7 +79,7 @@ def test_a_file_that_matches_nothing_is_an_error() -> None:
 
 
 def test_our_own_weights_are_read_too(tmp_path: Path) -> None:
-    """``data/models/1/weights.safetensors`` of an earlier run is a start like another."""
+    """``data/models/holdout/1/weights.safetensors`` of an earlier run is a start like another."""
     theirs = build(model_params(), 64, 8).state_dict()
     save_file(theirs, tmp_path / "ours.safetensors")
     net = build(model_params(), 64, 8)

@@ -97,6 +97,16 @@ def test_the_way_back_is_an_improvement_and_staying_is_no_evidence(repository: R
     assert same.count("Nothing changed.") == 2
 
 
+def test_a_commit_from_before_folds_reads_as_one_fold(repository: Repository) -> None:
+    """The same scores, in a table without the column and curves in a folder less: paired, and equal in all."""
+    text = repository.report("old", "good").stdout
+    assert "**no evidence**: AUC under `noisy` +0.000 [+0.000, +0.000]; 60 test speakers" in text
+    assert "| 1 | 0.5000 after epoch 5 | 0.5000 after epoch 5 |" in text
+    back = repository.report("good", "old").stdout
+    assert "**no evidence**: AUC under `noisy` +0.000" in back
+    assert "–" not in back.partition("## Metrics")[2].partition("## Parameters")[0]
+
+
 def test_without_predictions_it_compares_points_and_says_so(repository: Repository, tmp_path: Path) -> None:
     """A clone without DVC's cache has the metrics but no intervals, and no verdict is made up."""
     subprocess.run(["git", "clone", "-q", repository.folder, tmp_path / "clone"], check=True)

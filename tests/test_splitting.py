@@ -11,7 +11,7 @@ from scipy.stats import binom
 from spira.core.splitting import SUBSETS, SplitParams, Subset, assign, split
 from spira.errors import DataError
 
-P = SplitParams(seed=61, validation=0.2, test=0.25, min_speakers=1)
+P = SplitParams(scheme="holdout", folds=("holdout",), seed=61, validation=0.2, test=0.25, min_speakers=1)
 FRACTIONS: dict[Subset, float] = {"train": 0.55, "validation": 0.2, "test": 0.25}
 
 speaker_ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -94,7 +94,7 @@ def test_fractions_are_met_in_every_stratum(seed: int, stratum: str) -> None:
 @given(st.integers(0, 2**40), speaker_ids)
 def test_a_larger_test_fraction_only_adds_to_the_test_set(seed: int, who: str) -> None:
     """Test is cut from the low end, so those who were held out stay held out."""
-    small, large = (SplitParams(seed=seed, validation=0.1, test=test, min_speakers=1) for test in (0.2, 0.4))
+    small, large = (P.model_copy(update={"seed": seed, "validation": 0.1, "test": test}) for test in (0.2, 0.4))
     assert assign(who, small) != "test" or assign(who, large) == "test"
 
 
@@ -154,7 +154,7 @@ def test_next_to_nobody_is_refused(n_speakers: int) -> None:
 def test_fractions_that_leave_nobody_to_train_on_are_refused(validation: float, test: float) -> None:
     """Before any work, with the key first, as params.yaml's reader expects."""
     with pytest.raises(ValueError, match=r"test: validation \+ test must leave speakers to train on, got 1"):
-        SplitParams(seed=0, validation=validation, test=test, min_speakers=1)
+        SplitParams.model_validate({**P.model_dump(), "validation": validation, "test": test})
 
 
 def test_the_words_for_subsets_are_those_of_the_metadata() -> None:

@@ -189,11 +189,11 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
     shutil.copy2(ROOT / "params.yaml", clone.folder)
     shutil.copy2(ROOT / "tests/fake_training.py", clone.folder / "src/fake_training.py")
     train = {
-        "matrix": {"seed": "${seeds}"},
-        "cmd": "python src/fake_training.py ${item.seed}",
+        "matrix": {"fold": "${split.folds}", "seed": "${seeds}"},
+        "cmd": "python src/fake_training.py ${item.fold} ${item.seed}",
         "deps": ["src/fake_training.py"],
         "params": ["train"],
-        "outs": ["data/models/${item.seed}", "data/curves/${item.seed}"],
+        "outs": ["data/models/${item.fold}/${item.seed}", "data/curves/${item.fold}/${item.seed}"],
     }
     judge = {
         "cmd": "python src/fake_training.py judge",
@@ -331,7 +331,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     command = [sys.executable, "-c", audit, str(opened), "plan.yaml"]
     said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
-    assert any(name.endswith("data/models/1/model.json") for name in names)
+    assert any(name.endswith("data/models/holdout/1/model.json") for name in names)
     assert not [name for name in names if re.search(r"metrics\.json$|predictions|report\.md|features/test", name)]
 
     losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.e-]+)", said)}
@@ -356,6 +356,27 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     table = fake.run(sys.executable, "-m", "spira.table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
     assert len(table.splitlines()) == 2 + 5
     assert "auc" not in table.lower()
+
+
+@pytest.mark.pipeline
+def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
+    """Three folds of two seeds: six trainings in the order of DVC's matrix, each heard to its end, all in the mean."""
+    study = {
+        "objective": "validation_loss",
+        "n_trials": 1,
+        "n_startup": 1,
+        "seed": 6,
+        "prune": True,
+        "parameters": {"train.batch_size": {"choices": [8, 16]}},
+    }
+    base = {"seeds": [1, 2], "split.scheme": "kfold", "split.folds": [1, 2, 3], "train.lr": 0.01}
+    said = sweep(fake, {"base": base, "study": study}, set_=notes(fake)).stdout
+    trial = json.loads(next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text())
+    ends = [fold / 10 + 1 / 3 for fold in (1, 2, 3) for _ in range(2)]
+    assert [loss for _, loss in trial["curve"]][2::3] == pytest.approx(ends)
+    assert len(trial["curve"]) == 6 * 3
+    assert trial["loss"] == pytest.approx(sum(ends) / 6)
+    assert "plan-00: done, validation loss 0.533" in said
 
 
 @pytest.mark.pipeline

@@ -52,13 +52,14 @@ def run_to_features(n_workers: int) -> None:
     )
 
 
-def run_training(seed: int) -> None:
+def run_training(seed: int, fold: str = "holdout") -> None:
     train.run(
         16_000,
         load("features", FeatureParams),
         load("windows", WindowParams),
         load("model", ModelParams),
         load("train", TrainParams),
+        fold=fold,
         seed=seed,
     )
 
@@ -90,15 +91,15 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     assert metrics["noisy"]["auc"] > 0.9
     assert metrics["noisy"]["auc_lo"] <= metrics["noisy"]["auc"] <= metrics["noisy"]["auc_hi"]
 
-    facts = json.loads(Path("data/models/1/model.json").read_text())
+    facts = json.loads(Path("data/models/holdout/1/model.json").read_text())
     assert facts["best_epoch"] >= 1
-    first, second = (load_file(f"data/models/{seed}/weights.safetensors") for seed in SEEDS)
+    first, second = (load_file(f"data/models/holdout/{seed}/weights.safetensors") for seed in SEEDS)
     assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight") and "fc" in name)
 
     predictions = pl.read_csv("data/predictions.csv")
     assert predictions.group_by("subset", "condition", "seed").len()["len"].to_list() == [6] * 12
     assert predictions["score"].is_between(0, 1).all()
-    losses = pl.read_csv("data/curves/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
+    losses = pl.read_csv("data/curves/holdout/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
     assert losses[-1] < losses[0]
 
     whole_path(tmp_path / "again", monkeypatch, n_workers=3)
@@ -151,7 +152,7 @@ def test_a_diverged_loss_stops_at_that_step_and_names_the_batch(
     run_to_features(1)
     with pytest.raises(DataError, match=r"the loss became \S+ in epoch 1, .*clip_\d\d\.wav.*lower train\.lr"):
         run_training(1)
-    assert not Path("data/models/1").exists()
+    assert not Path("data/models/holdout/1").exists()
 
 
 def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
-"""A git and DVC repository with the real evaluate stage at three commits: good, bad (AUC lost), stale."""
+"""A git and DVC repository with the real evaluate stage: good, old (the same before folds), bad (AUC lost), stale."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,19 +15,21 @@ import csv, random, sys
 from math import exp
 from ruamel.yaml import YAML
 from pathlib import Path
-shift = YAML(typ="safe").load(Path("params.yaml"))["shift"]
+params = YAML(typ="safe").load(Path("params.yaml"))
+shift, old = params["shift"], params.get("old", False)
 with open("data/predictions.csv", "w", newline="") as file:
     out = csv.writer(file, lineterminator="\\n")
-    out.writerow("subset condition seed clip_id speaker_id label score".split())
+    fold = [] if old else ["holdout"]
+    out.writerow(["fold"] * len(fold) + "subset condition seed clip_id speaker_id label score".split())
     for subset in ("validation", "test"):
         for condition in ("clean", "noisy"):
             for seed in (1, 2, 3):
                 draw = random.Random(f"{subset} {condition} {seed}")
                 for i in range(60):
                     score = 1 / (1 + exp(-(draw.gauss(0, 1) + shift * (i % 2))))
-                    out.writerow([subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
+                    out.writerow([*fold, subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
 for seed in (1, 2, 3):
-    curve = Path(f"data/curves/{seed}/plots/metrics/validation/loss.tsv")
+    curve = Path(f"data/curves/{'' if old else 'holdout/'}{seed}/plots/metrics/validation/loss.tsv")
     curve.parent.mkdir(parents=True, exist_ok=True)
     losses = [1.5 - shift / 10 * epoch + seed / 100 * epoch * epoch for epoch in range(6)]
     curve.write_text("step\\tloss\\n" + "".join(f"{epoch}\\t{loss}\\n" for epoch, loss in enumerate(losses)))
@@ -69,9 +72,7 @@ def build(folder: Path) -> Repository:
         shutil.copy2(ROOT / name, folder / name)
     (folder / "data").mkdir()
     (folder / "score.py").write_text(SCORE)
-    outs = ["data/predictions.csv", *(f"data/curves/{seed}/plots" for seed in (1, 2, 3))]
-    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": outs}
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": stage}}))
+    _write_stages(folder, stage, "holdout/")
     (folder / ".gitignore").write_text("__pycache__\n")
     repository.git("init", "-q", "-b", "main")
     repository.run("dvc", "init", "-q")
@@ -79,6 +80,11 @@ def build(folder: Path) -> Repository:
         _write_params(folder, shift)
         repository.run("dvc", "repro", "-q")
         repository.commit(branch)
+    repository.git("checkout", "-q", "-b", "before", "good")
+    _write_stages(folder, stage, "")
+    _write_params(folder, 2.5, old=True)
+    repository.run("dvc", "repro", "-q")
+    repository.commit("old")
     repository.git("checkout", "-q", "-b", "later", "good")
     _write_params(folder, 0.9)
     module = folder / "src/spira/core/report.py"
@@ -88,6 +94,13 @@ def build(folder: Path) -> Repository:
     return repository
 
 
-def _write_params(folder: Path, shift: float) -> None:
+def _write_stages(folder: Path, evaluate: dict[str, Any], fold: str) -> None:
+    outs = ["data/predictions.csv", *(f"data/curves/{fold}{seed}/plots" for seed in (1, 2, 3))]
+    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": outs}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": evaluate}}))
+
+
+def _write_params(folder: Path, shift: float, *, old: bool = False) -> None:
     evaluate = {"threshold_condition": "noisy", "n_resamples": 500, "confidence": 0.95, "seed": 0}
-    (folder / "params.yaml").write_text(yaml.safe_dump({"corpus": "demo", "evaluate": evaluate, "shift": shift}))
+    params = {"corpus": "demo", "evaluate": evaluate, "shift": shift} | ({"old": True} if old else {})
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))

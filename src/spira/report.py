@@ -7,11 +7,13 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import vl_convert
 
 from spira.adapters.corpus_versions import corpus_changes_section
+from spira.adapters.predictions import ONLY_FOLD
 from spira.adapters.results import declared, fetch, judged, validation_losses
 from spira.adapters.revisions import Revision, content, corpora, own_hashes, resolve, yaml_tree
 from spira.core.drawings import drawings
@@ -48,7 +50,15 @@ def side(revision: Revision, *, from_remote: bool) -> Side:
 
 def _subsets(revision: Revision) -> dict[tuple[str, str], str]:
     rows = csv.DictReader(io.StringIO((content(revision, SUMMARY) or b"").decode()))
-    return {(row["subset"], name): value for row in rows for name, value in row.items() if name != "subset"}
+    return {
+        (_subset(row), name): value for row in rows for name, value in row.items() if name not in ("fold", "subset")
+    }
+
+
+def _subset(row: Mapping[str, str]) -> str:
+    """Without the fold where it is all there is, as in commits from before there were others."""
+    fold = row.get("fold", ONLY_FOLD)
+    return row["subset"] if fold == ONLY_FOLD else f"{row['subset']} of fold {fold}"
 
 
 def compare(base: Revision, head: Revision, *, from_remote: bool) -> Comparison:

@@ -93,7 +93,8 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
     """One trial of a study: its parameters from the history as it is when it starts, its loss from training's files."""
     number, asked = int(row), dict[str, Any]()
     settings = applied(params, plan.base)
-    seeds, max_epochs = settings["seeds"], settings["train"]["max_epochs"]
+    trainings = [(str(fold), seed) for fold in settings["split"]["folds"] for seed in settings["seeds"]]
+    max_epochs = settings["train"]["max_epochs"]
     curve: list[tuple[int, float]] = []
     history = ledger.trials()
 
@@ -105,8 +106,8 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         """Each epoch is judged once, in order, so that the verdict does not depend on when somebody looks."""
         seen = [
             (i * max_epochs + epoch, loss)
-            for i, seed in enumerate(seeds)
-            for epoch, loss in enumerate(live_curve(data, seed, log))
+            for i, (fold, seed) in enumerate(trainings)
+            for epoch, loss in enumerate(live_curve(data, fold, seed, log))
         ]
         for point in seen[len(curve) :]:
             curve.append(point)
@@ -115,7 +116,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         return False
 
     def finish(place: Workplace, seconds: float, *, pruned: bool = False) -> str:
-        losses = [] if pruned else [validation_loss(place.folder / "data", seed) for seed in seeds]
+        losses = [] if pruned else [validation_loss(place.folder / "data", *training) for training in trainings]
         loss = sum(losses) / len(losses) if losses else None
         if not pruned:
             ledger.took(place.collect(plan.experiment(row)), seconds)

@@ -1,5 +1,7 @@
 """Frames on disk: one array a subset and condition, and a table that says which rows are whose."""
 
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +13,7 @@ from torch import Tensor
 from spira.adapters.arrays import ArrayWriter, read_array
 from spira.adapters.tables import read_table, write_table
 from spira.core.windows import Windows, window_starts
+from spira.errors import DataError
 
 _INDEX = {
     "clip_id": pl.String,
@@ -46,16 +49,29 @@ class FrameWriter:
             write_table(pl.DataFrame(self._rows, schema=_INDEX, orient="row"), self._index)
 
 
+def copy_frames(source: Path, target: Path, condition: str) -> None:
+    """The same clips under the same condition for another subset; a file is there whole or not at all."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (f"{condition}.npy", f"{condition}.csv"):
+        half = target / f"{name}.part"
+        try:
+            shutil.copyfile(source / name, half)
+            half.replace(target / name)
+        finally:
+            half.unlink(missing_ok=True)
+
+
 def read_windows(
-    folder: Path, condition: str, *, length: int, step: int, device: torch.device
+    folder: Path, condition: str, clips: Collection[str], *, length: int, step: int, device: torch.device
 ) -> tuple[Windows, pl.DataFrame]:
-    """Every window of a subset under a condition, and its clips in the order of ``Windows.clips``.
+    """Every window of some clips of a subset under a condition, and the clips in the order of ``Windows.clips``.
 
     A clip shorter than a window has one, which ``Windows.batch`` fills up with zeros.
 
     Args:
         folder: of one subset, such as ``data/features/train``.
         condition: such as ``noisy``.
+        clips: which; their order here is nothing.
         length: frames in a window.
         step: frames between starts.
         device: where the frames are to live; on the CPU they stay in the memory map.
@@ -63,16 +79,16 @@ def read_windows(
     Returns:
         The windows; and the table with ``clip_id``, ``speaker_id`` and ``label`` of each clip.
     """
-    index = read_table(folder / f"{condition}.csv", _INDEX)
+    index = _index_of(folder, condition, clips)
     frames = torch.from_numpy(read_array(folder / f"{condition}.npy")).to(device)
     views = index.partition_by("view", maintain_order=True)
-    clips = views[0]
-    offsets = [window_starts(n_frames, length, step) for n_frames in clips["n_frames"]]
+    heard = views[0]
+    offsets = [window_starts(n_frames, length, step) for n_frames in heard["n_frames"]]
     whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
     flat = torch.tensor([start for starts in offsets for start in starts])
     firsts = torch.tensor([view["start"].to_list() for view in views])  # (n_views, n_clips)
-    lengths = torch.tensor(clips["n_frames"].to_list())
-    labels = torch.tensor(clips["label"].to_list(), dtype=torch.float32)
+    lengths = torch.tensor(heard["n_frames"].to_list())
+    labels = torch.tensor(heard["label"].to_list(), dtype=torch.float32)
     windows = Windows(
         frames=frames,
         starts=(firsts[:, whose] + flat).to(device),
@@ -81,9 +97,17 @@ def read_windows(
         clips=whose.to(device),
         length=length,
     )
-    return windows, clips.select("clip_id", "speaker_id", "label")
+    return windows, heard.select("clip_id", "speaker_id", "label")
 
 
-def longest_clip(folder: Path, condition: str) -> int:
-    """Frames of the longest clip of a subset under a condition."""
-    return int(max(read_table(folder / f"{condition}.csv", _INDEX)["n_frames"]))
+def longest_clip(folder: Path, condition: str, clips: Collection[str]) -> int:
+    """Frames of the longest of some clips of a subset under a condition."""
+    return int(max(_index_of(folder, condition, clips)["n_frames"]))
+
+
+def _index_of(folder: Path, condition: str, clips: Collection[str]) -> pl.DataFrame:
+    path, wanted = folder / f"{condition}.csv", set(clips)
+    index = read_table(path, _INDEX).filter(pl.col("clip_id").is_in(wanted))
+    if lacking := wanted - set(index["clip_id"]):
+        raise DataError(f"{path}: lacks {len(lacking)} clips of this fold, such as {min(lacking)}; dvc repro featurize")
+    return index

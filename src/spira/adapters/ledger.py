@@ -46,26 +46,26 @@ def minutes(folder: Path) -> dict[str, float]:
     return {line["commit"]: line["minutes"] for line in _lines(folder / "minutes.jsonl")}
 
 
-def live_curve(data: Path, seed: int, log: str) -> list[float]:
+def live_curve(data: Path, fold: str, seed: int, log: str) -> list[float]:
     """The validation losses that training has written so far, one an epoch; [] before the first.
 
     Args:
         log: what DVC said so far. Until it names the stage, the file there is the curve of the commit that the
             experiment starts from, which DVC checks out first; when it does, that file is gone.
     """
-    if f"tage 'train@{seed}'" not in log:  # Running stage ..., or Stage ... is cached, or did not change
+    if f"tage 'train@{fold}-{seed}'" not in log:  # Running stage ..., or Stage ... is cached, or did not change
         return []
     try:
-        text = (data / "curves" / str(seed) / "plots/metrics/validation/loss.tsv").read_text(encoding="utf-8")
+        text = (data / "curves" / fold / str(seed) / "plots/metrics/validation/loss.tsv").read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     whole = text[: text.rfind("\n") + 1]  # a line that is being written waits
     return [float(row["loss"]) for row in csv.DictReader(whole.splitlines(), delimiter="\t")]
 
 
-def validation_loss(data: Path, seed: int) -> float:
+def validation_loss(data: Path, fold: str, seed: int) -> float:
     """The lowest of one training, as the stage that trains wrote it beside the weights."""
-    path = data / "models" / str(seed) / "model.json"
+    path = data / "models" / fold / str(seed) / "model.json"
     loss = read_json(path).get("validation_loss")
     if not isinstance(loss, float):
         raise DataError(f"{path}: validation_loss must be a number, got {loss!r}")

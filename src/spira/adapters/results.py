@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from spira.adapters.predictions import PREDICTIONS, read_predictions
+from spira.adapters.predictions import ONLY_FOLD, PREDICTIONS, Scored, read_predictions, scored
 from spira.adapters.revisions import Revision
 from spira.core.comparison import Judged
-from spira.core.curves import youden_threshold
+from spira.core.curves import thresholds_of_folds
 from spira.core.metrics import Floats
 from spira.core.staleness import Declared, Tree, hashes
 from spira.errors import DataError
@@ -57,7 +56,7 @@ def judged(revision: Revision, lock: Tree, condition: str) -> dict[str, Judged] 
 
     Args:
         lock: the ``stages`` of the revision's dvc.lock, which names the predictions by hash.
-        condition: the one whose validation clips choose each seed's threshold.
+        condition: the one whose validation clips choose each model's threshold.
     """
     path = _cached(revision, _outs(lock).get(PREDICTIONS))
     if path is None:
@@ -66,28 +65,20 @@ def judged(revision: Revision, lock: Tree, condition: str) -> dict[str, Judged] 
         table = read_predictions(path)
     except DataError as error:
         raise DataError(f"{revision.name}:{PREDICTIONS}: {error}") from error
-    validation = table.filter((pl.col("subset") == "validation") & (pl.col("condition") == condition))
-    if validation.is_empty():
+    validation = scored(table, "validation").get(condition)
+    if validation is None:
         raise DataError(f"{revision.name}:{PREDICTIONS}: no validation clip under {condition!r} for a threshold")
-    thresholds = [youden_threshold(part["label"].to_numpy(), part["score"].to_numpy()) for part in _seeds(validation)]
-    parts = table.filter(pl.col("subset") == "test").partition_by("condition", as_dict=True)
-    return {str(name): _judged(part, tuple(thresholds)) for (name,), part in sorted(parts.items())}
+    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds)
+    return {name: _judged(of, of_folds) for name, of in scored(table, "test").items()}
 
 
-def _judged(part: pl.DataFrame, thresholds: tuple[float, ...]) -> Judged:
-    seeds = _seeds(part)
-    scores: Floats = np.stack([seed["score"].to_numpy() for seed in seeds])
-    clips, speakers = tuple(seeds[0]["clip_id"]), tuple(seeds[0]["speaker_id"])
-    return Judged(clips, speakers, seeds[0]["label"].to_numpy(), scores, thresholds)
-
-
-def _seeds(part: pl.DataFrame) -> list[pl.DataFrame]:
-    """One table a seed, clips in the same order in each."""
-    return part.sort("seed", "clip_id").partition_by("seed", maintain_order=True)
+def _judged(of: Scored, of_folds: Mapping[str, Floats]) -> Judged:
+    thresholds = np.stack([of_folds[fold] for fold in of.folds], axis=1)
+    return Judged(of.clips, of.speakers, of.labels, of.scores, thresholds)
 
 
 def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
-    """By seed, the validation loss after each epoch; {} where DVC's cache lacks some."""
+    """By training, the validation loss after each epoch; {} where DVC's cache lacks some."""
     found = {}
     for path, folder in _curves(lock).items():
         listed = _cached(revision, folder)
@@ -95,8 +86,14 @@ def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
         file = _cached(revision, entries.get(_LOSS))
         if file is None:
             return {}
-        found[path.removeprefix(_CURVES).split("/")[0]] = _losses(file)
+        found[_training(path)] = _losses(file)
     return found
+
+
+def _training(path: str) -> str:
+    """The seed alone where a fold is all there is, as in commits from before there were others."""
+    *fold, seed, _ = path.removeprefix(_CURVES).split("/")
+    return seed if fold in ([], [ONLY_FOLD]) else f"{fold[0]}-{seed}"
 
 
 def _losses(file: Path) -> Floats:

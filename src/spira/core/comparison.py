@@ -27,7 +27,7 @@ class Judged:
     speakers: tuple[str, ...]
     labels: Ints  # (n_clips,)
     scores: Floats  # (n_seeds, n_clips); the number of seeds may differ between revisions
-    thresholds: tuple[float, ...]  # one a seed
+    thresholds: Floats  # (n_seeds, n_clips); under cross-validation each clip has its fold's
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def paired_differences(base: Judged, head: Judged, confidence: float, names: tup
         raise DataError(f"no paired interval: {reason}")
     place = {clip: i for i, clip in enumerate(head.clips)}
     order = [place[clip] for clip in base.clips]
-    trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds)
+    trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds[:, order])
     people = sizes(base)[0]
     found = {}
     for name in names:

@@ -3,10 +3,12 @@
 Scores, labels and their conventions are those of ``spira.core.metrics``.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from spira.core.metrics import Floats, Ints, require_both_classes
+from spira.core.metrics import Floats, Ints, places, require_both_classes
 
 
 def youden_threshold(labels: Ints, scores: Floats) -> float:
@@ -22,6 +24,23 @@ def youden_threshold(labels: Ints, scores: Floats) -> float:
     fpr, tpr, thresholds = roc_curve(labels, scores, drop_intermediate=False)
     gain = np.round(tpr - fpr, 9)  # equal fractions differ by less, as floats
     return float(thresholds[1 + np.argmax(gain[1:])])  # the first is infinite and calls nobody a patient
+
+
+def thresholds_of_folds(labels: Ints, scores: Floats, folds: Sequence[str]) -> dict[str, Floats]:
+    """By fold, the ``youden_threshold`` of each seed on the validation clips of that fold alone.
+
+    Args:
+        labels: shape (n_clips,).
+        scores: shape (n_seeds, n_clips).
+        folds: whose model scored each clip, shape (n_clips,).
+
+    Returns:
+        Each of shape (n_seeds,).
+    """
+    return {
+        fold: np.array([youden_threshold(labels[clips], of_seed[clips]) for of_seed in scores])
+        for fold, clips in places(folds).items()
+    }
 
 
 def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:

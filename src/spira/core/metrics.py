@@ -2,9 +2,11 @@
 
 Conventions:
     scores   probability of `patient`, in [0, 1]. Shape (n_clips,), or (n_seeds, n_clips)
-             where several trainings scored the same clips.
+             where several trainings scored the same clips. A training is all models of a seed:
+             one, or under cross-validation one a fold, each of which scored its own clips.
     labels   1 for patient, 0 for control. Shape (n_clips,).
     groups   the speaker of each clip; intervals resample speakers, not clips.
+    thresholds  by which each clip is judged, shape (n_seeds, n_clips): a model has one.
     weights  how often each clip counts. Shape (n_resamples, n_clips), or absent: once.
     A clip is called patient where its score is at or above the threshold.
     A metric that the labels do not determine (one class only) raises: a silent
@@ -57,8 +59,18 @@ def auc(labels: Ints, scores: Floats, weights: Floats | None = None) -> Floats:
     return np.asarray(won / (of_patients.sum(axis=-1) * of_controls.sum(axis=-1)))
 
 
-def at_threshold(labels: Ints, scores: Floats, threshold: float, weights: Floats | None = None) -> dict[str, Floats]:
+def places(folds: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """By fold, in the order in which they are first met, which clips are its own."""
+    return {fold: np.asarray(folds) == fold for fold in dict.fromkeys(folds)}
+
+
+def at_threshold(labels: Ints, scores: Floats, threshold: Floats, weights: Floats | None = None) -> dict[str, Floats]:
     """Sensitivity, specificity, accuracy and F1 of calling patient whoever reaches the threshold.
+
+    Args:
+        labels, scores: shape (n_clips,).
+        threshold: of each clip, shape (n_clips,).
+        weights: shape (n_resamples, n_clips), or absent.
 
     Returns:
         Each of shape (n_resamples,), or () without weights.
@@ -80,9 +92,7 @@ def at_threshold(labels: Ints, scores: Floats, threshold: float, weights: Floats
     }
 
 
-def all_metrics(
-    labels: Ints, scores: Floats, thresholds: Sequence[float], weights: Floats | None = None
-) -> dict[str, Floats]:
+def all_metrics(labels: Ints, scores: Floats, thresholds: Floats, weights: Floats | None = None) -> dict[str, Floats]:
     """Every metric of every seed, each of shape (n_seeds,) or (n_seeds, n_resamples)."""
     rows = [
         {"auc": auc(labels, of_seed, weights), **at_threshold(labels, of_seed, threshold, weights)}
@@ -122,7 +132,7 @@ def spread(of_seeds: Sequence[float] | Floats) -> float:
 
 
 def summarize(
-    labels: Ints, scores: Floats, groups: Sequence[str], thresholds: Sequence[float], p: EvaluateParams
+    labels: Ints, scores: Floats, groups: Sequence[str], thresholds: Floats, p: EvaluateParams
 ) -> dict[str, float]:
     """Each metric as its mean over seeds, its spread over seeds and its interval over speakers.
 
@@ -130,7 +140,7 @@ def summarize(
         labels: shape (n_clips,).
         scores: shape (n_seeds, n_clips).
         groups: the speaker of each clip, shape (n_clips,).
-        thresholds: one a seed, chosen elsewhere.
+        thresholds: shape (n_seeds, n_clips), chosen elsewhere.
         p: how many resamples, and the confidence of the interval.
 
     Returns:
@@ -150,8 +160,8 @@ def summarize(
     return summary
 
 
-def confusion(labels: Ints, scores: Floats, thresholds: Sequence[float]) -> list[tuple[str, str]]:
+def confusion(labels: Ints, scores: Floats, thresholds: Floats) -> list[tuple[str, str]]:
     """(actual, predicted) class of every clip by every seed, in words."""
     names = ("control", "patient")
-    called = scores >= np.asarray(thresholds)[:, None]
+    called = scores >= thresholds
     return [(names[label], names[int(call)]) for row in called for label, call in zip(labels, row, strict=True)]

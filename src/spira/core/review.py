@@ -80,8 +80,16 @@ def _verdict(compared: Comparison, found: Difference | None) -> str:
     return (
         f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
         f"[{found.lo:+.3f}, {found.hi:+.3f}]; {n_speakers} test speakers ({n_patients} patients), {n_clips} clips, "
-        f"{len(base.scores)} and {len(head.scores)} trainings.{'' if found.of_trainings else _ONE_TRAINING}"
+        f"{len(base.scores)} and {len(head.scores)} trainings.{_folds(compared.head)}"
+        f"{'' if found.of_trainings else _ONE_TRAINING}"
     )
+
+
+def _folds(side: Side) -> str:
+    if side.scheme != "kfold":
+        return ""
+    n_folds = len(side.params["split"]["folds"])
+    return f" {n_folds}-fold cross-validation: a training is {n_folds} models, and none judges a speaker whom it heard."
 
 
 def _row(condition: str, metric: str, points: list[float | None], paired: Difference | None) -> list[str]:
@@ -118,7 +126,14 @@ def _learning(compared: Comparison) -> str:
         return ""
     seeds = sorted(sides[0].keys() | sides[1].keys(), key=lambda seed: (len(seed), seed))
     rows = [[seed, *(_lowest(side.get(seed)) for side in sides)] for seed in seeds]
-    drawn = table(["seed", "base: lowest validation loss", "head: lowest validation loss"], rows)
+    drawn = table(
+        [
+            "seed" if compared.head.scheme == "holdout" else "fold-seed",
+            "base: lowest validation loss",
+            "head: lowest validation loss",
+        ],
+        rows,
+    )
     means = dict(enumerate(map(_mean_loss, sides)))
     n_epochs = min(map(len, means.values()))
     if n_epochs > 1 and np.isfinite([*means[0], *means[1]]).all():

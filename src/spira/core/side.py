@@ -26,6 +26,11 @@ class Side:
     )  # validation loss by epoch, by seed; {} where not at hand
 
     @property
+    def scheme(self) -> str:
+        """How its speakers were split; a commit from before there was a choice held some out."""
+        return str(self.params.get("split", {}).get("scheme", "holdout"))
+
+    @property
     def data(self) -> dict[str, str]:
         """md5 by path of all that DVC holds of it."""
         made = {path: md5 for stage in self.lock.values() for path, md5 in hashes(stage, "outs").items()}
@@ -56,6 +61,8 @@ class Comparison:
                 return f"the predictions of {side.name} are not at hand{side.missing}"
         if self.base.params.get("corpus") != self.head.params.get("corpus"):
             return "the corpora differ, so the test clips are of other people"
+        if (schemes := [side.scheme for side in self.both])[0] != schemes[1]:
+            return f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the trainings heard other people"
         reasons = (why_not_paired(self.base.judged[name], self.head.judged[name]) for name in self._conditions())
         return next(filter(None, reasons), None)
 

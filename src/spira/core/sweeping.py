@@ -57,7 +57,9 @@ class Choices(Section):
 class StudyParams(Section):
     """How many trials, and how the next one is found; what is varied stands in ``study.parameters``."""
 
-    objective: Literal["validation_loss"]  # mean over seeds of the lowest; nothing of the test set can be named
+    objective: Literal[
+        "validation_loss"
+    ]  # mean over folds and seeds of the lowest; nothing of the test set can be named
     n_trials: PositiveInt
     n_startup: NonNegativeInt  # drawn at random, and never pruned, before the others are compared with them
     seed: NonNegativeInt

@@ -27,7 +27,7 @@ class Trainings:
     """The distinct trainings of two revisions: one that says the same in both is one."""
 
     scores: Floats  # (n_trainings, n_clips)
-    thresholds: tuple[float, ...]
+    thresholds: Floats  # (n_trainings, n_clips)
     of_base: tuple[int, ...]  # places in scores, one a seed
     of_head: tuple[int, ...]
 
@@ -55,26 +55,26 @@ class Error(NamedTuple):
     of_trainings: bool  # False: some revision has a single training, so the error is over people alone
 
 
-def distinct(base: Floats, of_base: Sequence[float], head: Floats, of_head: Sequence[float]) -> Trainings:
-    """Each training once, by its scores and its threshold.
+def distinct(base: Floats, of_base: Floats, head: Floats, of_head: Floats) -> Trainings:
+    """Each training once, by its scores and its thresholds.
 
     Args:
         base, head: scores, shape (n_seeds, n_clips), of the same clips in the same order.
-        of_base, of_head: thresholds, one a seed.
+        of_base, of_head: the threshold of each clip, shape (n_seeds, n_clips).
     """
-    places: dict[tuple[bytes, float], int] = {}
+    places: dict[tuple[bytes, bytes], int] = {}
     members = [
-        places.setdefault((scores.tobytes(), threshold), len(places))
-        for scores, threshold in [*zip(base, of_base, strict=True), *zip(head, of_head, strict=True)]
+        places.setdefault((scores.tobytes(), thresholds.tobytes()), len(places))
+        for scores, thresholds in [*zip(base, of_base, strict=True), *zip(head, of_head, strict=True)]
     ]
-    every = np.concatenate([base, head])[[members.index(place) for place in places.values()]]
-    thresholds = tuple(threshold for _, threshold in places)
-    return Trainings(every, thresholds, tuple(members[: len(base)]), tuple(members[len(base) :]))
+    firsts = [members.index(place) for place in places.values()]
+    every, judged_by = (np.concatenate(pair)[firsts] for pair in ((base, head), (of_base, of_head)))
+    return Trainings(every, judged_by, tuple(members[: len(base)]), tuple(members[len(base) :]))
 
 
 def judge(metric: str, labels: Ints, speakers: Sequence[str], trainings: Trainings) -> tuple[Floats, Floats]:
     """(the metric of each training, their covariance over other speakers): shapes (n,) and (n, n)."""
-    credit = _credit(metric, labels, trainings.scores, np.asarray(trainings.thresholds)[:, None])
+    credit = _credit(metric, labels, trainings.scores, trainings.thresholds)
     covariance = np.zeros((len(credit), len(credit)))
     for label in _CLASSES[metric]:
         members = labels == label

@@ -1,15 +1,26 @@
 """evaluate: the scores of every clip -> metrics with intervals, a table to read, and curves to plot."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from spira.adapters.predictions import read_predictions
+from spira.adapters.predictions import ONLY_FOLD, Scored, read_predictions, scored
 from spira.adapters.tables import write_json, write_table
-from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, youden_threshold
-from spira.core.metrics import EvaluateParams, Floats, Ints, auc, confusion, require_both_classes, spread, summarize
+from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, thresholds_of_folds
+from spira.core.metrics import (
+    EvaluateParams,
+    Floats,
+    Ints,
+    auc,
+    confusion,
+    places,
+    require_both_classes,
+    spread,
+    summarize,
+)
 from spira.core.report import headline, markdown_table, origin
 from spira.core.section import FolderName
 from spira.errors import DataError, told
@@ -28,45 +39,65 @@ def run(
 ) -> None:
     table = read_predictions(predictions)
     _refuse_incomplete(table, predictions)
-    labels, scores, _ = _by_condition(table, "validation")[evaluate.threshold_condition]
-    thresholds = [youden_threshold(labels, of_seed) for of_seed in scores]
-    validation_auc = float(np.mean([auc(labels, of_seed) for of_seed in scores]))
-    judged = _by_condition(table, "test")
+    chosen_by = scored(table, "validation")[evaluate.threshold_condition]
+    of_folds = thresholds_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds)
+    judged = scored(table, "test")
     conditions = {}
-    for condition, (labels, scores, speakers) in judged.items():
+    for condition, (_, speakers, folds, labels, scores) in judged.items():
+        thresholds = np.stack([of_folds[fold] for fold in folds], axis=1)
         conditions[condition] = summarize(labels, scores, speakers, thresholds, evaluate)
         _write_curves(plots, condition, labels, scores, thresholds)
-    chosen = {"mean": float(np.mean(thresholds)), "sd": spread(thresholds)}
-    _write_rounded(evaluation, {"corpus": origin(corpus), **conditions, "threshold": chosen})
+    every = np.concatenate(list(of_folds.values()))
+    threshold = {"mean": float(np.mean(every)), "sd": spread(every)}
+    by_fold = _by_fold(judged[evaluate.threshold_condition], of_folds)
+    _write_rounded(evaluation, {"corpus": origin(corpus), **conditions, "threshold": threshold, **by_fold})
+    validation_auc = float(np.mean(list(_aucs(chosen_by).values())))
     columns = headline(conditions, evaluate.threshold_condition, validation_auc)
     _write_rounded(metrics, {"corpus": origin(corpus), **columns})
-    report.write_text(_report(origin(corpus), conditions, judged, len(thresholds), evaluate), encoding="utf-8")
-    print(report.read_text(encoding="utf-8"))
+    said = _report(origin(corpus), conditions, judged[evaluate.threshold_condition], evaluate)
+    report.write_text(said, encoding="utf-8")
+    print(said)
 
 
 def _refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
     """Scores pair with clips by their place, so each clip has one under each condition by each seed."""
     n_each = table["condition"].n_unique() * table["seed"].n_unique()
-    keys = table.select("condition", "seed", "clip_id")
-    if not keys.n_unique() == table.height == n_each * table["clip_id"].n_unique():
+    once = table.select("fold", "condition", "seed", "clip_id").n_unique() == table.height  # none chooses and judges
+    for part in table.partition_by("subset"):
+        keys, n_clips = part.select("condition", "seed", "clip_id"), part["clip_id"].n_unique()
+        once &= keys.n_unique() == part.height == n_each * n_clips == n_each * part["fold", "clip_id"].n_unique()
+    if not once:
         raise DataError(
             f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
         )
     wrong = table.filter(~pl.col("score").is_between(0, 1).fill_null(False))
     if not wrong.is_empty():
         raise DataError(f"{path}: score must be in [0, 1], got {wrong['score'][0]} for clip {wrong['clip_id'][0]}")
-    for subset in ("validation", "test"):
-        require_both_classes(table.filter(pl.col("subset") == subset)["label"].to_numpy(), f"{path}: {subset}")
+    for fold in sorted(set(table["fold"])):
+        for subset in ("validation", "test"):
+            part = table.filter((pl.col("fold") == fold) & (pl.col("subset") == subset))
+            where = subset if fold == ONLY_FOLD else f"{subset} of fold {fold}"
+            require_both_classes(part["label"].to_numpy(), f"{path}: {where}")
 
 
-def _by_condition(table: pl.DataFrame, subset: str) -> dict[str, tuple[Ints, Floats, list[str]]]:
-    """(labels of the clips, scores (n_seeds, n_clips), speakers of the clips) of a subset, by condition."""
-    parts = {}
-    for (condition,), part in table.filter(pl.col("subset") == subset).group_by("condition", maintain_order=True):
-        seeds = part.partition_by("seed", maintain_order=True)
-        scores = np.stack([of_seed["score"].to_numpy() for of_seed in seeds])
-        parts[str(condition)] = (seeds[0]["label"].to_numpy(), scores, seeds[0]["speaker_id"].to_list())
-    return parts
+def _aucs(of: Scored) -> dict[str, Floats]:
+    """By fold, the AUC of each seed among the clips of that fold."""
+    return {
+        fold: np.array([auc(of.labels[clips], of_seed[clips]) for of_seed in of.scores])
+        for fold, clips in places(of.folds).items()
+    }
+
+
+def _by_fold(judged: Scored, of_folds: Mapping[str, Floats]) -> dict[str, dict[str, dict[str, float]]]:
+    """What each fold found by itself, so that one which stands out is seen; nothing where there is but one."""
+    if set(of_folds) == {ONLY_FOLD}:
+        return {}
+    aucs = _aucs(judged)
+    found = {
+        fold: {"auc": float(aucs[fold].mean()), "threshold": float(of_folds[fold].mean())}
+        for fold in sorted(aucs, key=lambda name: (len(name), name))
+    }
+    return {"folds": found}
 
 
 def _write_rounded(path: Path, tree: dict[str, Any]) -> None:
@@ -80,24 +111,21 @@ def _write_rounded(path: Path, tree: dict[str, Any]) -> None:
     write_json(rounded(tree), path)
 
 
-def _report(
-    corpus: str,
-    conditions: dict[str, dict[str, float]],
-    judged: dict[str, tuple[Ints, Floats, list[str]]],
-    n_seeds: int,
-    p: EvaluateParams,
-) -> str:
-    labels, _, speakers = judged[p.threshold_condition]
-    patients = {speaker for speaker, label in zip(speakers, labels, strict=True) if label == 1}
+def _report(corpus: str, conditions: dict[str, dict[str, float]], judged: Scored, p: EvaluateParams) -> str:
+    patients = {speaker for speaker, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
+    people = f"{len(set(judged.speakers))} speakers ({len(patients)} patients), {judged.labels.size} clips"
+    tested, chosen = f"Test: {people}, none of them heard in training.", "validation clips"
+    if (n_folds := len(set(judged.folds))) > 1:
+        tested = f"{n_folds}-fold cross-validation: {people}, each judged by the model that did not hear its speaker."
+        chosen = "each fold's own validation clips"
     return (
-        f"Corpus: {corpus}. Test: {len(set(speakers))} speakers ({len(patients)} patients), {labels.size} clips, "
-        f"none of them heard in training. Mean over {n_seeds} seeds; in brackets the {100 * p.confidence:g}% interval "
-        f"over resampled speakers. Thresholds were chosen on validation clips under `{p.threshold_condition}`.\n\n"
-        f"{markdown_table(conditions)}"
+        f"Corpus: {corpus}. {tested} Mean over {len(judged.scores)} seeds; in brackets the "
+        f"{100 * p.confidence:g}% interval over resampled speakers. Thresholds were chosen on {chosen} under "
+        f"`{p.threshold_condition}`.\n\n{markdown_table(conditions)}"
     )
 
 
-def _write_curves(plots: Path, condition: str, labels: Ints, scores: Floats, thresholds: list[float]) -> None:
+def _write_curves(plots: Path, condition: str, labels: Ints, scores: Floats, thresholds: Floats) -> None:
     fpr, tpr = mean_roc(labels, scores)
     write_table(pl.DataFrame({"fpr": fpr, "tpr": tpr}).with_columns(pl.all().round(6)), plots / f"roc_{condition}.csv")
     recall, precision = mean_precision_recall(labels, scores)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from spira.adapters.arrays import read_array
-from spira.adapters.frames import FrameWriter
+from spira.adapters.frames import FrameWriter, copy_frames
+from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table
 from spira.adapters.workers import ordered_map, progress
 from spira.core.features import FeatureParams, Frames
@@ -30,7 +31,6 @@ _CLIPS = {
     "n_samples": pl.Int64,
 }
 _RECORDINGS = {"start": pl.Int64, "n_samples": pl.Int64}
-_SUBSETS = {"clip_id": pl.String, "subset": pl.String}
 
 
 class Rendering(NamedTuple):
@@ -77,7 +77,8 @@ def run(
     out: Path = Path("data/features"),
     n_workers: int | None = None,
 ) -> None:
-    table = read_table(clips / "clips.csv", _CLIPS).join(read_table(subsets, _SUBSETS), on="clip_id")
+    table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
+    members = _members(subsets)
     recordings = read_table(noises / "recordings.csv", _RECORDINGS)
     bank = NoiseBank(read_array(noises / "waveforms.npy"), tuple(recordings["start"]), tuple(recordings["n_samples"]))
     renderer = Renderer(
@@ -88,14 +89,25 @@ def run(
         windows.samples(sample_rate),
     )
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
+    made: dict[tuple[Condition, tuple[Rendering, ...]], Path] = {}
     for subset, condition, n_views in _arrays(noise.views):
-        rows = table.filter(pl.col("subset") == subset).sort("clip_id").select(_CLIPS.keys()).rows(named=True)
-        renderings = [Rendering(**row, view=view) for view in range(n_views) for row in rows]
+        rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
+        renderings = tuple(Rendering(**row, view=view) for view in range(n_views) for row in rows)
         name = f"{subset} {condition}"
+        if whose := made.get((condition, renderings)):  # under kfold everybody is in every subset
+            copy_frames(whose, out / subset, condition)
+            continue
+        made[condition, renderings] = out / subset
         with FrameWriter(out / subset, condition, features.n_features(sample_rate)) as writer:
             rendered = ordered_map(lambda clip: renderer(clip, condition), renderings, n_workers)  # noqa: B023
             for clip, frames in zip(renderings, progress(rendered, len(renderings), name), strict=True):
                 writer.append(clip.clip_id, clip.speaker_id, clip.label, clip.view, frames)
+
+
+def _members(subsets: Path) -> dict[str, set[str]]:
+    """By subset, the clips that are in it in any fold."""
+    folds = read_subsets(subsets).values()
+    return {subset: {clip for fold in folds for clip in getattr(fold, subset)} for subset in SUBSETS}
 
 
 def _arrays(views: int) -> Iterator[tuple[str, Condition, int]]:

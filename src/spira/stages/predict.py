@@ -1,5 +1,6 @@
-"""predict: the frames of validation and test clips, the weights of every seed -> a score a clip, condition and seed."""
+"""predict: the frames of validation and test clips, the every model -> a score a clip, condition and seed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ from spira.adapters.engine import prepare
 from spira.adapters.frames import read_windows
 from spira.adapters.models import frames_in_window, load_model
 from spira.adapters.predictions import write_predictions
+from spira.adapters.subsets import read_subsets
 from spira.core.features import FeatureParams
 from spira.core.noise import CONDITIONS
 from spira.core.scoring import PredictParams, clip_scores
@@ -24,6 +26,7 @@ def run(
     windows: WindowParams,
     predict: PredictParams,
     *,
+    subsets: Path = Path("data/subsets.csv"),
     models: Path = Path("data/models"),
     validation: Path = Path("data/features/validation"),
     test: Path = Path("data/features/test"),
@@ -31,29 +34,32 @@ def run(
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
     _, step = windows.frames(sample_rate, features.hop_length)
-    nets = {seed: load_model(models / str(seed), device) for seed in seeds}
-    lengths = {seed: frames_in_window(models / str(seed)) for seed in seeds}  # that each was trained on
-    _name_leftovers(models, seeds)
+    folds = read_subsets(subsets)
+    _name_leftovers(models, [f"{fold}/{seed}" for fold in folds for seed in seeds])
     tables = []
-    for subset, folder in (("validation", validation), ("test", test)):
-        for condition in CONDITIONS:
-            heard = {
-                n: read_windows(folder, condition, length=n, step=step, device=device) for n in set(lengths.values())
-            }
-            for seed, net in nets.items():
-                to_score, clips = heard[lengths[seed]]
-                scores = clip_scores(net, to_score, len(clips), predict.batch_size).numpy()
-                tables.append(
-                    clips.with_columns(subset=pl.lit(subset), condition=pl.lit(condition), seed=seed, score=scores)
-                )
+    for fold, clips in folds.items():
+        nets = {seed: load_model(models / fold / str(seed), device) for seed in seeds}
+        lengths = {seed: frames_in_window(models / fold / str(seed)) for seed in seeds}  # that each was trained on
+        for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
+            for condition in CONDITIONS:
+                heard = {
+                    n: read_windows(folder, condition, members, length=n, step=step, device=device)
+                    for n in set(lengths.values())
+                }
+                for seed, net in nets.items():
+                    to_score, table = heard[lengths[seed]]
+                    scores = clip_scores(net, to_score, len(table), predict.batch_size).numpy()
+                    whose = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
+                    tables.append(table.with_columns(**whose, seed=seed, score=scores))
     write_predictions(pl.concat(tables), out)
 
 
-def _name_leftovers(models: Path, seeds: tuple[int, ...]) -> None:
-    """A seed taken off the list leaves its folder, which DVC counts as part of ``data/models``."""
-    for folder in sorted(models.iterdir()):
-        if folder.name not in map(str, seeds):
-            print(f"{folder}: not in seeds={list(seeds)}, so not used; remove it to keep dvc.lock free of it")
+def _name_leftovers(models: Path, used: Sequence[str]) -> None:
+    """A seed or fold taken off its list leaves its folder, which DVC counts as part of ``data/models``."""
+    for file in sorted(models.rglob("model.json")):
+        folder = file.parent
+        if folder.relative_to(models).as_posix() not in used:
+            print(f"{folder}: of no fold and seed in params.yaml, so not used; remove it to keep dvc.lock free of it")
 
 
 if __name__ == "__main__":

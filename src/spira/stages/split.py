@@ -1,12 +1,14 @@
-"""split: the table of clips -> the subset of each clip, and who is in each subset."""
+"""split: the table of clips -> the subset of each clip in each fold, and who is in each subset."""
 
 from pathlib import Path
 
 import polars as pl
 
+from spira.adapters.subsets import write_subsets
 from spira.adapters.tables import read_table, write_table
+from spira.core.cross_validation import cross_validate
 from spira.core.section import SampleRate
-from spira.core.splitting import SUBSETS, SplitParams
+from spira.core.splitting import HOLDOUT, SUBSETS, SplitParams, Subset
 from spira.core.splitting import split as split_speakers
 from spira.errors import told
 from spira.params import load
@@ -28,21 +30,31 @@ def run(
     *,
     clips: Path = Path("data/clips/clips.csv"),
     subsets: Path = Path("data/subsets.csv"),
+    folds: Path = Path("data/folds"),
     summary: Path = Path("data/subsets_summary.csv"),
 ) -> None:
     table = read_table(clips, _CLIPS)
-    chosen = split_speakers(
-        table["speaker_id"].to_list(),
-        table["label"].to_list(),
-        table["split"].to_list(),
-        split,
+    chosen = _chosen(table, split)
+    write_subsets(table["clip_id"].to_list(), chosen, subsets, folds)
+    rows = pl.concat(
+        _summary(table.with_columns(subset=pl.Series(of_clips, dtype=pl.String)), sample_rate).select(
+            pl.lit(fold).alias("fold"), pl.all()
+        )
+        for fold, of_clips in chosen.items()
     )
-    table = table.with_columns(subset=pl.Series(chosen, dtype=pl.String))
-    write_table(table.select("clip_id", "subset"), subsets)
-    rows = _summary(table, sample_rate)
     write_table(rows, summary)
-    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=120, tbl_cols=-1):
+    with pl.Config(
+        tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=140, tbl_cols=-1, tbl_rows=-1
+    ):
         print(rows)
+
+
+def _chosen(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
+    """By fold, the subset of each clip."""
+    speakers, labels, sexes, given = (table[name].to_list() for name in ("speaker_id", "label", "sex", "split"))
+    if p.scheme == "kfold":
+        return cross_validate(speakers, labels, sexes, given, p)
+    return {HOLDOUT: split_speakers(speakers, labels, given, p)}
 
 
 def _summary(table: pl.DataFrame, sample_rate: int) -> pl.DataFrame:

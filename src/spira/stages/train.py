@@ -1,4 +1,4 @@
-"""train: the frames of training and validation clips -> the weights of one seed, and its learning curves."""
+"""train: the frames of training and validation clips -> the weights of one fold and seed, and their learning curves."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import nn
 from spira.adapters.engine import prepare
 from spira.adapters.frames import longest_clip, read_windows
 from spira.adapters.models import read_weights, save_model
+from spira.adapters.subsets import read_learning
 from spira.core.features import FeatureParams
 from spira.core.learning import learn
 from spira.core.model import ModelParams, build
@@ -27,7 +28,9 @@ def run(
     model: ModelParams,
     train: TrainParams,
     *,
+    fold: str,
     seed: int,
+    folds: Path = Path("data/folds"),
     training: Path = Path("data/features/train"),
     validation: Path = Path("data/features/validation"),
     pretrained: Path = Path("data/pretrained"),
@@ -35,29 +38,31 @@ def run(
     curves: Path = Path("data/curves"),
 ) -> None:
     device = prepare(train.device, seed)
+    clips = read_learning(folds, fold)
     length, step = windows.frames(sample_rate, features.hop_length)
-    length = longest_clip(training, "noisy") if train.windows == "whole" else length
-    to_learn, clips = read_windows(training, "noisy", length=length, step=step, device=device)
+    length = longest_clip(training, "noisy", clips.train) if train.windows == "whole" else length
+    to_learn, heard = read_windows(training, "noisy", clips.train, length=length, step=step, device=device)
     to_learn = first_of_each_clip(to_learn) if train.windows == "random" else to_learn
-    to_choose, _ = read_windows(validation, "noisy", length=length, step=step, device=device)
+    to_choose, _ = read_windows(validation, "noisy", clips.validation, length=length, step=step, device=device)
     net = build(model, length, features.n_features(sample_rate))
     adopted = start(net, model, pretrained)
     net.to(device)
     best = BestWeights(train.patience)
 
-    with Live(str(curves / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        learnt = learn(net, to_learn, train, seed=seed, names=clips["clip_id"].to_list())
+    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        learnt = learn(net, to_learn, train, seed=seed, names=heard["clip_id"].to_list())
         for epoch, (loss, lr) in enumerate(learnt, start=1):
             chosen_by = validation_loss(net, to_choose, train.micro_batch_size)
             live.log_metric("train/loss", loss)
             live.log_metric("validation/loss", chosen_by)
             live.log_metric("train/lr", lr)
             live.next_step()
-            print(f"seed {seed} epoch {epoch}: loss {loss:.4f}, validation {chosen_by:.4f}", flush=True)
+            print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {chosen_by:.4f}", flush=True)
             if best.seen(epoch, chosen_by, net.state_dict().items()):
                 break
 
     facts = {
+        "fold": fold,
         "seed": seed,
         "sample_rate": sample_rate,
         "features": features.model_dump(),
@@ -70,7 +75,7 @@ def run(
         "best_epoch": best.epoch,
         "validation_loss": best.loss,
     }
-    save_model(best.weights, facts, models / str(seed))
+    save_model(best.weights, facts, models / fold / str(seed))
 
 
 def start(net: nn.Module, model: ModelParams, pretrained: Path) -> Adopted | None:
@@ -94,5 +99,6 @@ if __name__ == "__main__":
             load("windows", WindowParams),
             load("model", ModelParams),
             load("train", TrainParams),
-            seed=int(sys.argv[1]),
+            fold=sys.argv[1],
+            seed=int(sys.argv[2]),
         )
