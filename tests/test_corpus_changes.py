@@ -203,6 +203,14 @@ def _wavs(clone: Clone) -> dict[str, bytes]:
 
 
 @pytest.mark.pipeline
+def test_a_reviewer_reads_it_in_the_report(two: Clone) -> None:
+    """Under Data, in the words of the command; nothing where the corpus is the same."""
+    report = two.do(sys.executable, "-m", "spira.report", "v1", "v2")
+    assert ROWS.strip() in report[report.index("## Data") :]
+    assert "| clips | n |" not in two.do(sys.executable, "-m", "spira.report", "v2", "v2")
+
+
+@pytest.mark.pipeline
 def test_a_damaged_table_is_refused(two: Clone, tmp_path: Path) -> None:
     """What DVC's cache holds under the wrong name is not compared; nor is a revision that is none."""
     mistyped = two.run(sys.executable, "-m", "spira.corpus_changes", "v9")
