@@ -303,6 +303,12 @@ def test_two_trials_never_share_a_gpu_and_a_late_failure_is_one(fake: Clone) -> 
     assert experiments(fake) == {f"plan-r{i}" for i in range(1, 5)}
     used = {note.read_text() for note in (fake.folder.parent / "notes").glob("pid-*")}
     assert used == {"GPU-a", "GPU-b"}
+    minutes = fake.folder / ".dvc/tmp/sweep/plan/minutes.jsonl"
+    assert len(minutes.read_text().splitlines()) == 4
+    fake.run("dvc", "exp", "remove", "plan-r1")
+    again = sweep(fake, {"base": base, "rows": {"r1": rows["r1"]}}, set_=set_).stdout
+    assert "plan-r1: done" in again
+    assert len(minutes.read_text().splitlines()) == 4  # DVC's cache had its training: how long it took, nobody saw
 
 
 @pytest.mark.pipeline

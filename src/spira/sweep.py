@@ -83,7 +83,9 @@ def _run(
 
 def _row(plan: Plan, ledger: Ledger, trials: Trials, row: str) -> None:
     def finish(place: Workplace, seconds: float) -> str:
-        ledger.took(place.collect(plan.experiment(row)), seconds)
+        commit = place.collect(plan.experiment(row))
+        if trials.trained(row):
+            ledger.took(commit, seconds)
         return "done"
 
     trials.run(row, lambda: plan.rows[row], finish, None)
@@ -119,7 +121,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         losses = [] if pruned else [validation_loss(place.folder / "data", *training) for training in trainings]
         loss = sum(losses) / len(losses) if losses else None
         if not pruned:
-            ledger.took(place.collect(plan.experiment(row)), seconds)
+            place.collect(plan.experiment(row))
         ledger.add(Trial(number, "pruned" if pruned else "complete", asked, loss, round(seconds, 1), tuple(curve)))
         return f"pruned at epoch {len(curve)}" if pruned else f"done, validation loss {loss:.4g}"
 
