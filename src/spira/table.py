@@ -38,7 +38,7 @@ def table(path: Path, rev: str) -> str:
     head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "sensitivity", "specificity", *others, "minutes"]
     notes = (
         f"From {base.commit[:7]}. AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
-        f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where DVC's cache had the training."
+        f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
     )
     if plan.published:
         notes += " Published figures are of other recordings."
