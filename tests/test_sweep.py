@@ -312,6 +312,19 @@ def test_two_trials_never_share_a_gpu_and_a_late_failure_is_one(fake: Clone) -> 
 
 
 @pytest.mark.pipeline
+def test_a_changed_plan_is_no_changed_code(fake: Clone) -> None:
+    """A study whose file now asks for more trials goes on with its history; one whose code changed starts anew."""
+    plan = fake.folder / "experiments/plan.yaml"
+    plan.parent.mkdir(exist_ok=True)
+    plan.write_text("study: few\n")
+    fake.commit("a plan")
+    plan.write_text("study: more\n")
+    assert snapshot(fake.folder).patch == b""
+    (fake.folder / "params.yaml").write_text((fake.folder / "params.yaml").read_text() + "# changed\n")
+    assert b"# changed" in snapshot(fake.folder).patch
+
+
+@pytest.mark.pipeline
 def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(fake: Clone) -> None:
     """The best trial is that of the lowest validation loss, whose test metrics are the worst; a hopeless one is stopped
     (it would take a minute) and is no failure; history and importances are tables and pictures; a second run is idle.

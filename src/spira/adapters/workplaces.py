@@ -97,7 +97,9 @@ def snapshot(root: Path) -> Snapshot:
     """Raises DataError where there is no commit yet."""
     base = git(root, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
     content = git(root, "stash", "create").decode().strip() or base
-    return Snapshot(root, base, content, git(root, "diff", "--binary", "--no-ext-diff", "--no-textconv", base, content))
+    # without the plans themselves: a study that is given more trials goes on
+    changed = ["--no-ext-diff", "--no-textconv", base, content, "--", ".", ":(exclude)experiments"]
+    return Snapshot(root, base, content, git(root, "diff", "--binary", *changed))
 
 
 def furnish(snapshot: Snapshot, folder: Path, device: str | None) -> Workplace:
