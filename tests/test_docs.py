@@ -91,8 +91,7 @@ class Reader:
             "https://<server>": self.server.url,
             "train.max_epochs=15": "train.max_epochs=1",
             "seeds=[1,2,3,4]": "seeds=[1,2]",  # one more, as on the page, which starts from three
-            "make sweep TABLE=experiments/penalty.yaml": "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
-            " experiments/penalty.yaml && make sweep TABLE=experiments/penalty.yaml",
+            "make sweep": "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/' experiments/*.yaml && make sweep",
             "do sleep 5": "do sleep 1",
         }.items():
             line = line.replace(written, meant)
