@@ -18,6 +18,7 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from pipeline_clone import Clone
+from spira.adapters.pictures import draw_study
 from spira.adapters.studies import Trial, importances, proposal, unpromising
 from spira.adapters.workplaces import alone, devices, experiment, listed_devices, slots, snapshot
 from spira.core.sweeping import Choices, Range, Study, StudyParams, override
@@ -156,6 +157,16 @@ def test_each_gpu_is_counted_once() -> None:
     assert slots(5, ["a", "b"]) == ["a", "b"]
     assert slots(1, ["a", "b"]) == ["a"]
     assert slots(2, []) == [None, None]
+
+
+def test_a_long_parameter_is_written_out_in_the_picture(tmp_path: Path) -> None:
+    """Two parameters that differ after their thirtieth letter are told apart."""
+
+    def width(parameter: str) -> int:
+        draw_study("plan", [], {parameter: 1.0}, tmp_path / parameter)
+        return int.from_bytes((tmp_path / parameter / "importances.png").read_bytes()[16:20], "big")
+
+    assert width("m" * 30) < width("m" * 45) < width("m" * 60)
 
 
 # ---- through the command line

@@ -64,8 +64,9 @@ def _draw_bars(fractions: Mapping[str, float], title: str, path: Path) -> None:
     """One bar a name, the longest on top."""
     rows = [{"name": name, "fraction": fraction} for name, fraction in fractions.items()]
     x = {"field": "fraction", "type": "quantitative", "scale": {"domain": [0, 1]}, "title": "fraction of the variance"}
-    y = {"field": "name", "type": "nominal", "sort": "-x", "title": None}
-    _draw({"title": title, "data": {"values": rows}, "mark": "bar", "encoding": {"x": x, "y": y}}, path)
+    y = {"field": "name", "type": "nominal", "sort": "-x", "title": None, "axis": {"labelLimit": 0}}
+    bars = {"mark": "bar", "encoding": {"x": x, "y": y}, "height": {"step": 40}}
+    _draw({"title": title, "data": {"values": rows}, **bars}, path)
 
 
 def _draw(drawing: dict[str, Any], path: Path) -> None:
