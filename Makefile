@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report changes bench-report bench-overhead push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots report changes bench-report bench-overhead bench-coverage push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many
 
 bench-overhead: $(READY) ## what DVC itself costs with nothing to do; run `make repro` first
 	python benchmarks/overhead.py
+
+bench-coverage: $(READY) ## how often the intervals over speakers hold a truth that is known
+	python benchmarks/interval_coverage.py
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD

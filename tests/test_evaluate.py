@@ -15,15 +15,18 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from spira.core.curves import youden_threshold
-from spira.core.metrics import EvaluateParams
+from spira.adapters.clips import facts_of
+from spira.core.evaluation import EvaluateParams
+from spira.core.thresholds import youden_threshold
 from spira.errors import DataError
 from spira.stages.evaluate import run
+from tiny import evaluate_params
 
 ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = ("clean", "noisy", "noisy_controls")
+INPUTS = ("predictions.csv", "clips.csv")
 METRICS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
-P = EvaluateParams(threshold_condition="noisy", n_resamples=200, confidence=0.95, seed=0)
+P = evaluate_params(n_resamples=200)
 
 
 def predictions(seeds: tuple[int, ...] = (1, 2, 3)) -> pl.DataFrame:
@@ -42,6 +45,22 @@ def predictions(seeds: tuple[int, ...] = (1, 2, 3)) -> pl.DataFrame:
     return table.with_columns(score=1 / (1 + np.exp(-logits)))
 
 
+def facts(table: pl.DataFrame) -> pl.DataFrame:
+    """What a corpus knows of the clips: every third speaker is a man, four are of unknown age, and one of the south."""
+    clips = table.select("clip_id", "speaker_id").unique().sort("clip_id")
+    who = clips["speaker_id"].str.extract(r"(\d+)").cast(pl.Int64)
+    one = (who == 3).cast(pl.Int64)
+    return clips.with_columns(
+        sex=pl.Series(["FFM"[i % 3] for i in who]),
+        age=pl.Series(["" if i < 4 else str(30 + 2 * i) for i in who]),
+        site=pl.Series(["south" if i else "north" for i in one]),
+        device=pl.lit(""),
+        task=pl.Series(["ab"[i % 2] for i in range(len(clips))]),
+        recorded_on=pl.lit("2020-10-11"),
+        spo2=pl.lit(""),
+    )
+
+
 class Judged:
     """What the stage wrote in one folder."""
 
@@ -49,13 +68,16 @@ class Judged:
         folder.mkdir()
         self.folder = folder
         table.write_csv(folder / "predictions.csv")
+        facts(table).write_csv(folder / "clips.csv")
         run(
             corpus,
             p,
             predictions=folder / "predictions.csv",
+            clips=folder / "clips.csv",
             metrics=folder / "metrics.json",
             evaluation=folder / "evaluation.json",
             report=folder / "report.md",
+            worst=folder / "worst_clips.csv",
             plots=folder / "plots",
         )
         self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
@@ -67,8 +89,8 @@ class Judged:
         return pl.read_csv(self.folder / "plots" / f"{name}.csv")
 
     def outputs(self) -> dict[str, bytes]:
-        """Everything but the input, by its name."""
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name != "predictions.csv")
+        """Everything but the inputs, by its name."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name not in INPUTS)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -88,14 +110,16 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 def test_metrics_are_scalars_that_dvc_can_compare(judged: Judged) -> None:
     """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
     json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    corpus, *numbers = leaves(judged.metrics)
+    corpus, *numbers = leaves({name: tree for name, tree in judged.metrics.items() if name != "subgroups"})
     assert isinstance(corpus, str)
     assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
+    of_groups = [number for number in leaves(judged.metrics["subgroups"]) if not isinstance(number, str)]
+    assert all(isfinite(number) and round(number, 6) == number for number in of_groups)
 
 
 def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Judged) -> None:
     """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd``, and so on; and the threshold's own mean and spread."""
-    assert list(judged.metrics) == ["corpus", *CONDITIONS, "threshold"]
+    assert list(judged.metrics)[:5] == ["corpus", *CONDITIONS, "threshold"]
     assert set(judged.metrics["threshold"]) == {"mean", "sd"}
     for condition in CONDITIONS:
         of = judged.metrics[condition]
@@ -137,7 +161,8 @@ def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
     assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
     assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
     assert "validation clips under `noisy`" in judged.report
-    rows = [re.split(r" *\| *", line.strip("| \n")) for line in judged.report.splitlines() if line.startswith("|")]
+    first = judged.report.partition("\n## ")[0]
+    rows = [re.split(r" *\| *", line.strip("| \n")) for line in first.splitlines() if line.startswith("|")]
     assert rows[0] == ["condition", "AUC", "sensitivity", "specificity", "accuracy", "f1"]
     assert [row[0] for row in rows[2:]] == list(CONDITIONS)
     for condition, *cells in rows[2:]:
@@ -167,6 +192,131 @@ def test_thresholds_come_from_validation_under_the_named_condition(judged: Judge
     assert all(moved[condition] != judged.metrics[condition] for condition in CONDITIONS)
     under = Judged(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
     assert under["threshold"] != judged.metrics["threshold"]
+
+
+@pytest.mark.parametrize("rule", ["youden", "sensitivity", "cost"])
+def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
+    """Test labels dealt out anew among the test speakers: by every rule, the very same thresholds."""
+    p = evaluate_params(n_resamples=20, threshold={"rule": rule, "sensitivity": 0.8, "cost_of_a_miss": 3.0})
+    table = predictions()
+    speakers = table.filter(pl.col("subset") == "test")["speaker_id"].unique().sort()
+    dealt = pl.Series(np.random.default_rng(5).permutation(np.arange(len(speakers)) % 2))
+    of = pl.DataFrame({"speaker_id": speakers, "dealt": dealt})
+    other = table.join(of, on="speaker_id", how="left", maintain_order="left").with_columns(
+        label=pl.coalesce("dealt", "label")
+    )
+    assert other["label"].to_list() != table["label"].to_list()
+    one, two = (Judged(t.drop("dealt", strict=False), tmp_path / n, p=p) for t, n in ((table, "a"), (other, "b")))
+    assert one.metrics["threshold"] == two.metrics["threshold"]
+    assert one.metrics["noisy"] != two.metrics["noisy"]
+
+
+def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Judged, tmp_path: Path) -> None:
+    """Validation's sensitivity is what was asked for; the report names the rule and the band."""
+    p = evaluate_params(
+        n_resamples=20,
+        inconclusive_width=0.2,
+        threshold={"rule": "sensitivity", "sensitivity": 0.95, "cost_of_a_miss": 1.0},
+    )
+    found = Judged(predictions(), tmp_path / "run", p=p)
+    assert found.metrics["threshold"]["mean"] < judged.metrics["threshold"]["mean"]
+    assert found.metrics["noisy"]["sensitivity"] > judged.metrics["noisy"]["sensitivity"]
+    assert "the highest that finds at least 95% of the patients' clips" in found.report
+    assert "A score less than 0.1 from it" in found.report
+    assert found.metrics["inconclusive"]["noisy"]["share"] > judged.metrics["inconclusive"]["noisy"]["share"]
+    assert "(Youden's index)" in judged.report
+
+
+def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Judged) -> None:
+    """Each lies in its interval, each interval in [0, 1]; the report has the numbers of evaluation.json."""
+    for question in ("inconclusive", "operating_points", "predictive_values"):
+        assert list(judged.metrics[question]) == list(CONDITIONS)
+        for of in judged.metrics[question].values():
+            for name in (name for name in of if f"{name}_lo" in of):
+                assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
+    for question, name in (("operating_points", "sensitivity_at_specificity"), ("predictive_values", "ppv_at_0.05")):
+        of = judged.metrics[question]["noisy"]
+        assert f"| {of[name]:.3f} [{of[f'{name}_lo']:.3f}, {of[f'{name}_hi']:.3f}] |" in judged.report
+    rare, common = (judged.metrics["predictive_values"]["noisy"][f"ppv_at_{share}"] for share in (0.05, 0.5))
+    assert rare < common
+
+
+def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Judged, tmp_path: Path) -> None:
+    """Other test labels: other figures, but the very same calibrated scores; and the headline knows nothing of it."""
+    other = pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label")
+    moved = Judged(predictions().with_columns(label=other), tmp_path / "moved")
+    for when in ("before", "after"):
+        mine, theirs = (of.plot(f"reliability_{when}_noisy") for of in (judged, moved))
+        assert mine["score"].to_list() == theirs["score"].to_list()
+        assert mine["patients"].to_list() == pytest.approx((1 - theirs["patients"]).to_list(), abs=2e-6)
+        assert mine["clips"].sum() == 3 * 40
+        of = judged.metrics["calibration"]["noisy"][when]
+        assert of["brier_lo"] <= of["brier"] <= of["brier_hi"]
+        numbers = " | ".join(f"{of[name]:.3f}" for name in ("expected_error", "slope", "intercept"))
+        assert f"[{of['brier_lo']:.3f}, {of['brier_hi']:.3f}] | {numbers} |" in judged.report
+    p = evaluate_params(n_resamples=200, calibration={"method": "isotonic", "n_bins": 5})
+    isotonic = Judged(predictions(), tmp_path / "isotonic", p=p)
+    assert isotonic.headline == judged.headline
+    assert isotonic.metrics["calibration"]["noisy"]["after"] != judged.metrics["calibration"]["noisy"]["after"]
+
+
+def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Judged) -> None:
+    """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
+    table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
+    with_facts = table.join(facts(table).drop("speaker_id"), on="clip_id")
+    of = judged.metrics["subgroups"]
+    assert list(of) == ["sex", "age", "site", "device", "task"]
+    for sex in "FM":
+        own = with_facts.filter(pl.col("sex") == sex)
+        found = of["sex"]["groups"][sex]
+        assert found["n_clips"] == own["clip_id"].n_unique()
+        assert found["n_speakers"] == own["speaker_id"].n_unique()
+        by_seed = [roc_auc_score(part["label"], part["score"]) for part in own.partition_by("seed")]
+        if "verdict" not in found:
+            assert found["auc"] == pytest.approx(np.mean(by_seed), abs=1e-6)
+    assert of["site"]["groups"]["south"] == {"n_speakers": 1, "n_patients": 1, "n_clips": 2, "verdict": "too few"}
+    assert of["site"]["gap"] == {}
+    assert of["device"]["groups"]["unknown"]["n_clips"] == 40
+    assert of["age"]["groups"]["unknown"]["verdict"] == "too few"
+    for column, tree in of.items():
+        for value, found in tree["groups"].items():
+            people = f"{found['n_speakers']} ({found['n_patients']}) | {found['n_clips']}"
+            assert f"| {column} | {value} | {people} |" in judged.report
+
+
+def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
+    """A column that the table of clips lacks, and a clip that it lacks, are named."""
+    p = evaluate_params(n_resamples=20, subgroups=("sex", "shoe_size"))
+    with pytest.raises(DataError, match=r"clips.csv: expected columns clip_id, sex, shoe_size: .*shoe_size"):
+        Judged(predictions((1,)), tmp_path / "run", p=p)
+    write = tmp_path / "clips.csv"
+    facts(predictions((1,)).filter(pl.col("clip_id") != "test3_1.wav")).write_csv(write)
+    with pytest.raises(DataError, match=r"clips.csv: lacks 1 of 2 clips that were scored, as test3_1.wav; dvc repro"):
+        facts_of(["test3_0.wav", "test3_1.wav"], ["sex"], write)
+
+
+def test_the_worst_clips_are_named_where_git_does_not_look(judged: Judged) -> None:
+    """Each is on the wrong side, the most confident first, with what is known of it; no other file names a clip."""
+    worst = pl.read_csv(judged.folder / "worst_clips.csv")
+    assert worst.columns[:7] == ["clip_id", "speaker_id", "label", "score", "threshold", "wrong_by", "seeds_wrong"]
+    assert {"sex", "age", "site", "device", "recorded_on", "spo2", "task"} <= set(worst.columns)
+    assert 0 < worst.height <= P.n_worst
+    assert worst["wrong_by"].is_sorted(descending=True)
+    assert worst.select((pl.col("score") >= pl.col("threshold")) == (pl.col("label") == "control")).to_series().all()
+    for name, content in judged.outputs().items():
+        assert name == "worst_clips.csv" or (b".wav" not in content and b"test3" not in content), name
+    ignored = (ROOT / "data/.gitignore").read_text().splitlines()
+    assert "/worst_clips.csv" in ignored
+
+
+def test_what_the_clips_do_not_determine_is_said_in_words(tmp_path: Path) -> None:
+    """A constant predictor calls everybody a patient: nobody called control can be right."""
+    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    of = constant.metrics["predictive_values"]["noisy"]
+    assert of["npv_at_0.05"] == of["npv_at_0.05_lo"] == "not determined by these clips"
+    assert of["ppv_at_0.05"] == 0.05
+    assert "| 0.05 | 0.050 [0.050, 0.050] | – |" in constant.report
+    assert "NaN" not in constant.text
 
 
 def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
@@ -212,7 +362,7 @@ def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
 
 def test_plots_show_what_the_metrics_say(judged: Judged) -> None:
     """The ROC's area is the AUC, the matrix's rows are sensitivity and specificity, histograms sum to 1."""
-    kinds = ("roc", "precision_recall", "scores", "confusion")
+    kinds = ("roc", "precision_recall", "scores", "confusion", "reliability_before", "reliability_after", "decision")
     assert {path.stem for path in (judged.folder / "plots").iterdir()} == {
         f"{k}_{c}" for k in kinds for c in CONDITIONS
     }
@@ -239,7 +389,7 @@ def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tm
     message = rf"predictions.csv: {subset}: needs patients and controls to be judged, has no {missing} clip$"
     with pytest.raises(DataError, match=message):
         Judged(table, tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["predictions.csv"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == set(INPUTS)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,9 @@ from spira.core.curves import (
     mean_precision_recall,
     mean_roc,
     score_histogram,
-    thresholds_of_folds,
-    youden_threshold,
 )
+from spira.core.evaluation import summarize
 from spira.core.metrics import (
-    EvaluateParams,
     Floats,
     Ints,
     all_metrics,
@@ -28,11 +26,12 @@ from spira.core.metrics import (
     confusion,
     speaker_resamples,
     spread,
-    summarize,
 )
+from spira.core.thresholds import thresholds_of_folds, youden_threshold
 from spira.errors import DataError
+from tiny import evaluate_params
 
-P = EvaluateParams(threshold_condition="clean", n_resamples=500, confidence=0.95, seed=0)
+P = evaluate_params(threshold_condition="clean", n_resamples=500)
 
 
 def ints(values: list[int]) -> Ints:
@@ -398,7 +397,7 @@ def test_a_histogram_puts_each_class_in_its_bins() -> None:
 def test_a_confidence_outside_0_to_1_is_refused(confidence: float) -> None:
     """95 is not 95 %."""
     with pytest.raises(ValueError, match="confidence"):
-        EvaluateParams(threshold_condition="clean", n_resamples=1, confidence=confidence, seed=0)
+        evaluate_params(confidence=confidence)
 
 
 def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
@@ -406,12 +405,12 @@ def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
     rng = np.random.default_rng(8)
     labels, folds = np.arange(40) % 2, [f"{i // 2 % 2}" for i in range(40)]
     scores = 0.3 * labels + rng.uniform(0, 0.7, (3, 40))
-    found = thresholds_of_folds(labels, scores, folds)
+    found = thresholds_of_folds(labels, scores, folds, P.threshold)
     for fold in "01":
         own = np.asarray(folds) == fold
         assert found[fold].tolist() == [youden_threshold(labels[own], of_seed[own]) for of_seed in scores]
     other = np.where(np.asarray(folds) == "1", 1 - labels, labels)
-    moved = thresholds_of_folds(other, scores, folds)
+    moved = thresholds_of_folds(other, scores, folds, P.threshold)
     assert moved["0"].tolist() == found["0"].tolist()
     assert moved["1"].tolist() != found["1"].tolist()
 

@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 import yaml
 
+from spira.core.evaluation import EvaluateParams
 from spira.core.model import ModelParams
 from spira.core.training import TrainParams
 from spira.params import load
@@ -70,3 +71,9 @@ def train_params(**changes: object) -> TrainParams:
     """The committed section ``train`` with some keys changed."""
     committed = load("train", TrainParams, path=ROOT / "params.yaml").model_dump()
     return TrainParams.model_validate({**committed, **changes})
+
+
+def evaluate_params(**changes: object) -> EvaluateParams:
+    """The committed section ``evaluate`` with some keys changed; a nested section is given as a dict."""
+    committed = load("evaluate", EvaluateParams, path=ROOT / "params.yaml").model_dump()
+    return EvaluateParams.model_validate({**committed, **changes})

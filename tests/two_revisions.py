@@ -28,6 +28,10 @@ with open("data/predictions.csv", "w", newline="") as file:
                 for i in range(60):
                     score = 1 / (1 + exp(-(draw.gauss(0, 1) + shift * (i % 2))))
                     out.writerow([*fold, subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
+Path("data/clips").mkdir(exist_ok=True)
+clips = [f"{subset}{i}.wav" for subset in ("validation", "test") for i in range(60)]
+facts = "clip_id,sex,age,site,device,recorded_on,spo2,task\\n"
+Path("data/clips/clips.csv").write_text(facts + "".join(f"{clip},F,50,,,,,\\n" for clip in clips))
 for seed in (1, 2, 3):
     curve = Path(f"data/curves/{'' if old else 'holdout/'}{seed}/plots/metrics/validation/loss.tsv")
     curve.parent.mkdir(parents=True, exist_ok=True)
@@ -95,12 +99,12 @@ def build(folder: Path) -> Repository:
 
 
 def _write_stages(folder: Path, evaluate: dict[str, Any], fold: str) -> None:
-    outs = ["data/predictions.csv", *(f"data/curves/{fold}{seed}/plots" for seed in (1, 2, 3))]
+    outs = ["data/clips/clips.csv", "data/predictions.csv", *(f"data/curves/{fold}{seed}/plots" for seed in (1, 2, 3))]
     score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": outs}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": evaluate}}))
 
 
 def _write_params(folder: Path, shift: float, *, old: bool = False) -> None:
-    evaluate = {"threshold_condition": "noisy", "n_resamples": 500, "confidence": 0.95, "seed": 0}
+    evaluate = yaml.safe_load((ROOT / "params.yaml").read_text())["evaluate"] | {"n_resamples": 500}
     params = {"corpus": "demo", "evaluate": evaluate, "shift": shift} | ({"old": True} if old else {})
     (folder / "params.yaml").write_text(yaml.safe_dump(params))

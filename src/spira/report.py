@@ -17,9 +17,8 @@ from spira.adapters.predictions import ONLY_FOLD
 from spira.adapters.results import declared, fetch, judged, validation_losses
 from spira.adapters.revisions import Revision, content, corpora, own_hashes, resolve, yaml_tree
 from spira.core.drawings import drawings
-from spira.core.metrics import EvaluateParams
 from spira.core.review import review
-from spira.core.side import Comparison, Side
+from spira.core.side import Comparison, Rules, Side
 from spira.core.staleness import hashes, stale
 from spira.errors import DataError, told
 from spira.params import check, parse
@@ -33,7 +32,7 @@ def side(revision: Revision, *, from_remote: bool) -> Side:
     lock = yaml_tree(revision, "dvc.lock").get("stages", {})
     params = yaml_tree(revision, "params.yaml")
     failed = fetch(revision, lock) if from_remote else None
-    found = judged(revision, lock, params.get("evaluate", {}).get("threshold_condition", ""))
+    found = judged(revision, lock, params.get("evaluate", {}))
     return Side(
         name=revision.name,
         commit=revision.commit,
@@ -64,9 +63,9 @@ def _subset(row: Mapping[str, str]) -> str:
 def compare(base: Revision, head: Revision, *, from_remote: bool) -> Comparison:
     """Both sides, to be judged by the parameters of head."""
     of_base, of_head = (side(revision, from_remote=from_remote) for revision in (base, head))
-    if problems := list(check("evaluate", EvaluateParams, of_head.params.get("evaluate"))):
+    if problems := list(check("evaluate", Rules, of_head.params.get("evaluate"))):
         raise DataError(f"{head.name}:params.yaml: {problems[0][0]}: {problems[0][1]}")
-    return Comparison(of_base, of_head, parse(EvaluateParams, of_head.params["evaluate"]))
+    return Comparison(of_base, of_head, parse(Rules, of_head.params["evaluate"]))
 
 
 def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:

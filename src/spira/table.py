@@ -57,7 +57,7 @@ def _row(plan: Plan, row: str, base: Revision, headline: str) -> list[str]:
         return [row, *["other parameters"], *[""] * (6 + len(CONDITIONS) - 1), *cells]
     metrics = yaml_tree(found, "data/evaluation.json")
     of = metrics[headline]
-    n_seeds, sd = _over_seeds(found, headline)
+    n_seeds, sd = _over_seeds(found, params["evaluate"], headline)
     others = [_number(metrics[name], "auc") for name in CONDITIONS if name != headline]
     took = minutes(base.root / WORK / plan.name).get(found.commit)
     return [
@@ -67,9 +67,9 @@ def _row(plan: Plan, row: str, base: Revision, headline: str) -> list[str]:
     ]
 
 
-def _over_seeds(found: Revision, condition: str) -> tuple[str, str]:
+def _over_seeds(found: Revision, evaluate: Mapping[str, Any], condition: str) -> tuple[str, str]:
     """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
-    of_conditions = judged(found, yaml_tree(found, "dvc.lock").get("stages", {}), condition)
+    of_conditions = judged(found, yaml_tree(found, "dvc.lock").get("stages", {}), evaluate)
     if of_conditions is None:
         return "", ""
     of = of_conditions[condition]

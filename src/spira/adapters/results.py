@@ -13,9 +13,9 @@ from dvc.repo import Repo
 from spira.adapters.predictions import ONLY_FOLD, PREDICTIONS, Scored, read_predictions, scored
 from spira.adapters.revisions import Revision
 from spira.core.comparison import Judged
-from spira.core.curves import thresholds_of_folds
 from spira.core.metrics import Floats
 from spira.core.staleness import Declared, Tree, hashes
+from spira.core.thresholds import rule_of, thresholds_of_folds
 from spira.errors import DataError
 
 _CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
@@ -51,12 +51,13 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
     return None
 
 
-def judged(revision: Revision, lock: Tree, condition: str) -> dict[str, Judged] | None:
+def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, Judged] | None:
     """By condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
 
     Args:
         lock: the ``stages`` of the revision's dvc.lock, which names the predictions by hash.
-        condition: the one whose validation clips choose each model's threshold.
+        evaluate: that section of the revision's params.yaml: by which rule, and under which condition, validation
+            clips choose each model's threshold.
     """
     path = _cached(revision, _outs(lock).get(PREDICTIONS))
     if path is None:
@@ -65,10 +66,11 @@ def judged(revision: Revision, lock: Tree, condition: str) -> dict[str, Judged] 
         table = read_predictions(path)
     except DataError as error:
         raise DataError(f"{revision.name}:{PREDICTIONS}: {error}") from error
+    condition = str(evaluate.get("threshold_condition", ""))
     validation = scored(table, "validation").get(condition)
     if validation is None:
         raise DataError(f"{revision.name}:{PREDICTIONS}: no validation clip under {condition!r} for a threshold")
-    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds)
+    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds, rule_of(evaluate))
     return {name: _judged(of, of_folds) for name, of in scored(table, "test").items()}
 
 

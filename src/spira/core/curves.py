@@ -1,4 +1,4 @@
-"""Clip scores -> curves over every threshold, and the threshold that one of them recommends.
+"""Clip scores -> curves over every threshold.
 
 Scores, labels and their conventions are those of ``spira.core.metrics``.
 """
@@ -8,39 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from spira.core.metrics import Floats, Ints, places, require_both_classes
-
-
-def youden_threshold(labels: Ints, scores: Floats) -> float:
-    """The score that, as a threshold, maximizes sensitivity + specificity - 1.
-
-    Of several that do, the highest: the fewest false alarms. Always one of the scores,
-    so finite, even where no threshold is better than chance.
-
-    Source:
-        Youden, "Index for rating diagnostic tests", Cancer, 1950.
-    """
-    require_both_classes(labels, "threshold")
-    fpr, tpr, thresholds = roc_curve(labels, scores, drop_intermediate=False)
-    gain = np.round(tpr - fpr, 9)  # equal fractions differ by less, as floats
-    return float(thresholds[1 + np.argmax(gain[1:])])  # the first is infinite and calls nobody a patient
-
-
-def thresholds_of_folds(labels: Ints, scores: Floats, folds: Sequence[str]) -> dict[str, Floats]:
-    """By fold, the ``youden_threshold`` of each seed on the validation clips of that fold alone.
-
-    Args:
-        labels: shape (n_clips,).
-        scores: shape (n_seeds, n_clips).
-        folds: whose model scored each clip, shape (n_clips,).
-
-    Returns:
-        Each of shape (n_seeds,).
-    """
-    return {
-        fold: np.array([youden_threshold(labels[clips], of_seed[clips]) for of_seed in scores])
-        for fold, clips in places(folds).items()
-    }
+from spira.core.metrics import Floats, Ints, confusion
 
 
 def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
@@ -84,3 +52,17 @@ def score_histogram(labels: Ints, scores: Floats, n_bins: int = 20) -> tuple[Flo
         counts, _ = np.histogram(scores[:, labels == label], bins=edges)
         fractions.append(counts / counts.sum())
     return (edges[:-1] + edges[1:]) / 2, fractions[0], fractions[1]
+
+
+def curves(labels: Ints, scores: Floats, thresholds: Floats) -> dict[str, dict[str, Floats | Sequence[str]]]:
+    """By name, the columns of every plot of one condition's test clips."""
+    fpr, tpr = mean_roc(labels, scores)
+    recall, precision = mean_precision_recall(labels, scores)
+    score, controls, patients = score_histogram(labels, scores)
+    actual, predicted = zip(*confusion(labels, scores, thresholds), strict=True)
+    return {
+        "roc": {"fpr": fpr, "tpr": tpr},
+        "precision_recall": {"recall": recall, "precision": precision},
+        "scores": {"score": score, "controls": controls, "patients": patients},
+        "confusion": {"actual": actual, "predicted": predicted},
+    }

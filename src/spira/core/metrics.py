@@ -1,4 +1,4 @@
-"""Clip scores -> metrics with intervals.
+"""Clip scores -> metrics, and speakers drawn anew for their intervals.
 
 Conventions:
     scores   probability of `patient`, in [0, 1]. Shape (n_clips,), or (n_seeds, n_clips)
@@ -14,24 +14,14 @@ Conventions:
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt
 
-from spira.core.section import Section
 from spira.errors import DataError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class EvaluateParams(Section):
-    threshold_condition: Literal["clean", "noisy", "noisy_controls"]  # under which validation picks it
-    n_resamples: PositiveInt  # of the speakers, for intervals
-    confidence: float = Field(gt=0, lt=1)
-    seed: NonNegativeInt
 
 
 def require_both_classes(labels: Ints, where: str) -> None:
@@ -126,38 +116,14 @@ def speaker_resamples(labels: Ints, groups: Sequence[str], n_resamples: int, see
     return weights
 
 
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """``part / whole``, and NaN where there is no whole: what nothing determines is not 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0))
+
+
 def spread(of_seeds: Sequence[float] | Floats) -> float:
     """Sample standard deviation over seeds; 0 for one seed."""
     return float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else 0.0
-
-
-def summarize(
-    labels: Ints, scores: Floats, groups: Sequence[str], thresholds: Floats, p: EvaluateParams
-) -> dict[str, float]:
-    """Each metric as its mean over seeds, its spread over seeds and its interval over speakers.
-
-    Args:
-        labels: shape (n_clips,).
-        scores: shape (n_seeds, n_clips).
-        groups: the speaker of each clip, shape (n_clips,).
-        thresholds: shape (n_seeds, n_clips), chosen elsewhere.
-        p: how many resamples, and the confidence of the interval.
-
-    Returns:
-        ``auc``, ``auc_lo``, ``auc_hi`` (percentiles of the mean over seeds, over resampled
-        speakers), ``auc_sd`` (``spread`` over seeds), and so on.
-    """
-    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
-    once = all_metrics(labels, scores, thresholds)
-    resampled = all_metrics(labels, scores, thresholds, weights)
-    tail = 50 * (1 - p.confidence)
-    summary: dict[str, float] = {}
-    for name, of_seeds in once.items():
-        lo, hi = np.percentile(resampled[name].mean(axis=0), [tail, 100 - tail])
-        summary[name] = float(of_seeds.mean())
-        summary[f"{name}_lo"], summary[f"{name}_hi"] = float(lo), float(hi)
-        summary[f"{name}_sd"] = spread(of_seeds)
-    return summary
 
 
 def confusion(labels: Ints, scores: Floats, thresholds: Floats) -> list[tuple[str, str]]:

@@ -11,11 +11,35 @@ def origin(corpus: str) -> str:
     return f"{corpus} (SYNTHETIC speech: no medical meaning)" if corpus == "demo" else corpus
 
 
+def opening(
+    corpus: str, people: tuple[int, int, int], n_folds: int, n_seeds: int, confidence: float, condition: str
+) -> str:
+    """On whom, how often and how sure, in one paragraph.
+
+    Args:
+        corpus: as ``origin`` says it.
+        people: (speakers, patients among them, clips) of the test set.
+        confidence: of the intervals, in (0, 1).
+        condition: under which validation's clips chose the thresholds.
+    """
+    n_speakers, n_patients, n_clips = people
+    counted = f"{n_speakers} speakers ({n_patients} patients), {n_clips} clips"
+    tested, chosen = f"Test: {counted}, none of them heard in training.", "validation clips"
+    if n_folds > 1:
+        tested = f"{n_folds}-fold cross-validation: {counted}, each judged by the model that did not hear its speaker."
+        chosen = "each fold's own validation clips"
+    return (
+        f"Corpus: {corpus}. {tested} Mean over {n_seeds} seeds; in brackets the "
+        f"{100 * confidence:g}% interval over resampled speakers. Thresholds were chosen on {chosen} under "
+        f"`{condition}`."
+    )
+
+
 def markdown_table(conditions: Mapping[str, Mapping[str, float]]) -> str:
     """One row a condition, each cell ``mean [lo, hi]``; the interval is over speakers.
 
     Args:
-        conditions: what ``metrics.summarize`` gives, by condition.
+        conditions: what ``evaluation.summarize`` gives, by condition.
     """
     head = ["condition", *(name if name != "auc" else "AUC" for name in _COLUMNS)]
     rows = [
@@ -30,7 +54,7 @@ def headline(conditions: Mapping[str, Mapping[str, float]], condition: str, vali
     """The few numbers that are columns of ``dvc exp show``; each metric a group, so that they sort together.
 
     Args:
-        conditions: what ``metrics.summarize`` gives, by condition.
+        conditions: what ``evaluation.summarize`` gives, by condition.
         condition: the one that has an interval, sensitivity and specificity here.
         validation_auc: under the same condition; what to choose settings by, so that test stays unseen.
     """

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import ConfigDict, Field
 
 from spira.core.comparison import COMPARED, Difference, Judged, paired_differences, why_not_paired
-from spira.core.metrics import EvaluateParams, Floats
+from spira.core.metrics import Floats
+from spira.core.section import Section
 from spira.core.staleness import Tree, hashes
 
 
@@ -37,13 +41,22 @@ class Side:
         return {**made, **self.corpora}
 
 
+class Rules(Section):
+    """What the report reads of a commit's section ``evaluate``, whatever else that commit had or lacked there."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    threshold_condition: Literal["clean", "noisy", "noisy_controls"]
+    confidence: float = Field(gt=0, lt=1)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two sides judged by the rules of head."""
 
     base: Side
     head: Side
-    rules: EvaluateParams
+    rules: Rules
 
     @property
     def headline(self) -> str:

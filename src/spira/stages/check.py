@@ -12,8 +12,8 @@ from typing import Any
 from spira.core.audio import IngestParams
 from spira.core.compatibility import contradictions
 from spira.core.demo import SynthesizeParams
+from spira.core.evaluation import EvaluateParams
 from spira.core.features import FeatureParams
-from spira.core.metrics import EvaluateParams
 from spira.core.model import ModelParams
 from spira.core.noise import NoiseParams
 from spira.core.scoring import PredictParams

@@ -1,29 +1,26 @@
-"""evaluate: the scores of every clip -> metrics with intervals, a table to read, and curves to plot."""
+"""evaluate: the scores of every clip -> metrics with intervals, a report to read, and curves to plot."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from spira.adapters.clips import FACTS, facts_of
+from spira.adapters.judgements import refuse_incomplete, write_numbers, write_plots, write_worst
 from spira.adapters.predictions import ONLY_FOLD, Scored, read_predictions, scored
-from spira.adapters.tables import write_json, write_table
-from spira.core.curves import mean_precision_recall, mean_roc, score_histogram, thresholds_of_folds
-from spira.core.metrics import (
-    EvaluateParams,
-    Floats,
-    Ints,
-    auc,
-    confusion,
-    places,
-    require_both_classes,
-    spread,
-    summarize,
-)
-from spira.core.report import headline, markdown_table, origin
+from spira.core.evaluation import EvaluateParams, summarize
+from spira.core.judging import by_question, judge
+from spira.core.judging import plots as plots_of
+from spira.core.metrics import Floats, auc, places, spread
+from spira.core.recalibration import calibrated, calibrators_of_folds
+from spira.core.report import headline, markdown_table, opening, origin
 from spira.core.section import FolderName
-from spira.errors import DataError, told
+from spira.core.sections import sections
+from spira.core.subgroups import subgroups, values_of
+from spira.core.thresholds import thresholds_of_folds
+from spira.core.worst import worst_clips
+from spira.errors import told
 from spira.params import load
 
 
@@ -32,52 +29,53 @@ def run(
     evaluate: EvaluateParams,
     *,
     predictions: Path = Path("data/predictions.csv"),
+    clips: Path = Path("data/clips/clips.csv"),
     metrics: Path = Path("data/metrics.json"),
     evaluation: Path = Path("data/evaluation.json"),
     report: Path = Path("data/report.md"),
+    worst: Path = Path("data/worst_clips.csv"),
     plots: Path = Path("data/plots"),
 ) -> None:
     table = read_predictions(predictions)
-    _refuse_incomplete(table, predictions)
+    refuse_incomplete(table, predictions)
     chosen_by = scored(table, "validation")[evaluate.threshold_condition]
-    of_folds = thresholds_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds)
+    of_folds = thresholds_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds, evaluate.threshold)
+    maps = calibrators_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds, evaluate.calibration)
     judged = scored(table, "test")
-    conditions = {}
-    for condition, (_, speakers, folds, labels, scores) in judged.items():
-        thresholds = np.stack([of_folds[fold] for fold in folds], axis=1)
-        conditions[condition] = summarize(labels, scores, speakers, thresholds, evaluate)
-        _write_curves(plots, condition, labels, scores, thresholds)
+    main = judged[evaluate.threshold_condition]
+    at = _thresholds(main, of_folds)
+    of_groups = _subgroups(main, at, clips, evaluate)
+    wrong = worst_clips(main.labels, main.scores, at, evaluate.n_worst)
+    write_worst(wrong, main, facts_of(main.clips, FACTS, clips), worst)
+    conditions, answers = {}, {}
+    for condition, of in judged.items():
+        thresholds, probabilities = _thresholds(of, of_folds), calibrated(of.scores, of.folds, maps)
+        conditions[condition] = summarize(of.labels, of.scores, of.speakers, thresholds, evaluate)
+        answers[condition] = judge(of.labels, of.speakers, of.scores, probabilities, thresholds, evaluate)
+        drawn = plots_of(of.labels, of.scores, probabilities, thresholds, evaluate.calibration.n_bins)
+        write_plots(drawn, condition, plots)
     every = np.concatenate(list(of_folds.values()))
     threshold = {"mean": float(np.mean(every)), "sd": spread(every)}
-    by_fold = _by_fold(judged[evaluate.threshold_condition], of_folds)
-    _write_rounded(evaluation, {"corpus": origin(corpus), **conditions, "threshold": threshold, **by_fold})
-    validation_auc = float(np.mean(list(_aucs(chosen_by).values())))
-    columns = headline(conditions, evaluate.threshold_condition, validation_auc)
-    _write_rounded(metrics, {"corpus": origin(corpus), **columns})
-    said = _report(origin(corpus), conditions, judged[evaluate.threshold_condition], evaluate)
+    questions = by_question(answers) | {"subgroups": of_groups}
+    tree = {**conditions, "threshold": threshold, **_by_fold(main, of_folds), **questions}
+    write_numbers({"corpus": origin(corpus), **tree}, evaluation)
+    columns = headline(conditions, evaluate.threshold_condition, float(np.mean(list(_aucs(chosen_by).values()))))
+    write_numbers({"corpus": origin(corpus), **columns}, metrics)
+    said = f"{_opening(origin(corpus), main, evaluate)}\n\n{markdown_table(conditions)}\n"
+    said += sections(threshold, questions, evaluate)
     report.write_text(said, encoding="utf-8")
     print(said)
 
 
-def _refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
-    """Scores pair with clips by their place, so each clip has one under each condition by each seed."""
-    n_each = table["condition"].n_unique() * table["seed"].n_unique()
-    once = table.select("fold", "condition", "seed", "clip_id").n_unique() == table.height  # none chooses and judges
-    for part in table.partition_by("subset"):
-        keys, n_clips = part.select("condition", "seed", "clip_id"), part["clip_id"].n_unique()
-        once &= keys.n_unique() == part.height == n_each * n_clips == n_each * part["fold", "clip_id"].n_unique()
-    if not once:
-        raise DataError(
-            f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
-        )
-    wrong = table.filter(~pl.col("score").is_between(0, 1).fill_null(False))
-    if not wrong.is_empty():
-        raise DataError(f"{path}: score must be in [0, 1], got {wrong['score'][0]} for clip {wrong['clip_id'][0]}")
-    for fold in sorted(set(table["fold"])):
-        for subset in ("validation", "test"):
-            part = table.filter((pl.col("fold") == fold) & (pl.col("subset") == subset))
-            where = subset if fold == ONLY_FOLD else f"{subset} of fold {fold}"
-            require_both_classes(part["label"].to_numpy(), f"{path}: {where}")
+def _thresholds(of: Scored, of_folds: Mapping[str, Floats]) -> Floats:
+    """Of each clip, that of its own fold, shape (n_seeds, n_clips)."""
+    return np.stack([of_folds[fold] for fold in of.folds], axis=1)
+
+
+def _subgroups(of: Scored, thresholds: Floats, clips: Path, p: EvaluateParams) -> dict[str, Any]:
+    facts = facts_of(of.clips, p.subgroups, clips)
+    columns = {name: values_of(name, cells, p) for name, cells in facts.items()}
+    return subgroups(of.labels, of.speakers, of.scores, thresholds, columns, p)
 
 
 def _aucs(of: Scored) -> dict[str, Floats]:
@@ -100,44 +98,11 @@ def _by_fold(judged: Scored, of_folds: Mapping[str, Floats]) -> dict[str, dict[s
     return {"folds": found}
 
 
-def _write_rounded(path: Path, tree: dict[str, Any]) -> None:
-    """Scalars only, six decimals: ``dvc metrics diff`` drops lists, and nobody reads the seventh."""
-
-    def rounded(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: rounded(inner) for key, inner in value.items()}
-        return round(value, 6) if isinstance(value, float) else value
-
-    write_json(rounded(tree), path)
-
-
-def _report(corpus: str, conditions: dict[str, dict[str, float]], judged: Scored, p: EvaluateParams) -> str:
+def _opening(corpus: str, judged: Scored, p: EvaluateParams) -> str:
     patients = {speaker for speaker, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
-    people = f"{len(set(judged.speakers))} speakers ({len(patients)} patients), {judged.labels.size} clips"
-    tested, chosen = f"Test: {people}, none of them heard in training.", "validation clips"
-    if (n_folds := len(set(judged.folds))) > 1:
-        tested = f"{n_folds}-fold cross-validation: {people}, each judged by the model that did not hear its speaker."
-        chosen = "each fold's own validation clips"
-    return (
-        f"Corpus: {corpus}. {tested} Mean over {len(judged.scores)} seeds; in brackets the "
-        f"{100 * p.confidence:g}% interval over resampled speakers. Thresholds were chosen on {chosen} under "
-        f"`{p.threshold_condition}`.\n\n{markdown_table(conditions)}"
-    )
-
-
-def _write_curves(plots: Path, condition: str, labels: Ints, scores: Floats, thresholds: Floats) -> None:
-    fpr, tpr = mean_roc(labels, scores)
-    write_table(pl.DataFrame({"fpr": fpr, "tpr": tpr}).with_columns(pl.all().round(6)), plots / f"roc_{condition}.csv")
-    recall, precision = mean_precision_recall(labels, scores)
-    curve = pl.DataFrame({"recall": recall, "precision": precision}).with_columns(pl.all().round(6))
-    write_table(curve, plots / f"precision_recall_{condition}.csv")
-    score, controls, patients = score_histogram(labels, scores)
-    histogram = pl.DataFrame({"score": score, "controls": controls, "patients": patients}).with_columns(
-        pl.all().round(6)
-    )
-    write_table(histogram, plots / f"scores_{condition}.csv")
-    pairs = pl.DataFrame(confusion(labels, scores, thresholds), schema=["actual", "predicted"], orient="row")
-    write_table(pairs, plots / f"confusion_{condition}.csv")
+    people = (len(set(judged.speakers)), len(patients), judged.labels.size)
+    n_folds, n_seeds = len(set(judged.folds)), len(judged.scores)
+    return opening(corpus, people, n_folds, n_seeds, p.confidence, p.threshold_condition)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""One condition's test clips -> everything that is said of them with an interval, a tree a question; and every plot.
+
+Scores, labels, groups and their conventions are those of ``spira.core.metrics``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from spira.core.curves import curves
+from spira.core.decision import decision_curve
+from spira.core.evaluation import EvaluateParams, over_seeds
+from spira.core.metrics import Floats, Ints, at_threshold, speaker_resamples
+from spira.core.operating import operating_points, predictive_values
+from spira.core.recalibration import calibration, reliability_curve
+from spira.core.thresholds import inconclusive
+
+Weights = Floats | None
+Metric = Callable[[Floats, Floats, Weights], Mapping[str, Floats]]
+
+
+def judge(
+    labels: Ints, groups: Sequence[str], scores: Floats, probabilities: Floats, thresholds: Floats, p: EvaluateParams
+) -> dict[str, dict[str, Any]]:
+    """By question, the answers with their intervals.
+
+    Args:
+        labels: shape (n_clips,).
+        groups: the speaker of each clip.
+        scores, thresholds: shape (n_seeds, n_clips).
+        probabilities: the scores after calibration.
+        p: what to ask, and how sure to be.
+
+    Returns:
+        ``inconclusive``, ``operating_points`` and ``predictive_values``, of the functions of those names, and
+        ``calibration`` ``before`` and ``after``.
+    """
+    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
+
+    def band(of_seed: Floats, at: Floats, counted: Weights) -> Mapping[str, Floats]:
+        return inconclusive(labels, of_seed, at, p.inconclusive_width, counted)
+
+    def points(of_seed: Floats, _: Floats, counted: Weights) -> Mapping[str, Floats]:
+        return operating_points(labels, of_seed, p.at_specificity, p.at_sensitivity, counted)
+
+    def values(of_seed: Floats, at: Floats, counted: Weights) -> Mapping[str, Floats]:
+        called = at_threshold(labels, of_seed, at, counted)
+        return predictive_values(called["sensitivity"], called["specificity"], p.prevalences)
+
+    questions: dict[str, Metric] = {"inconclusive": band, "operating_points": points, "predictive_values": values}
+    answers: dict[str, dict[str, Any]] = {
+        name: over_seeds(metric, scores, thresholds, weights, p.confidence) for name, metric in questions.items()
+    }
+    versions = {"before": scores, "after": probabilities}
+    answers["calibration"] = {when: calibration(labels, groups, of, p) for when, of in versions.items()}
+    return answers
+
+
+def by_question(of_conditions: Mapping[str, Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """``judge`` of each condition, turned: by question, then by condition."""
+    questions = dict.fromkeys(name for of in of_conditions.values() for name in of)
+    return {name: {condition: of[name] for condition, of in of_conditions.items()} for name in questions}
+
+
+def plots(
+    labels: Ints, scores: Floats, probabilities: Floats, thresholds: Floats, n_bins: int
+) -> dict[str, Mapping[str, Floats | Sequence[str]]]:
+    """By name, the columns of every plot of one condition's test clips."""
+    return {
+        **curves(labels, scores, thresholds),
+        "decision": decision_curve(labels, probabilities),
+        "reliability_before": reliability_curve(labels, scores, n_bins),
+        "reliability_after": reliability_curve(labels, probabilities, n_bins),
+    }

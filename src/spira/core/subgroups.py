@@ -1,0 +1,118 @@
+"""Test clips and who they are of -> how good the detector is for each group, and how far apart groups are.
+
+Scores, labels, groups and their conventions are those of ``spira.core.metrics``. A value is a group's name within
+a column: ``F`` of ``sex``. Speakers are resampled once for all, so that groups that share speakers move together.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spira.core.evaluation import EvaluateParams, with_intervals
+from spira.core.metrics import Floats, Ints, all_metrics, speaker_resamples
+
+JUDGED = ("auc", "sensitivity", "specificity")
+TOO_FEW = "too few"
+UNKNOWN = "unknown"
+Resampled = tuple[Mapping[str, Floats], Mapping[str, Floats]]
+
+
+def age_band(age: str, edges: Sequence[int]) -> str:
+    """``0 to 39``, ``40 to 59`` or ``60 and over`` for edges 40 and 60; ``unknown`` for what is no number."""
+    try:
+        years = float(age)
+    except ValueError:
+        return UNKNOWN
+    if np.isnan(years):
+        return UNKNOWN
+    place = int(np.searchsorted(edges, years, side="right"))
+    if place == 0:
+        return f"0 to {edges[0] - 1}"
+    return f"{edges[place - 1]} and over" if place == len(edges) else f"{edges[place - 1]} to {edges[place] - 1}"
+
+
+def values_of(column: str, cells: Sequence[str], p: EvaluateParams) -> list[str]:
+    """The group of each clip: ages in bands, anything else as it is written, ``unknown`` where nothing is."""
+    if column == "age":
+        return [age_band(cell, p.age_bands) for cell in cells]
+    return [cell or UNKNOWN for cell in cells]
+
+
+def subgroups(
+    labels: Ints,
+    groups: Sequence[str],
+    scores: Floats,
+    thresholds: Floats,
+    columns: Mapping[str, Sequence[str]],
+    p: EvaluateParams,
+) -> dict[str, Any]:
+    """By column: every group with its size and metrics, and the gap between the groups.
+
+    Args:
+        labels: shape (n_clips,).
+        groups: the speaker of each clip.
+        scores, thresholds: shape (n_seeds, n_clips).
+        columns: by name, the value of each clip.
+
+    Returns:
+        ``groups``: by value ``n_speakers``, ``n_patients`` among them, ``n_clips``, and either each metric of
+        ``JUDGED`` with its interval, or ``verdict``: too few, where a class has under ``p.min_speakers`` speakers.
+        ``gap``: of ``_gaps``; {} where fewer than two groups are judged.
+    """
+    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
+    return {
+        name: _column(labels, np.asarray(groups), scores, thresholds, np.asarray(values), weights, p)
+        for name, values in columns.items()
+    }
+
+
+def _column(
+    labels: Ints,
+    speakers: NDArray[Any],
+    scores: Floats,
+    thresholds: Floats,
+    values: NDArray[Any],
+    weights: Floats,
+    p: EvaluateParams,
+) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    judged: dict[str, Resampled] = {}
+    for value in np.unique(values).tolist():
+        own = values == value
+        patients, controls = (np.unique(speakers[own & (labels == label)]).size for label in (1, 0))
+        found[value] = {"n_speakers": patients + controls, "n_patients": patients, "n_clips": int(own.sum())}
+        if min(patients, controls) < p.min_speakers:
+            found[value]["verdict"] = TOO_FEW
+            continue
+        judged[value] = _resampled(labels[own], scores[:, own], thresholds[:, own], weights[:, own])
+        found[value] |= with_intervals(*judged[value], p.confidence)
+    return {"groups": found, "gap": _gaps(judged, p.confidence)}
+
+
+def _resampled(labels: Ints, scores: Floats, thresholds: Floats, weights: Floats) -> Resampled:
+    """Each metric once and resampled: NaN where a resample drew nobody of a class."""
+    once = all_metrics(labels, scores, thresholds)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        resampled = all_metrics(labels, scores, thresholds, weights)
+    return {name: once[name] for name in JUDGED}, {name: resampled[name] for name in JUDGED}
+
+
+def _gaps(judged: Mapping[str, Resampled], confidence: float) -> dict[str, Any]:
+    """By metric, ``best`` and ``worst`` group and what lies between them, with its interval over speakers.
+
+    With more than two groups the two were picked after looking, so the gap is on average larger than the truth
+    and the interval too sure: an interval about 0 is no evidence, one that excludes it is a reason to look.
+    """
+    if len(judged) < 2:
+        return {}
+    gaps = {}
+    for name in JUDGED:
+        means = {value: float(once[name].mean()) for value, (once, _) in judged.items()}
+        best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+        (of_best, best_resampled), (of_worst, worst_resampled) = judged[best], judged[worst]
+        once = {"gap": of_best[name] - of_worst[name]}
+        resampled = {"gap": best_resampled[name] - worst_resampled[name]}
+        gaps[name] = {"best": best, "worst": worst, **with_intervals(once, resampled, confidence)}
+    return gaps
