@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
 from spira.core.calibration import (
-    CalibrationParams,
     calibrator,
     expected_error,
     intercept,
@@ -22,6 +21,7 @@ from spira.core.calibration import (
     squared_error,
     temperature,
 )
+from spira.core.evaluation import CalibrationParams
 from spira.core.metrics import Floats, Ints
 from spira.core.recalibration import calibrated, calibrators_of_folds
 from spira.errors import DataError

@@ -67,6 +67,20 @@ def test_the_committed_parameters_pass_with_the_same_bytes_each_time(tmp_path: P
     assert first.read_bytes() == second.read_bytes() == b"every section of params.yaml can be used\n"
 
 
+def test_it_starts_without_what_only_later_stages_use() -> None:
+    """A typo is told in two seconds, most of them torch's: scikit-learn and scipy would take another two."""
+    heavy = "{'sklearn', 'scipy', 'librosa', 'polars'}"
+    code = f"import spira.stages.check, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
+    started = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (started.returncode, started.stderr) == (0, "")
+
+
 def test_every_section_is_checked_and_every_check_has_its_section() -> None:
     """A section that ``check`` does not know would fail in the stage that uses it, after the work before it."""
     assert list(SECTIONS) == list(parse_yaml(COMMITTED, "params.yaml"))

@@ -5,26 +5,19 @@ the clips that are given 0.8, eight in ten are patients': at the share of patien
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from spira.core.evaluation import CalibrationParams
 from spira.core.metrics import Floats, Ints, require_both_classes
-from spira.core.section import Section
 
 Calibrator = Callable[[Floats], Floats]
 _CLIP = 1e-6  # a score of exactly 0 or 1 has no logit
 _HOTTEST = 20.0  # temperatures are sought from 1 / this to this; separable clips ask for 0
-
-
-class CalibrationParams(Section):
-    method: Literal["temperature", "isotonic"]
-    n_bins: int = Field(strict=True, ge=2, le=100)  # of equal width, for the expected error and its curve
 
 
 def log_odds(scores: Floats) -> Floats:

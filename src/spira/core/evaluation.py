@@ -7,15 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spira.core.calibration import CalibrationParams
 from spira.core.metrics import Floats, Ints, all_metrics, speaker_resamples, spread
 from spira.core.section import Section
-from spira.core.thresholds import ThresholdParams
 
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
+
+
+class ThresholdParams(Section):
+    rule: Literal["youden", "sensitivity", "cost"]
+    sensitivity: float = Field(gt=0, le=1)  # of validation's patients' clips, at least; read by that rule
+    cost_of_a_miss: PositiveFloat  # where a false alarm costs 1; read by the rule cost
+
+
+class CalibrationParams(Section):
+    method: Literal["temperature", "isotonic"]
+    n_bins: int = Field(strict=True, ge=2, le=100)  # of equal width, for the expected error and its curve
 
 
 class EvaluateParams(Section):

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from spira.core.calibration import (
-    CalibrationParams,
     Calibrator,
     calibrator,
     expected_error,
@@ -18,7 +17,7 @@ from spira.core.calibration import (
     slope,
     squared_error,
 )
-from spira.core.evaluation import EvaluateParams, with_intervals
+from spira.core.evaluation import CalibrationParams, EvaluateParams, with_intervals
 from spira.core.metrics import Floats, Ints, places, speaker_resamples, spread
 
 

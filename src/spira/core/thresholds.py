@@ -5,22 +5,15 @@ equally good the highest is taken: the fewest false alarms. Each is one of the s
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, PositiveFloat, ValidationError
+from pydantic import ValidationError
 from sklearn.metrics import roc_curve
 
+from spira.core.evaluation import ThresholdParams
 from spira.core.metrics import Floats, Ints, places, ratio, require_both_classes
-from spira.core.section import Section
 from spira.errors import DataError
-
-
-class ThresholdParams(Section):
-    rule: Literal["youden", "sensitivity", "cost"]
-    sensitivity: float = Field(gt=0, le=1)  # of validation's patients' clips, at least; read by that rule
-    cost_of_a_miss: PositiveFloat  # where a false alarm costs 1; read by the rule cost
-
 
 _BEFORE: dict[str, Any] = {"rule": "youden", "sensitivity": 0.9, "cost_of_a_miss": 1.0}
 
