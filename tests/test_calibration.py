@@ -4,7 +4,8 @@ from math import isnan
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
@@ -101,6 +102,13 @@ def test_slope_and_intercept_solve_their_equations() -> None:
 def test_a_slope_that_is_infinite_or_anything_is_not_made_up(scores: list[float]) -> None:
     """Separated, separated the wrong way, all the same, and separated but for a tie."""
     assert isnan(slope(ints([0, 0, 1, 1]), floats(scores)))
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_a_score_that_says_nothing_has_slope_0(one: float, other: float) -> None:
+    """Where the fit starts at its optimum there is no step that is better, and no warning either."""
+    assume(abs(one - other) > 0.01)
+    assert slope(ints([0, 1, 0, 1]), floats([one, other, other, one])) == pytest.approx(0, abs=1e-4)
 
 
 @given(studies())

@@ -5,10 +5,12 @@ the clips that are given 0.8, eight in ten are patients': at the share of patien
 """
 
 from collections.abc import Callable
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, logit
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -108,7 +110,11 @@ def slope(labels: Ints, scores: Floats) -> float:
     if patients.min() >= controls.max() or controls.min() >= patients.max():
         return float("nan")
     line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    return float(line.fit(odds[:, None], labels).coef_[0, 0])
+    with (
+        catch_warnings()
+    ):  # where it starts at the optimum no step is better; scikit-learn warns, and ends by L-BFGS
+        simplefilter("ignore", ConvergenceWarning)
+        return float(line.fit(odds[:, None], labels).coef_[0, 0])
 
 
 def intercept(labels: Ints, scores: Floats) -> float:
