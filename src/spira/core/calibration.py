@@ -110,9 +110,7 @@ def slope(labels: Ints, scores: Floats) -> float:
     if patients.min() >= controls.max() or controls.min() >= patients.max():
         return float("nan")
     line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    with (
-        catch_warnings()
-    ):  # where it starts at the optimum no step is better; scikit-learn warns, and ends by L-BFGS
+    with catch_warnings():  # where it starts at the optimum no step is better; scikit-learn warns, and ends by L-BFGS
         simplefilter("ignore", ConvergenceWarning)
         return float(line.fit(odds[:, None], labels).coef_[0, 0])
 
