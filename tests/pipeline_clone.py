@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from tiny import ROOT, tiny_params, write_tiny_corpus
+from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 
 
 class Clone:
@@ -54,11 +54,8 @@ class Clone:
         self.commit("a tiny corpus")
 
     def environment(self) -> dict[str, str]:
-        identity = {
-            f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-        }
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, **identity, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment = {**os.environ, **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
         environment.pop("PYTHONPATH", None)  # a user has none
         return environment
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny import ROOT
+from tiny import GIT_IDENTITY, ROOT
 
 BIN = Path(sys.executable).parent
 
@@ -21,8 +21,7 @@ class Clone:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         paths = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
         home = {"HOME": str(self.folder.parent), "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site")}
-        who = {f"GIT_{a}_{b}": "test@example.org" for a in ("AUTHOR", "COMMITTER") for b in ("NAME", "EMAIL")}
-        return {**clean, **paths, **home, **who, "DVC_NO_ANALYTICS": "1", **self.key, **more}
+        return {**clean, **paths, **home, **GIT_IDENTITY, "DVC_NO_ANALYTICS": "1", **self.key, **more}
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env = self.environment(**environment)

@@ -13,7 +13,7 @@ from planted_pull_requests import Plan
 from spira.core.comparison import Judged
 from spira.core.metrics import auc
 from spira.report import main
-from two_revisions import ROOT
+from tiny import ROOT
 
 STATED = Plan(200, 5, planted.CHANGE_BY_SPEAKER)
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from two_revisions import ROOT, Repository
+from tiny import ROOT
+from two_revisions import Repository
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 TREES: dict[str, Any] = {path.stem: yaml.load(path.read_text(), yaml.BaseLoader) for path in WORKFLOWS}

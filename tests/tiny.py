@@ -14,6 +14,7 @@ from spira.params import load
 
 RATE = 16_000
 ROOT = Path(__file__).parents[1]
+GIT_IDENTITY = {f"GIT_{a}_{b}": "test@example.org" for a in ("AUTHOR", "COMMITTER") for b in ("NAME", "EMAIL")}
 
 
 def write_tiny_corpus(speech: Path, noise: Path, n_speakers: int = 24) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from tiny import GIT_IDENTITY, ROOT
+
 SCORE = """
 import csv, random, sys
 from math import exp
@@ -47,9 +48,14 @@ class Repository:
         self.folder = folder
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        who = {f"GIT_{a}_{b}": "test@example.org" for a in ("AUTHOR", "COMMITTER") for b in ("NAME", "EMAIL")}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, **who, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1"}
+        environment = {
+            **os.environ,
+            **GIT_IDENTITY,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT / "src"),
+            "DVC_NO_ANALYTICS": "1",
+        }
         result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert not check or result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
         return result

@@ -1,11 +1,8 @@
 """What ingest made of the corpus, at a commit or as dvc.lock has it now: read from DVC's cache by hash."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import md5
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from spira.adapters.results import cached, listed
 from spira.adapters.revisions import Revision, yaml_tree
 from spira.core.corpus_changes import Clip, Version, described
 from spira.core.staleness import flat, hashes
@@ -115,30 +113,16 @@ def _fetch(revision: Revision) -> None:
 
 def _version(cache: Any, one: Locked) -> Version | str:
     """Or why it cannot be told."""
-    listing = _blob(cache, one.clips)
-    files = {entry["relpath"]: entry["md5"] for entry in json.loads(listing or b"[]")}
-    clips, rejects = (_blob(cache, files.get(name, "none")) for name in ("clips.csv", "rejects.csv"))
+    files = listed(cache, one.clips)
+    clips, rejects = (cached(cache, files.get(name)) for name in ("clips.csv", "rejects.csv"))
     if clips is None or rejects is None:
         return f"the tables in {CLIPS} of {one.name} are not in DVC's cache"
     try:
-        rows = pl.read_csv(BytesIO(clips), schema_overrides=_COLUMNS, empty_string_is_null=False).select(
-            _COLUMNS.keys()
-        )
-        codes = pl.read_csv(BytesIO(rejects), infer_schema=False)["code"].to_list()
+        rows = pl.read_csv(clips, schema_overrides=_COLUMNS, empty_string_is_null=False).select(_COLUMNS.keys())
+        codes = pl.read_csv(rejects, infer_schema=False)["code"].to_list()
     except pl.exceptions.PolarsError:
         return f"the tables in {CLIPS} of {one.name} have other columns than {', '.join(_COLUMNS)}, code"
     deps = {path: value for path, value in hashes(one.ingest, "deps").items() if not path.startswith("data/")}
     params = {name: value for name, value in one.params.items() if name != "corpus"}
     clip_rows = tuple(Clip(*row) for row in rows.rows())
     return Version(one.corpus, one.source, deps | params, clip_rows, Counter(codes))
-
-
-def _blob(cache: Any, oid: str) -> bytes | None:
-    """An object of the cache; None where it is not there."""
-    path = Path(cache.oid_to_path(oid))
-    if not path.is_file():
-        return None
-    blob = path.read_bytes()
-    if md5(blob, usedforsecurity=False).hexdigest() != oid.removesuffix(".dir"):
-        raise DataError(f"{path}: damaged, its hash is not its name; delete it, then dvc fetch or dvc repro")
-    return blob

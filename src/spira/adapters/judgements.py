@@ -9,7 +9,7 @@ import polars as pl
 
 from spira.adapters.predictions import ONLY_FOLD, Scored
 from spira.adapters.tables import write_json, write_table
-from spira.core.metrics import Floats, require_both_classes
+from spira.core.metrics import CLASSES, Floats, require_both_classes
 from spira.core.worst import Wrong
 from spira.errors import DataError
 
@@ -65,7 +65,7 @@ def write_worst(worst: Sequence[Wrong], of: Scored, facts: Mapping[str, Sequence
         {
             "clip_id": of.clips[wrong.clip],
             "speaker_id": of.speakers[wrong.clip],
-            "label": ("control", "patient")[of.labels[wrong.clip]],
+            "label": CLASSES[of.labels[wrong.clip]],
             **{name: round(getattr(wrong, name), 6) for name in Wrong._fields if name != "clip"},
             **{name: cells[wrong.clip] for name, cells in facts.items()},
         }

@@ -15,7 +15,7 @@ from spira.adapters.revisions import Revision
 from spira.core.comparison import Judged
 from spira.core.metrics import Floats
 from spira.core.staleness import Declared, Tree, hashes
-from spira.core.thresholds import rule_of, thresholds_of_folds
+from spira.core.thresholds import of_each_clip, rule_of, thresholds_of_folds
 from spira.errors import DataError
 
 _CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
@@ -59,7 +59,8 @@ def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[
         evaluate: that section of the revision's params.yaml: by which rule, and under which condition, validation
             clips choose each model's threshold.
     """
-    path = _cached(revision, _outs(lock).get(PREDICTIONS))
+    with Repo(str(revision.root)) as repo:
+        path = cached(repo.cache.local, _outs(lock).get(PREDICTIONS))
     if path is None:
         return None
     try:
@@ -75,20 +76,18 @@ def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[
 
 
 def _judged(of: Scored, of_folds: Mapping[str, Floats]) -> Judged:
-    thresholds = np.stack([of_folds[fold] for fold in of.folds], axis=1)
-    return Judged(of.clips, of.speakers, of.labels, of.scores, thresholds)
+    return Judged(of.clips, of.speakers, of.labels, of.scores, of_each_clip(of_folds, of.folds))
 
 
 def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
     """By training, the validation loss after each epoch; {} where DVC's cache lacks some."""
     found = {}
-    for path, folder in _curves(lock).items():
-        listed = _cached(revision, folder)
-        entries = {} if listed is None else {e["relpath"]: e["md5"] for e in json.loads(listed.read_bytes())}
-        file = _cached(revision, entries.get(_LOSS))
-        if file is None:
-            return {}
-        found[_training(path)] = _losses(file)
+    with Repo(str(revision.root)) as repo:
+        for path, folder in _curves(lock).items():
+            file = cached(repo.cache.local, listed(repo.cache.local, folder).get(_LOSS))
+            if file is None:
+                return {}
+            found[_training(path)] = _losses(file)
     return found
 
 
@@ -114,14 +113,23 @@ def _outs(lock: Tree) -> Mapping[str, str]:
     return {path: key for stage in lock.values() for path, key in hashes(stage, "outs").items()}
 
 
-def _cached(revision: Revision, key: str | None) -> Path | None:
-    """The file in DVC's cache that has this hash; None where it is not there."""
-    if key is None:
-        return None
-    with Repo(str(revision.root)) as repo:
-        path = Path(repo.cache.local.oid_to_path(key))
-    if not path.is_file():
+def cached(cache: Any, key: str | None) -> Path | None:
+    """The file in DVC's cache that has this hash; None where it is not there.
+
+    Args:
+        cache: ``Repo.cache.local``.
+
+    Raises:
+        DataError: the file that has this name has another hash.
+    """
+    if key is None or not (path := Path(cache.oid_to_path(key))).is_file():
         return None
     if md5(path.read_bytes(), usedforsecurity=False).hexdigest() != key.removesuffix(".dir"):
         raise DataError(f"{path}: damaged, its hash is not its name; delete it, then dvc fetch or dvc repro")
     return path
+
+
+def listed(cache: Any, key: str | None) -> dict[str, str]:
+    """By name, the hash of each file of a folder in DVC's cache; {} where that is not there."""
+    listing = cached(cache, key)
+    return {} if listing is None else {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_bytes())}

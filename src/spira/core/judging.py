@@ -51,7 +51,7 @@ def judge(
         name: over_seeds(metric, scores, thresholds, weights, p.confidence) for name, metric in questions.items()
     }
     versions = {"before": scores, "after": probabilities}
-    answers["calibration"] = {when: calibration(labels, groups, of, p) for when, of in versions.items()}
+    answers["calibration"] = {when: calibration(labels, of, weights, p) for when, of in versions.items()}
     return answers
 
 

@@ -22,11 +22,12 @@ from spira.errors import DataError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+CLASSES = ("control", "patient")  # the name of label 0, of label 1
 
 
 def require_both_classes(labels: Ints, where: str) -> None:
     """Nothing, or a DataError that names the class that is missing."""
-    for label, name in enumerate(("control", "patient")):
+    for label, name in enumerate(CLASSES):
         if not np.any(labels == label):
             raise DataError(f"{where}: needs patients and controls to be judged, has no {name} clip")
 
@@ -128,6 +129,5 @@ def spread(of_seeds: Sequence[float] | Floats) -> float:
 
 def confusion(labels: Ints, scores: Floats, thresholds: Floats) -> list[tuple[str, str]]:
     """(actual, predicted) class of every clip by every seed, in words."""
-    names = ("control", "patient")
     called = scores >= thresholds
-    return [(names[label], names[int(call)]) for row in called for label, call in zip(labels, row, strict=True)]
+    return [(CLASSES[label], CLASSES[int(call)]) for row in called for label, call in zip(labels, row, strict=True)]

@@ -18,7 +18,7 @@ from spira.core.calibration import (
     squared_error,
 )
 from spira.core.evaluation import CalibrationParams, EvaluateParams, with_intervals
-from spira.core.metrics import Floats, Ints, places, speaker_resamples, spread
+from spira.core.metrics import Floats, Ints, places, spread
 
 
 def calibrators_of_folds(
@@ -46,14 +46,18 @@ def calibrated(scores: Floats, folds: Sequence[str], maps: Mapping[str, Sequence
     return probabilities
 
 
-def calibration(labels: Ints, groups: Sequence[str], scores: Floats, p: EvaluateParams) -> dict[str, float]:
+def calibration(labels: Ints, scores: Floats, weights: Floats, p: EvaluateParams) -> dict[str, float]:
     """How far from probabilities these scores are.
+
+    Args:
+        labels: shape (n_clips,).
+        scores: shape (n_seeds, n_clips).
+        weights: shape (n_resamples, n_clips), of ``speaker_resamples``.
 
     Returns:
         ``brier`` with its interval over speakers, and ``expected_error``, ``slope`` and ``intercept``:
         means over seeds, each with its ``_sd``.
     """
-    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
     once = np.array([squared_error(labels, of_seed) for of_seed in scores])
     resampled = np.stack([squared_error(labels, of_seed, weights) for of_seed in scores])
     found = with_intervals({"brier": once}, {"brier": resampled}, p.confidence)

@@ -1,7 +1,10 @@
 """The metrics as a person reads them."""
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
+
+from spira.core.markdown import table
 
 _COLUMNS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
 
@@ -41,13 +44,20 @@ def markdown_table(conditions: Mapping[str, Mapping[str, float]]) -> str:
     Args:
         conditions: what ``evaluation.summarize`` gives, by condition.
     """
-    head = ["condition", *(name if name != "auc" else "AUC" for name in _COLUMNS)]
-    rows = [
-        [condition, *(f"{m[name]:.3f} [{m[f'{name}_lo']:.3f}, {m[f'{name}_hi']:.3f}]" for name in _COLUMNS)]
-        for condition, m in conditions.items()
-    ]
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    rows = [[condition, *(estimate(of, name) for name in _COLUMNS)] for condition, of in conditions.items()]
+    return table(["condition", *map(title, _COLUMNS)], rows) + "\n"
+
+
+def title(metric: str) -> str:
+    """As the head of a column."""
+    return "AUC" if metric == "auc" else metric
+
+
+def estimate(of: Mapping[str, float], name: str) -> str:
+    """``mean [lo, hi]``; a dash where the clips do not determine it."""
+    if isnan(of[name]):
+        return "–"
+    return f"{of[name]:.3f} [{of[f'{name}_lo']:.3f}, {of[f'{name}_hi']:.3f}]"
 
 
 def headline(conditions: Mapping[str, Mapping[str, float]], condition: str, validation_auc: float) -> dict[str, Any]:

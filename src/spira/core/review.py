@@ -9,6 +9,7 @@ from spira.core.comparison import COMPARED, Difference, sizes, verdict
 from spira.core.curves import mean_roc
 from spira.core.markdown import chart, table
 from spira.core.metrics import Floats
+from spira.core.report import title
 from spira.core.side import Comparison, Side
 from spira.core.staleness import flat
 
@@ -94,7 +95,7 @@ def _folds(side: Side) -> str:
 
 def _row(condition: str, metric: str, points: list[float | None], paired: Difference | None) -> list[str]:
     base, head = (paired.base, paired.head) if paired else points
-    cells = [condition, "AUC" if metric == "auc" else metric, *("–" if x is None else f"{x:.3f}" for x in (base, head))]
+    cells = [condition, title(metric), *("–" if x is None else f"{x:.3f}" for x in (base, head))]
     if base is None or head is None:
         return [*cells, "–", "–", ""]
     difference = paired.difference if paired else head - base

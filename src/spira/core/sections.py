@@ -6,6 +6,7 @@ from typing import Any
 
 from spira.core.evaluation import EvaluateParams
 from spira.core.markdown import table
+from spira.core.report import estimate, title
 from spira.core.subgroups import JUDGED
 
 Numbers = Mapping[str, float]
@@ -45,7 +46,7 @@ def threshold_section(threshold: Numbers, inconclusive: Mapping[str, Numbers], p
     """
     rule = _RULES[p.threshold.rule].format(**p.threshold.model_dump())
     keys = ("share", "sensitivity", "specificity")
-    rows = [[name, *(cell(of, key) for key in keys)] for name, of in inconclusive.items()]
+    rows = [[name, *(estimate(of, key) for key in keys)] for name, of in inconclusive.items()]
     return (
         f"## Threshold\n\nOf validation's scores, each model takes {rule}: {threshold['mean']:.3f} on average "
         f"(sd {threshold['sd']:.3f} over models). No test clip moves it. A score less than "
@@ -69,9 +70,9 @@ def operating_section(points: Mapping[str, Numbers], values: Numbers, p: Evaluat
         "average precision",
     ]
     keys = ("sensitivity_at_specificity", "specificity_at_sensitivity", "average_precision")
-    rows = [[name, *(cell(of, key) for key in keys)] for name, of in points.items()]
+    rows = [[name, *(estimate(of, key) for key in keys)] for name, of in points.items()]
     kinds = ("ppv", "npv")
-    shares = [[f"{share:g}", *(cell(values, f"{kind}_at_{share:g}") for kind in kinds)] for share in p.prevalences]
+    shares = [[f"{share:g}", *(estimate(values, f"{kind}_at_{share:g}") for kind in kinds)] for share in p.prevalences]
     return (
         "## Operating points\n\nRead off the test clips' own curves, so no threshold is promised for them.\n\n"
         + table(head, rows)
@@ -90,7 +91,7 @@ def calibration_section(calibration: Mapping[str, Mapping[str, Numbers]], p: Eva
     """
     keys = ("expected_error", "slope", "intercept")
     rows = [
-        [condition, when, cell(of, "brier"), *(_number(of[key]) for key in keys)]
+        [condition, when, estimate(of, "brier"), *(_number(of[key]) for key in keys)]
         for condition, pair in calibration.items()
         for when, of in pair.items()
     ]
@@ -116,26 +117,19 @@ def subgroup_section(columns: Mapping[str, Any], p: EvaluateParams) -> str:
             people = f"{found['n_speakers']} ({found['n_patients']})"
             cells = [found.get("verdict", "")] * len(JUDGED)
             if "verdict" not in found:
-                cells = [cell(found, name) for name in JUDGED]
+                cells = [estimate(found, name) for name in JUDGED]
             rows.append([column, value, people, str(found["n_clips"]), *cells])
         if of["gap"]:
-            gaps = [f"{cell(of['gap'][name], 'gap')}, {of['gap'][name]['worst']} lowest" for name in JUDGED]
+            gaps = [f"{estimate(of['gap'][name], 'gap')}, {of['gap'][name]['worst']} lowest" for name in JUDGED]
             rows.append([column, "**gap**", "", "", *gaps])
     said = (
         f"## Subgroups\n\nUnder `{p.threshold_condition}`. A gap whose interval holds 0 is no evidence of one; "
         "between more than two groups it is that of the best and the worst, picked after looking, so it flatters the "
         f"difference. Too few: under {p.min_speakers} patients or {p.min_speakers} controls.\n\n"
     )
-    head = ["column", "group", "speakers (patients)", "clips", *(name if name != "auc" else "AUC" for name in JUDGED)]
+    head = ["column", "group", "speakers (patients)", "clips", *map(title, JUDGED)]
     return said + (table(head, rows) if rows else "`evaluate.subgroups` names no column.")
 
 
 def _number(value: float) -> str:
     return "–" if isnan(value) else f"{value:.3f}"
-
-
-def cell(of: Numbers, name: str) -> str:
-    """``mean [lo, hi]``; a dash where the clips do not determine it."""
-    if isnan(of[name]):
-        return "–"
-    return f"{of[name]:.3f} [{of[f'{name}_lo']:.3f}, {of[f'{name}_hi']:.3f}]"

@@ -98,6 +98,11 @@ def thresholds_of_folds(labels: Ints, scores: Floats, folds: Sequence[str], p: T
     }
 
 
+def of_each_clip(of_folds: Mapping[str, Floats], folds: Sequence[str]) -> Floats:
+    """``thresholds_of_folds`` by clip, each that of its own fold: shape (n_seeds, n_clips)."""
+    return np.stack([of_folds[fold] for fold in folds], axis=1)
+
+
 def inconclusive(
     labels: Ints, scores: Floats, thresholds: Floats, width: float, weights: Floats | None = None
 ) -> dict[str, Floats]:

@@ -18,7 +18,7 @@ from spira.core.report import headline, markdown_table, opening, origin
 from spira.core.section import FolderName
 from spira.core.sections import sections
 from spira.core.subgroups import subgroups, values_of
-from spira.core.thresholds import thresholds_of_folds
+from spira.core.thresholds import of_each_clip, thresholds_of_folds
 from spira.core.worst import worst_clips
 from spira.errors import told
 from spira.params import load
@@ -43,13 +43,13 @@ def run(
     maps = calibrators_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds, evaluate.calibration)
     judged = scored(table, "test")
     main = judged[evaluate.threshold_condition]
-    at = _thresholds(main, of_folds)
+    at = of_each_clip(of_folds, main.folds)
     of_groups = _subgroups(main, at, clips, evaluate)
     wrong = worst_clips(main.labels, main.scores, at, evaluate.n_worst)
     write_worst(wrong, main, facts_of(main.clips, FACTS, clips), worst)
     conditions, answers = {}, {}
     for condition, of in judged.items():
-        thresholds, probabilities = _thresholds(of, of_folds), calibrated(of.scores, of.folds, maps)
+        thresholds, probabilities = of_each_clip(of_folds, of.folds), calibrated(of.scores, of.folds, maps)
         conditions[condition] = summarize(of.labels, of.scores, of.speakers, thresholds, evaluate)
         answers[condition] = judge(of.labels, of.speakers, of.scores, probabilities, thresholds, evaluate)
         drawn = plots_of(of.labels, of.scores, probabilities, thresholds, evaluate.calibration.n_bins)
@@ -65,11 +65,6 @@ def run(
     said += sections(threshold, questions, evaluate)
     report.write_text(said, encoding="utf-8")
     print(said)
-
-
-def _thresholds(of: Scored, of_folds: Mapping[str, Floats]) -> Floats:
-    """Of each clip, that of its own fold, shape (n_seeds, n_clips)."""
-    return np.stack([of_folds[fold] for fold in of.folds], axis=1)
 
 
 def _subgroups(of: Scored, thresholds: Floats, clips: Path, p: EvaluateParams) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""predict: the frames of validation and test clips, the every model -> a score a clip, condition and seed."""
+"""predict: the frames of validation and test clips, every model -> a score a clip, condition and seed."""
 
 from collections.abc import Sequence
 from pathlib import Path
