@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spira.core.dropout import Dropout
+from spira.core.dropout import Dropout, drawing_from
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.7])
@@ -40,3 +40,17 @@ def test_the_gradient_flows_through_what_was_kept() -> None:
     out.sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, out.detach())
+
+
+def test_a_thread_can_draw_from_a_seed_of_its_own() -> None:
+    """Inside the block the seed alone decides, and torch's generator is not touched; after it all is as before."""
+    net, x, before = Dropout(0.5).train(), torch.ones(64), torch.get_rng_state()
+    drawn = []
+    for seed in (1, 1, 2):
+        with drawing_from(seed, x.device):
+            drawn.append(net(x))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert torch.equal(torch.get_rng_state(), before)
+    net(x)
+    assert not torch.equal(torch.get_rng_state(), before)

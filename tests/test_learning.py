@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from spira.core.dropout import drawing_from
 from spira.core.learning import Epoch, has_batch_norm, learn, sizes
 from spira.core.model import MODELS, build
 from spira.core.training import TrainParams, loss_of, noam
@@ -142,8 +143,11 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
             step += 1
             optimizer.param_groups[0]["lr"] = p.lr * noam(step, p.warmup_steps)
             optimizer.zero_grad(set_to_none=True)
-            for part in batch.split(3):
-                loss = loss_of(old(windows.batch(part, views[part])), windows.labels[part])
+            parts = batch.split(3)
+            for part, seed in zip(parts, torch.randint(2**63 - 1, (len(parts),)).tolist(), strict=True):
+                with drawing_from(seed, part.device):
+                    logits = old(windows.batch(part, views[part]))
+                loss = loss_of(logits, windows.labels[part])
                 (loss / len(batch)).backward()
                 total += float(loss.detach())
             clip_grad_norm_(old.parameters(), p.max_grad_norm)
@@ -306,3 +310,16 @@ def test_bfloat16_trains_on_a_gpu() -> None:
         losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, on_gpu).loss)
         assert stuck(net, net_of().cuda()) == []
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1", "mfcc_transformer"])
+def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
+    """One thread or two: the same bytes, whether micro-batches are learnt from at once or one after the other."""
+    learnt = []
+    for n_threads in (1, 2):
+        torch.set_num_threads(n_threads)
+        net = net_of(kind)
+        torch.manual_seed(5)
+        list(learn(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS))
+        learnt.append(net.state_dict())
+    assert all(torch.equal(learnt[0][name], tensor) for name, tensor in learnt[1].items())

@@ -1,6 +1,7 @@
 """One epoch of training after the other."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.core.dropout import drawing_from
 from spira.core.logistic_regression import LogisticRegression
+from spira.core.threads import in_threads
 from spira.core.training import TrainParams, loss_of, optimizer_for, schedule_for
 from spira.core.windows import Windows, moved_at_random
 from spira.errors import DataError
@@ -56,7 +59,6 @@ def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, nam
         drawn = torch.randperm(n_windows, generator=order).to(device)
         drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
         for batch in drawn.split(sizes(n_windows, p.batch_size, least)):
-            optimizer.zero_grad(set_to_none=True)
             loss = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least)
             if not torch.isfinite(loss):
                 raise DataError(_diverged(epoch, float(loss), [names[clip] for clip in windows.clips[batch].tolist()]))
@@ -80,17 +82,23 @@ def _examples(
 def _backward(
     net: nn.Module, frames: Tensor, labels: Tensor, p: TrainParams, weights: Tensor | None, least: int
 ) -> Tensor:
-    """Adds the gradient of the batch's mean loss; returns the sum of its losses."""
-    total = torch.zeros((), device=labels.device)
-    # Small enough for the cache; their gradients add up to the batch's.
+    """Gives every weight the gradient of the batch's mean loss; returns the sum of its losses."""
     parts = sizes(len(labels), p.micro_batch_size, least)
-    for part, part_labels in zip(frames.split(parts), labels.split(parts), strict=True):
-        with torch.autocast(labels.device.type, torch.bfloat16, enabled=p.precision == "bfloat16"):
+    learnt = [weight for weight in net.parameters() if weight.requires_grad]
+
+    def one(part: Tensor, part_labels: Tensor, seed: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        with drawing_from(seed, part.device), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
             logits = net(part)
         loss = loss_of(logits.float(), part_labels, weights)
-        (loss / len(labels)).backward()
-        total += loss.detach()
-    return total
+        return loss.detach(), torch.autograd.grad(loss / len(labels), learnt)
+
+    half, alone = p.precision == "bfloat16", labels.device.type == "cpu" and is_separable(net)
+    work = (frames.split(parts), labels.split(parts), torch.randint(2**63 - 1, (len(parts),)).tolist())
+    # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
+    done = in_threads(one, *work) if alone else list(map(one, *work))
+    for weight, *gradients in zip(learnt, *(gradient for _, gradient in done), strict=True):
+        weight.grad = reduce(Tensor.add_, gradients)
+    return torch.stack([loss for loss, _ in done]).sum()
 
 
 @torch.no_grad()
@@ -109,6 +117,11 @@ def _solve(net: LogisticRegression, windows: Windows, p: TrainParams) -> Epoch:
 def has_batch_norm(net: nn.Module) -> bool:
     """Whether a window's logit depends, in training, on those beside it in a micro-batch."""
     return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in net.modules())
+
+
+def is_separable(net: nn.Module) -> bool:
+    """Whether micro-batches can be learnt from at once: none sees another's statistics, or shares torch's own draws."""
+    return not any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout) for module in net.modules())
 
 
 def sizes(n: int, size: int, least: int) -> list[int]:

@@ -5,6 +5,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from spira.core.section import Section
+from spira.core.threads import in_threads
 from spira.core.windows import Windows
 
 
@@ -12,7 +13,6 @@ class PredictParams(Section):
     batch_size: PositiveInt  # windows a forward pass
 
 
-@torch.inference_mode()
 def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int) -> Tensor:
     """The mean over its windows of the probability of `patient`, for each clip.
 
@@ -28,9 +28,17 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
     net.eval()
     total = torch.zeros(n_clips, dtype=torch.float64)
     count = torch.zeros(n_clips, dtype=torch.float64)
-    for batch in torch.arange(len(windows), device=windows.starts.device).split(batch_size):
-        probability = torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double()).cpu()
+    batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
+
+    @torch.inference_mode()
+    def probability(batch: Tensor) -> Tensor:
+        return torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double()).cpu()
+
+    on_cpu = windows.labels.device.type == "cpu"
+    for batch, of_each in zip(
+        batches, in_threads(probability, batches) if on_cpu else map(probability, batches), strict=True
+    ):
         clips = windows.clips[batch].cpu()
-        total.index_add_(0, clips, probability)
-        count.index_add_(0, clips, torch.ones_like(probability))
+        total.index_add_(0, clips, of_each)
+        count.index_add_(0, clips, torch.ones_like(of_each))
     return total / count

@@ -2,11 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
+import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from spira.core.dropout import Dropout
+from spira.core.dropout import Dropout, kept
+from spira.core.mish_pool import group_mish_pool, mish_pool
 from spira.core.section import Section
+from spira.core.time_convolution import TimeConv2d
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]  # one a convolution
@@ -62,21 +65,36 @@ class SpiraConv(nn.Module):
 
     def __init__(self, p: SpiraConvParams, n_frames: int, n_features: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        layers: dict[str, nn.Module] = {}
         shapes = zip((1, *p.channels), p.channels, p.kernels, p.dilations, strict=False)
-        for i, (n_in, n_out, kernel, dilation) in enumerate(shapes, start=1):
-            layers += [nn.Conv2d(n_in, n_out, (kernel, 1), dilation=(dilation, 1))]
-            layers += [nn.GroupNorm(n_out // 2, n_out) if p.norm == "group" else nn.BatchNorm2d(n_out), nn.Mish()]
-            layers += [nn.MaxPool2d((2, 1))] if i < len(p.channels) else []
-            layers += [Dropout(p.dropout)]
-        self.conv = nn.Sequential(*layers)
+        for i, (n_in, n_out, kernel, dilation) in enumerate(shapes):
+            # The published names count five layers: a convolution, its norm, Mish, pooling and dropout.
+            layers[f"{5 * i}"] = TimeConv2d(n_in, n_out, kernel, dilation=dilation)
+            layers[f"{5 * i + 1}"] = nn.GroupNorm(n_out // 2, n_out) if p.norm == "group" else nn.BatchNorm2d(n_out)
+        self.conv = nn.ModuleDict(layers)
         self.fc1 = nn.Linear(p.frames_left(n_frames) * p.channels[-1] * n_features, p.hidden)
         self.activation = nn.Mish()
         self.dropout = Dropout(p.dropout)
         self.fc2 = nn.Linear(p.hidden, 1)
 
     def forward(self, windows: Tensor) -> Tensor:
-        image = self.conv(windows.unsqueeze(1))  # (batch, channel, frame, coefficient)
+        image = self._convolved(windows.unsqueeze(1))  # (batch, channel, frame, coefficient)
         flat = image.transpose(1, 2).flatten(1)  # in (frame, channel, coefficient) order
         logits: Tensor = self.fc2(self.dropout(self.activation(self.fc1(flat)))).squeeze(1)
         return logits
+
+    def _convolved(self, image: Tensor) -> Tensor:
+        layers = list(self.conv.values())
+        for convolution, norm in zip(layers[::2], layers[1::2], strict=True):
+            image, pooled = convolution(image), norm is not layers[-1]
+            scale = self._kept(image, pooled=pooled) if self.training else None
+            if isinstance(norm, nn.GroupNorm):
+                image = group_mish_pool(image, norm, scale, pooled=pooled)
+            else:
+                image = mish_pool(norm(image), scale, pooled=pooled)
+        return image
+
+    def _kept(self, image: Tensor, *, pooled: bool) -> Tensor:
+        batch, channel, frame, coefficient = image.shape
+        shape = torch.Size((batch, channel, frame // 2 if pooled else frame, coefficient))
+        return kept(shape, self.dropout.p, image)

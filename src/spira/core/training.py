@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.core.augmentation import SpecAugmentParams
 from spira.core.section import Section
+from spira.core.threads import in_threads
 from spira.core.windows import Windows
 
 
@@ -113,18 +114,22 @@ def loss_of(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
     return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
-@torch.no_grad()
 def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
     """Mean loss over every window, without dropout, mixing, smoothing or class weights, in float32.
 
     The same weights give the same number, whatever the options that trained them.
     """
     net.eval()
-    total = torch.zeros((), dtype=torch.float64)
-    for batch in torch.arange(len(windows), device=windows.starts.device).split(batch_size):
+    batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
+
+    @torch.no_grad()
+    def one(batch: Tensor) -> Tensor:
         logits = net(windows.batch(batch, torch.zeros_like(batch)))
-        total += loss_of(logits, windows.labels[batch]).double().cpu()
-    return float(total / len(windows))
+        return loss_of(logits, windows.labels[batch]).double()
+
+    on_cpu = windows.labels.device.type == "cpu"
+    losses = in_threads(one, batches) if on_cpu else list(map(one, batches))
+    return float(torch.stack(losses).sum() / len(windows))
 
 
 class BestWeights:

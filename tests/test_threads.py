@@ -1,0 +1,46 @@
+"""core.threads: the same results in the same order, whatever the number of threads."""
+
+from collections.abc import Iterator
+from threading import get_ident
+from time import sleep
+
+import pytest
+import torch
+
+from spira.core.threads import in_threads
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_results_come_in_order_from_more_than_one_thread() -> None:
+    """The first piece is the last to be done."""
+
+    def slow(i: int) -> tuple[int, int]:
+        sleep(0.05 * (3 - i))
+        return i, get_ident()
+
+    done = in_threads(slow, range(4))
+    assert [i for i, _ in done] == [0, 1, 2, 3]
+    assert len({thread for _, thread in done}) == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_computes_by_itself_and_without_denormals() -> None:
+    """As the main thread after ``prepare``: otherwise a number would depend on which thread it came from."""
+    assert in_threads(lambda _: torch.get_num_threads(), range(2)) == [1, 1]
+    assert in_threads(lambda x: float(x / 10), [torch.tensor(1.2e-38)] * 2) == [0.0, 0.0]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_what_one_piece_raises_is_raised() -> None:
+    """No piece fails in silence."""
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda x: 1 // x, [1, 0, 1])
