@@ -35,8 +35,9 @@ class MfccTransformer(nn.Module):
     Source:
         Gauy and Finger, "Audio MFCC-gram transformers for respiratory insufficiency detection
         in COVID-19", STIL 2021 (their baseline, without self-supervised pretraining). The
-        encoder is Vaswani et al., 2017. The sizes, the normalisation and the mean over frames
-        are ours: the paper's were not at hand.
+        encoder is Vaswani et al., 2017, with each layer normalised before it and not after (Xiong et al., ICML 2020):
+        the other way round it learnt nothing in some hundred steps. The sizes, the normalisation
+        of the window and the mean over frames are ours: the paper's were not at hand.
     """
 
     positions: Tensor
@@ -46,15 +47,17 @@ class MfccTransformer(nn.Module):
         self.project = nn.Linear(n_features, p.width)
         self.register_buffer("positions", sinusoids(n_frames, p.width), persistent=False)
         layer = nn.TransformerEncoderLayer(
-            p.width, p.n_heads, p.feed_forward, p.dropout, activation="gelu", batch_first=True
+            p.width, p.n_heads, p.feed_forward, p.dropout, activation="gelu", batch_first=True, norm_first=True
         )
-        self.encoder = nn.TransformerEncoder(layer, p.n_layers, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, p.n_layers, nn.LayerNorm(p.width), enable_nested_tensor=False)
         self.classify = nn.Linear(p.width, 1)
 
     def forward(self, windows: Tensor) -> Tensor:
         centred = windows - windows.mean(dim=1, keepdim=True)
         frames = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
-        encoded = self.encoder(self.project(frames) + self.positions)
+        # As large as Vaswani et al. make them (3.4), or position codes drown what is heard.
+        embedded = self.project(frames) * self.project.out_features**0.5
+        encoded = self.encoder(embedded + self.positions)
         logits: Tensor = self.classify(encoded.mean(dim=1)).squeeze(1)
         return logits
 

@@ -1,0 +1,216 @@
+"""How fast: our stages beside version 1's procedure and what a user would pick instead. `make bench`, `make bench-quick`.
+
+Every side of a comparison works on the same recordings of the demo corpus, in a process of its own, so that its peak
+memory is its own; sides take turns (A B A B ...), so that a busy machine slows all of them alike. Ratios of
+medians are what counts; seconds depend on the machine, which is written beside them.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+import torch
+from version_1 import Features, SpiraConvV2, learn as learn_as_version_1, windows
+
+from spira.adapters.arrays import read_array
+from spira.adapters.engine import prepare
+from spira.adapters.frames import read_windows
+from spira.adapters.workers import n_cores, ordered_map
+from spira.core.audio import IngestParams
+from spira.core.features import FeatureParams, Frames
+from spira.core.learning import learn
+from spira.core.model import ModelParams, build
+from spira.core.noise import NoiseParams
+from spira.core.training import TrainParams
+from spira.core.windows import WindowParams
+from spira.params import load
+from spira.stages import featurize, ingest, ingest_noise
+
+RAW, NOISE = Path("data/raw/demo"), Path("data/raw/demo_noise")
+RATE = 16_000
+Seconds = tuple[float, float]  # taken, and of sound (or the number of windows) worked through
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    p.add_argument("--quick", action="store_true", help="fewer recordings and rounds")
+    p.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    p.add_argument("--side", help=argparse.SUPPRESS)
+    p.add_argument("--at", type=Path, help=argparse.SUPPRESS)
+    asked = p.parse_args()
+    if asked.side:
+        took, amount = SIDES[asked.side](asked.at)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": took, "amount": amount, "peak_mb": peak}))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        set_up(at, n_clips=20 if asked.quick else 90)
+        found = {name: compared(sides, at, rounds=2 if asked.quick else 5) for name, sides in TABLES.items()}
+    for name, rows in found.items():
+        print(
+            f"\n{name}\n\n| | {UNITS[name]}, median | fastest to slowest | times the first | peak MB |\n|---|---|---|---|---|"
+        )
+        for side, row in rows.items():
+            print(
+                f"| {side} | {row['rate']:.1f} | {row['low']:.1f} to {row['high']:.1f} | {row['ratio']:.1f} | {row['peak_mb']:.0f} |"
+            )
+    if asked.out:
+        asked.out.write_text(json.dumps({"machine": machine(), "found": found}, indent=1) + "\n", encoding="utf-8")
+
+
+def set_up(at: Path, n_clips: int) -> None:
+    """A corpus of some clips, ingested, and split so that all are for training."""
+    table = pl.read_csv(RAW / "metadata.csv").sort("file_path").gather_every(320 // n_clips).head(n_clips)
+    corpus = at / "corpus"
+    corpus.mkdir()
+    for name in table["file_path"]:
+        (corpus / name).symlink_to((RAW / name).resolve())
+    table.write_csv(corpus / "metadata.csv")
+    p = load("ingest", IngestParams)
+    ingest.run(RATE, p, corpus=corpus, out=at / "clips")
+    ingest_noise.run(RATE, p, noise_corpus=NOISE, out=at / "noise")
+    rows = pl.read_csv(at / "clips" / "clips.csv").select("clip_id", "speaker_id", "label")
+    rows.with_columns(fold=pl.lit("holdout"), subset=pl.lit("train")).write_csv(at / "subsets.csv")
+
+
+def compared(sides: list[str], at: Path, rounds: int) -> dict[str, dict[str, float]]:
+    taken: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            command = [sys.executable, __file__, "--side", side, "--at", str(at)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            taken[side].append(json.loads(done.stdout.splitlines()[-1]))
+    rates = {side: [one["amount"] / one["seconds"] for one in ones] for side, ones in taken.items()}
+    return {
+        side: {
+            "rate": median(rates[side]),
+            "low": min(rates[side]),
+            "high": max(rates[side]),
+            "ratio": median(rates[side]) / median(rates[sides[0]]),
+            "peak_mb": median(one["peak_mb"] for one in taken[side]),
+        }
+        for side in sides
+    }
+
+
+def timed(work: Callable[[], float]) -> Seconds:
+    start = perf_counter()
+    amount = work()
+    return perf_counter() - start, amount
+
+
+def epoch_of_version_1(at: Path) -> Seconds:
+    """Decoding, resampling, noise, MFCC and network, for every clip."""
+    table = pl.read_csv(at / "corpus" / "metadata.csv")
+    clips = [
+        (at / "corpus" / path, int(label == "patient")) for path, label in table.select("file_path", "label").rows()
+    ]
+    features = Features([NOISE / name for name in pl.read_csv(NOISE / "metadata.csv")["file_path"]])
+    net = SpiraConvV2()
+    return timed(lambda: learn_as_version_1(net, features, clips))
+
+
+def epoch_of_ours(at: Path) -> Seconds:
+    """Fresh noise and features for every clip, and the network; decoding was done once, by ingest."""
+    device = prepare("cpu", seed=0)
+    net = build(load("model", ModelParams), 401, 40)
+    noise = load("noise", NoiseParams).model_copy(update={"views": 1})
+    every_second = WindowParams(seconds=4.0, step_seconds=1.0)
+    p = load("train", TrainParams).model_copy(update={"max_epochs": 1})
+    n_threads = torch.get_num_threads()
+
+    def work() -> float:
+        with tempfile.TemporaryDirectory() as out:
+            places = {"clips": at / "clips", "noises": at / "noise", "subsets": at / "subsets.csv", "out": Path(out)}
+            featurize.run(RATE, load("features", FeatureParams), every_second, noise, **places)
+            torch.set_num_threads(n_threads)  # featurize took one, as a process of its own may
+            clips = pl.read_csv(at / "subsets.csv")["clip_id"].to_list()
+            heard, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)
+            list(learn(net, heard, p, seed=0, names=table["clip_id"].to_list()))
+            return len(heard)
+
+    return timed(work)
+
+
+def waveforms(at: Path) -> list[np.ndarray]:
+    table, samples = pl.read_csv(at / "clips" / "clips.csv"), read_array(at / "clips" / "waveforms.npy")
+    return [np.array(samples[start : start + n]) for start, n in table.select("start", "n_samples").rows()]
+
+
+def featured(at: Path, of_clip: Callable[[np.ndarray], object], *, in_threads: bool = False) -> Seconds:
+    """Minutes of sound; the first clip, which sets tables up, is not timed."""
+    clips = waveforms(at)
+    of_clip(clips[0])
+    if in_threads:
+        torch.set_num_threads(1)
+
+    def work() -> float:
+        for _ in ordered_map(of_clip, clips) if in_threads else map(of_clip, clips):
+            pass
+        return sum(clip.size for clip in clips) / RATE / 60
+
+    return timed(work)
+
+
+def features_by_window(at: Path) -> Seconds:
+    mfcc = Features([]).mfcc
+    return featured(at, lambda clip: [mfcc(window) for window in windows(torch.from_numpy(clip))])
+
+
+def features_by_librosa(at: Path) -> Seconds:
+    import librosa
+
+    stft = {"n_fft": 1200, "win_length": 400, "hop_length": 160, "n_mels": 40, "htk": True, "norm": None}
+    return featured(at, lambda clip: librosa.feature.mfcc(y=clip, sr=RATE, n_mfcc=40, **stft))
+
+
+def features_by_torchaudio(at: Path) -> Seconds:
+    mfcc = Features([]).mfcc
+    return featured(at, lambda clip: mfcc(torch.from_numpy(clip)))
+
+
+def features_by_torchaudio_in_threads(at: Path) -> Seconds:
+    mfcc = Features([]).mfcc
+    return featured(at, lambda clip: mfcc(torch.from_numpy(clip)), in_threads=True)
+
+
+def features_of_ours(at: Path) -> Seconds:
+    frames = Frames(load("features", FeatureParams), RATE)
+    return featured(at, lambda clip: frames(torch.from_numpy(clip)), in_threads=True)
+
+
+def machine() -> dict[str, object]:
+    model = next(
+        (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+    )
+    return {"cpu": model, "cores": n_cores(), "system": platform.platform(terse=True), "torch": torch.__version__}
+
+
+SIDES: dict[str, Callable[[Path], Seconds]] = {
+    "version 1": epoch_of_version_1,
+    "ours": epoch_of_ours,
+    "version 1, window by window": features_by_window,
+    "librosa, file by file": features_by_librosa,
+    "torchaudio, clip by clip": features_by_torchaudio,
+    "torchaudio, a clip a thread": features_by_torchaudio_in_threads,
+    "our frames, a clip a thread": features_of_ours,
+}
+TABLES = {
+    "A training epoch with version 1's settings: fresh noise, features, SpiraConvV2": ["version 1", "ours"],
+    "MFCC of 16 kHz waveforms": [name for name in SIDES if name not in ("version 1", "ours")],
+}
+UNITS = dict(zip(TABLES, ("windows a second", "minutes of sound a second"), strict=True))
+
+if __name__ == "__main__":
+    main()
