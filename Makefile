@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report changes bench-report bench-overhead bench-coverage push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots report compare changes bench-report bench-overhead bench-coverage bench-evaluate push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main
 	@python -m spira.report '$(BASE)' HEAD
 
+A ?= main
+B ?= HEAD
+compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, by their scores of the same clips
+	@python -m spira.compare '$(A)' '$(B)'
+
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
 	python benchmarks/planted_pull_requests.py
 
@@ -57,6 +62,9 @@ bench-overhead: $(READY) ## what DVC itself costs with nothing to do; run `make 
 
 bench-coverage: $(READY) ## how often the intervals over speakers hold a truth that is known
 	python benchmarks/interval_coverage.py
+
+bench-evaluate: $(READY) ## what judging 10,000 clips of five seeds takes: seconds and memory
+	python benchmarks/evaluation_speed.py
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD

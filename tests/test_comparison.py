@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import t
 
 from spira.core.comparison import COMPARED, Difference, Judged, paired_differences, verdict, why_not_paired
-from spira.core.metrics import Floats, Ints, all_metrics, speaker_resamples
+from spira.core.metrics import Floats, Ints, all_metrics
+from spira.core.resamples import speaker_resamples
 from spira.errors import DataError
 
 
@@ -62,7 +63,7 @@ def test_the_error_over_speakers_agrees_with_the_bootstrap(name: str) -> None:
     draws.append(1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who]))))
     names = tuple(map(str, range(who.size)))
     base, head = (Judged(names, tuple(map(str, who)), labels, s[None], np.full_like(s[None], 0.6)) for s in draws)
-    weights = speaker_resamples(labels, base.speakers, 4000, 0)
+    weights = speaker_resamples(labels, base.speakers, 4000, 0).weights(0, 4000)
     before, after = (all_metrics(labels, side.scores, side.thresholds, weights)[name][0] for side in (base, head))
     found = paired_differences(base, head, 0.95, COMPARED)[name]
     assert_allclose((found.hi - found.lo) / (2 * t.ppf(0.975, 88)), np.std(after - before), rtol=0.06)

@@ -1,9 +1,13 @@
 """Groups are cut where the parameters say, judged on their own clips, and compared with people resampled once."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
-from spira.core.metrics import Floats, Ints, auc, speaker_resamples
+from spira.core.metrics import Floats, Ints, auc
+from spira.core.resamples import share_interval, speaker_resamples
 from spira.core.subgroups import age_band, subgroups, values_of
 from tiny import evaluate_params
 
@@ -18,6 +22,13 @@ def people(n_speakers: int, harm: float, seed: int) -> tuple[Ints, list[str], Fl
     odds = labels * (2.0 - harm * man) + rng.standard_normal(n_speakers)[who] + 0.5 * rng.standard_normal(who.size)
     scores = (1 / (1 + np.exp(-odds)))[None]
     return labels, [f"s{i}" for i in who], scores, np.full(scores.shape, 0.7), ["FM"[i] for i in man]
+
+
+def judged(
+    labels: Ints, who: list[str], scores: Floats, at: Floats, columns: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    resamples = speaker_resamples(labels, who, P.n_resamples, P.seed)
+    return subgroups(labels, scores, at, columns, resamples, P)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +50,7 @@ def test_only_ages_are_banded_and_an_empty_cell_is_a_group() -> None:
 def test_a_group_has_the_metrics_of_its_own_clips() -> None:
     """And sizes in people; sensitivity and specificity counted at each clip's threshold."""
     labels, who, scores, at, sex = people(40, 1.0, 0)
-    found = subgroups(labels, who, scores, at, {"sex": sex}, P)["sex"]["groups"]
+    found = judged(labels, who, scores, at, {"sex": sex})["sex"]["groups"]
     for value in "FM":
         own = np.asarray(sex) == value
         of = found[value]
@@ -53,11 +64,11 @@ def test_a_group_has_the_metrics_of_its_own_clips() -> None:
 def test_a_planted_gap_is_found_and_none_is_not() -> None:
     """300 speakers whose men are hard to tell: the interval excludes 0. Two alike: it does not."""
     labels, who, scores, at, sex = people(300, 1.8, 1)
-    gap = subgroups(labels, who, scores, at, {"sex": sex}, P)["sex"]["gap"]["auc"]
+    gap = judged(labels, who, scores, at, {"sex": sex})["sex"]["gap"]["auc"]
     assert (gap["best"], gap["worst"]) == ("F", "M")
     assert 0 < gap["gap_lo"] < gap["gap"] < gap["gap_hi"]
     labels, who, scores, at, sex = people(300, 0.0, 2)
-    same = subgroups(labels, who, scores, at, {"sex": sex}, P)["sex"]["gap"]["auc"]
+    same = judged(labels, who, scores, at, {"sex": sex})["sex"]["gap"]["auc"]
     assert same["gap_lo"] < 0 < same["gap_hi"]
 
 
@@ -65,7 +76,7 @@ def test_groups_that_share_people_are_compared_with_those_people() -> None:
     """Each person in both tasks, with the same score: a gap of 0 with no width, where two samples would have one."""
     labels, who, scores, at, _ = people(40, 0.0, 3)
     scores[:, 1::2] = scores[:, ::2]
-    gap = subgroups(labels, who, scores, at, {"task": ["a", "b"] * 40}, P)["task"]["gap"]["auc"]
+    gap = judged(labels, who, scores, at, {"task": ["a", "b"] * 40})["task"]["gap"]["auc"]
     assert (gap["gap"], gap["gap_lo"], gap["gap_hi"]) == (0, 0, 0)
 
 
@@ -73,7 +84,7 @@ def test_few_people_with_many_clips_are_still_few() -> None:
     """Four patients are four, whatever they say; the group is counted, not judged, and takes no part in the gap."""
     labels, who, scores, at, _ = people(40, 0.0, 4)
     values = ["few" if int(name[1:]) < 8 else "many" for name in who]
-    tree = subgroups(labels, who, scores, at, {"site": values}, P)["site"]
+    tree = judged(labels, who, scores, at, {"site": values})["site"]
     assert tree["groups"]["few"] == {"n_speakers": 8, "n_patients": 4, "n_clips": 16, "verdict": "too few"}
     assert "auc" in tree["groups"]["many"]
     assert tree["gap"] == {}
@@ -94,10 +105,11 @@ def test_groups_that_cannot_be_are_refused(changed: dict[str, list[str]], messag
 
 
 def test_a_groups_interval_is_of_its_own_people() -> None:
-    """Percentiles by hand, of the weights that its own clips have in resamples of everybody."""
+    """By hand, of the weights that its own clips have in resamples of everybody, and of its own ten of each class."""
     labels, who, scores, at, sex = people(40, 0.5, 5)
     own = np.asarray(sex) == "F"
-    weights = speaker_resamples(labels, who, P.n_resamples, P.seed)[:, own]
-    expected = np.percentile(auc(labels[own], scores[0, own], weights), [2.5, 97.5])
-    found = subgroups(labels, who, scores, at, {"sex": sex}, P)["sex"]["groups"]["F"]
-    assert [found["auc_lo"], found["auc_hi"]] == pytest.approx(expected.tolist())
+    weights = speaker_resamples(labels, who, P.n_resamples, P.seed).weights(0, P.n_resamples)[:, own]
+    once, resampled = float(auc(labels[own], scores[0, own])), auc(labels[own], scores[0, own], weights)
+    expected = share_interval(once, resampled, 10, 0.95)
+    found = judged(labels, who, scores, at, {"sex": sex})["sex"]["groups"]["F"]
+    assert [found["auc_lo"], found["auc_hi"]] == pytest.approx(expected)

@@ -60,12 +60,11 @@ def _subset(row: Mapping[str, str]) -> str:
     return row["subset"] if fold == ONLY_FOLD else f"{row['subset']} of fold {fold}"
 
 
-def compare(base: Revision, head: Revision, *, from_remote: bool) -> Comparison:
+def compare(base: Side, head: Side) -> Comparison:
     """Both sides, to be judged by the parameters of head."""
-    of_base, of_head = (side(revision, from_remote=from_remote) for revision in (base, head))
-    if problems := list(check("evaluate", Rules, of_head.params.get("evaluate"))):
+    if problems := list(check("evaluate", Rules, head.params.get("evaluate"))):
         raise DataError(f"{head.name}:params.yaml: {problems[0][0]}: {problems[0][1]}")
-    return Comparison(of_base, of_head, parse(Rules, of_head.params["evaluate"]))
+    return Comparison(base, head, parse(Rules, head.params["evaluate"]))
 
 
 def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
@@ -96,7 +95,7 @@ def main(arguments: list[str]) -> int:
     if not (root / "dvc.yaml").is_file():
         raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
     base, head = resolve(root, asked.base), resolve(root, asked.head)
-    compared = compare(base, head, from_remote=asked.fetch)
+    compared = compare(*(side(revision, from_remote=asked.fetch) for revision in (base, head)))
     old = stale_stages(head, compared.head)
     if asked.plots:
         draw(compared, asked.plots)

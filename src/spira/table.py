@@ -1,25 +1,29 @@
 """table: the experiments of a table -> one row each, aligned as text that is Markdown too.
 
 ``python -m spira.table experiments/ablation.yaml [--rev HEAD]``. It reads the experiments that ``dvc exp show`` lists
-under that commit: their metrics, and for the spread over seeds their predictions from DVC's cache.
+under that commit: their metrics, and for spreads and differences their predictions from DVC's cache.
 """
 
 import argparse
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spira.adapters.ledger import minutes
-from spira.adapters.results import judged
 from spira.adapters.revisions import Revision, resolve, yaml_tree
 from spira.adapters.workplaces import reference
+from spira.core.against import against, conclusion, signed
+from spira.core.comparison import Difference
 from spira.core.metrics import auc, spread
+from spira.core.side import Side
 from spira.core.sweeping import Plan, applied
 from spira.errors import DataError, told
 from spira.params import PARAMS, read
 from spira.plans import read_plan
+from spira.report import compare, side
 from spira.sweep import PICTURES, WORK
 
 CONDITIONS = ("clean", "noisy", "noisy_controls")
@@ -33,46 +37,66 @@ def table(path: Path, rev: str) -> str:
         return _history(PICTURES / plan.name / "history.csv")
     base = resolve(Path.cwd(), rev)
     headline = params["evaluate"]["threshold_condition"]
-    rows = [_row(plan, row, base, headline) for row in plan.rows]
+    ran = {row: _ran(plan, row, base) for row in plan.rows}
+    differences, said = _differences(ran, headline)
+    rows = [_row(plan, row, ran[row], differences.get(row), headline) for row in plan.rows]
     others = [f"AUC {name}" for name in CONDITIONS if name != headline]
-    head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "sensitivity", "specificity", *others, "minutes"]
+    head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
     notes = (
         f"From {base.commit[:7]}. AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
         f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
     )
     if plan.published:
         notes += " Published figures are of other recordings."
-    return f"{aligned([*head, *plan.published], rows)}\n{_corpus(params)}{notes}\n"
+    return f"{aligned([*head, *others, 'minutes', *plan.published], rows)}\n{_corpus(params)}{notes}\n{said}"
 
 
-def _row(plan: Plan, row: str, base: Revision, headline: str) -> list[str]:
-    name = plan.experiment(row)
-    cells = [cells.get(row, "") for cells in plan.published.values()]
+def _differences(ran: Mapping[str, Side | str], headline: str) -> tuple[dict[str, Difference | str], str]:
+    """Each row's difference from the first that has run, and the sentences that conclude; empty where one alone has."""
+    sides = [of for of in ran.values() if isinstance(of, Side)]
+    if len(sides) < 2:
+        return {}, ""
+    first, *others = sides
+    pairs = {of.name: compare(first, of) for of in others}
+    found = {row: against(pair) for row, pair in pairs.items()}
+    said = conclusion(first.name, found, headline, next(iter(pairs.values())).rules.confidence)
+    if noisy := [f"`{of.name}`" for of in others if of.params.get("noise") != first.params.get("noise")]:
+        said += f" {', '.join(noisy)}: its own `noise` was inserted into the test clips too."
+    return found, f"\n{said}\n"
+
+
+def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
+    """What came of a row; why nothing did, in two words."""
     try:
-        found = resolve(base.root, reference(base.commit, name))
+        found = resolve(base.root, reference(base.commit, plan.experiment(row)))
     except DataError:
-        return [row, *["not run"], *[""] * (6 + len(CONDITIONS) - 1), *cells]
+        return "not run"
     params = yaml_tree(found, str(PARAMS))
     if applied(params, plan.base | plan.rows[row]) != params:
-        return [row, *["other parameters"], *[""] * (6 + len(CONDITIONS) - 1), *cells]
-    metrics = yaml_tree(found, "data/evaluation.json")
-    of = metrics[headline]
-    n_seeds, sd = _over_seeds(found, params["evaluate"], headline)
-    others = [_number(metrics[name], "auc") for name in CONDITIONS if name != headline]
-    took = minutes(base.root / WORK / plan.name).get(found.commit)
+        return "other parameters"
+    return replace(side(found, from_remote=False), name=row, missing="; dvc exp pull")
+
+
+def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | None, headline: str) -> list[str]:
+    published = [cells.get(row, "") for cells in plan.published.values()]
+    if isinstance(ran, str):
+        return [row, ran, *[""] * (7 + len(CONDITIONS) - 1), *published]
+    of = ran.metrics[headline]
+    others = [_number(ran.metrics.get(name, {}), "auc") for name in CONDITIONS if name != headline]
+    took = minutes(WORK / plan.name).get(ran.commit)
     return [
-        *(row, _number(of, "auc"), n_seeds, sd, f"[{_number(of, 'auc_lo')}, {_number(of, 'auc_hi')}]"),
+        *(row, _number(of, "auc"), *_over_seeds(ran, headline), f"[{_number(of, 'auc_lo')}, {_number(of, 'auc_hi')}]"),
+        signed(difference) if isinstance(difference, Difference) else "–",
         *(_number(of, "sensitivity"), _number(of, "specificity"), *others),
-        *("" if took is None else f"{took:.1f}", *cells),
+        *("" if took is None else f"{took:.1f}", *published),
     ]
 
 
-def _over_seeds(found: Revision, evaluate: Mapping[str, Any], condition: str) -> tuple[str, str]:
+def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
     """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
-    of_conditions = judged(found, yaml_tree(found, "dvc.lock").get("stages", {}), evaluate)
-    if of_conditions is None:
+    if condition not in ran.judged:
         return "", ""
-    of = of_conditions[condition]
+    of = ran.judged[condition]
     values = [float(auc(of.labels, scores)) for scores in of.scores]
     return str(len(values)), f"{spread(values):.3f}" if len(values) > 1 else ""
 

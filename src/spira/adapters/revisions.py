@@ -22,11 +22,21 @@ class Revision:
 
 
 def resolve(root: Path, name: str) -> Revision:
-    """Raises DataError where git knows no such commit."""
+    """The commit of that name, or else the one experiment of DVC's; DataError where there is neither."""
     found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    found = found or _experiment(root, name)
     if found is None:
         raise DataError(f"{name}: not a commit of this repository; a shallow clone lacks it: git fetch --unshallow")
     return Revision(root, name, found.decode().strip())
+
+
+def _experiment(root: Path, name: str) -> bytes | None:
+    """What ``dvc exp show`` calls by this name, whatever commit it started from."""
+    listed = (_git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or b"").decode()
+    of_name = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
+    if len(of_name) > 1:
+        raise DataError(f"{name}: {len(of_name)} experiments have this name; give a commit: {', '.join(of_name)}")
+    return of_name[0].encode() if of_name else None
 
 
 def content(revision: Revision, path: str) -> bytes | None:

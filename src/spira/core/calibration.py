@@ -76,24 +76,29 @@ def reliability(labels: Ints, scores: Floats, n_bins: int) -> tuple[Floats, Floa
     Source:
         Agrees with ``sklearn.calibration.calibration_curve``, which has no counts.
     """
-    bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], scores)
+    bins = _bins(scores, n_bins)
     counts = np.bincount(bins, minlength=n_bins)
     sums = [np.bincount(bins, weights=of, minlength=n_bins)[counts > 0] for of in (scores, labels)]
     held = counts[counts > 0]
     return sums[0] / held, sums[1] / held, held
 
 
-def expected_error(labels: Ints, scores: Floats, n_bins: int) -> float:
+def _bins(scores: Floats, n_bins: int) -> Ints:
+    return np.asarray(np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], scores))
+
+
+def expected_error(labels: Ints, scores: Floats, n_bins: int, weights: Floats | None = None) -> Floats:
     """Expected calibration error: the mean over clips of |mean score - share of patients| of the clip's bin.
 
-    Never 0 for a sample, however calibrated: a bin of few clips strays by chance. So it has no interval here,
-    which resampling would only push up.
+    Never 0 for a sample, however calibrated: a bin of few clips strays by chance. So its interval is of what a
+    study of as many people finds, not of what an endless one would. Shape (n_resamples,), or ().
 
     Source:
         Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
     """
-    said, are, counts = reliability(labels, scores, n_bins)
-    return float(np.sum(counts * np.abs(said - are)) / labels.size)
+    weights = np.ones(labels.size) if weights is None else weights
+    surplus = (scores - labels)[:, None] * (_bins(scores, n_bins)[:, None] == np.arange(n_bins))  # (n_clips, n_bins)
+    return np.asarray(np.abs(weights @ surplus).sum(axis=-1) / weights.sum(axis=-1))
 
 
 def slope(labels: Ints, scores: Floats) -> float:

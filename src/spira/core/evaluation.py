@@ -3,16 +3,18 @@
 Scores, labels, groups and their conventions are those of ``spira.core.metrics``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spira.core.metrics import Floats, Ints, all_metrics, speaker_resamples, spread
+from spira.core.metrics import Floats, Ints, all_metrics, spread
+from spira.core.resamples import Measure, Resamples, share_interval
 from spira.core.section import Section
 
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
+Interval = Callable[[float, Floats, int, float], tuple[float, float]]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
 
@@ -57,67 +59,78 @@ class EvaluateParams(Section):
         return self
 
 
-def with_intervals(once: Mapping[str, Floats], resampled: Mapping[str, Floats], confidence: float) -> dict[str, float]:
+def estimates(
+    measure: Measure, resamples: Resamples, confidence: float, interval: Interval = share_interval
+) -> dict[str, float]:
     """Each metric as its mean over seeds, its interval over resampled speakers and its spread over seeds.
 
     A metric that some seed's clips do not determine is NaN, and so is its interval; a resample that does not
-    determine it is left out of the percentiles.
+    determine it is left out.
+
+    Args:
+        measure: of which the intervals are.
+        resamples: of the clips that it measures.
+        confidence: of the interval, in (0, 1).
+        interval: ``share_interval`` of what is in [0, 1], ``difference_interval`` of what is in [-1, 1].
+
+    Returns:
+        ``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd`` (``spread``), and so on.
+    """
+    return with_intervals(measure(None), resamples.measured(measure), resamples.n_fewest, confidence, interval)
+
+
+def with_intervals(
+    once: Mapping[str, Floats],
+    resampled: Mapping[str, Floats],
+    n_fewest: int,
+    confidence: float,
+    interval: Interval = share_interval,
+) -> dict[str, float]:
+    """``estimates`` of what has been measured.
 
     Args:
         once: by name, shape (n_seeds,).
         resampled: by name, shape (n_seeds, n_resamples).
-        confidence: of the interval, in (0, 1).
-
-    Returns:
-        ``auc``, ``auc_lo``, ``auc_hi`` (percentiles of the mean over seeds), ``auc_sd`` (``spread``), and so on.
+        n_fewest: of ``Resamples``.
     """
-    tail = 50 * (1 - confidence)
     summary: dict[str, float] = {}
     for name, of_seeds in once.items():
         means = resampled[name].mean(axis=0)
         means = means[~np.isnan(means)]
         known = means.size > 0 and not np.isnan(of_seeds).any()
-        lo, hi = np.percentile(means, [tail, 100 - tail]) if known else (np.nan, np.nan)
-        summary[name] = float(of_seeds.mean())
-        summary[f"{name}_lo"], summary[f"{name}_hi"] = float(lo), float(hi)
-        summary[f"{name}_sd"] = spread(of_seeds)
+        mean = float(of_seeds.mean())
+        lo, hi = interval(mean, means, n_fewest, confidence) if known else (np.nan, np.nan)
+        summary |= {name: mean, f"{name}_lo": lo, f"{name}_hi": hi, f"{name}_sd": spread(of_seeds)}
     return summary
 
 
-def over_seeds(
-    metric: Callable[[Floats, Floats, Floats | None], Mapping[str, Floats]],
-    scores: Floats,
-    thresholds: Floats,
-    weights: Floats,
-    confidence: float,
-) -> dict[str, float]:
-    """``with_intervals`` of metrics that are computed a seed at a time.
+def of_seeds(
+    metric: Callable[[Floats, Floats, Floats | None], Mapping[str, Floats]], scores: Floats, thresholds: Floats
+) -> Measure:
+    """The measure that computes a metric a seed at a time.
 
     Args:
         metric: (scores, thresholds, weights or None) of one seed -> by name, () or (n_resamples,).
         scores, thresholds: shape (n_seeds, n_clips).
-        weights: shape (n_resamples, n_clips), of ``speaker_resamples``.
     """
 
-    def stacked(counted: Floats | None) -> dict[str, Floats]:
-        rows = [metric(of_seed, at, counted) for of_seed, at in zip(scores, thresholds, strict=True)]
+    def measure(weights: Floats | None) -> dict[str, Floats]:
+        rows = [metric(of_seed, at, weights) for of_seed, at in zip(scores, thresholds, strict=True)]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
-    return with_intervals(stacked(None), stacked(weights), confidence)
+    return measure
 
 
 def summarize(
-    labels: Ints, scores: Floats, groups: Sequence[str], thresholds: Floats, p: EvaluateParams
+    labels: Ints, scores: Floats, thresholds: Floats, resamples: Resamples, confidence: float
 ) -> dict[str, float]:
-    """``with_intervals`` of every metric of ``all_metrics``.
+    """``estimates`` of every metric of ``all_metrics``.
 
     Args:
         labels: shape (n_clips,).
         scores: shape (n_seeds, n_clips).
-        groups: the speaker of each clip, shape (n_clips,).
         thresholds: shape (n_seeds, n_clips), chosen elsewhere.
-        p: how many resamples, and the confidence of the interval.
+        resamples: of these clips.
+        confidence: of the intervals.
     """
-    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
-    once = all_metrics(labels, scores, thresholds)
-    return with_intervals(once, all_metrics(labels, scores, thresholds, weights), p.confidence)
+    return estimates(lambda weights: all_metrics(labels, scores, thresholds, weights), resamples, confidence)

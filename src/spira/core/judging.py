@@ -8,10 +8,11 @@ from typing import Any
 
 from spira.core.curves import curves
 from spira.core.decision import decision_curve
-from spira.core.evaluation import EvaluateParams, over_seeds
-from spira.core.metrics import Floats, Ints, at_threshold, speaker_resamples
+from spira.core.evaluation import EvaluateParams, estimates, of_seeds
+from spira.core.metrics import Floats, Ints, at_threshold
 from spira.core.operating import operating_points, predictive_values
 from spira.core.recalibration import calibration, reliability_curve
+from spira.core.resamples import Resamples
 from spira.core.thresholds import inconclusive
 
 Weights = Floats | None
@@ -19,22 +20,26 @@ Metric = Callable[[Floats, Floats, Weights], Mapping[str, Floats]]
 
 
 def judge(
-    labels: Ints, groups: Sequence[str], scores: Floats, probabilities: Floats, thresholds: Floats, p: EvaluateParams
+    labels: Ints,
+    scores: Floats,
+    probabilities: Floats,
+    thresholds: Floats,
+    resamples: Resamples,
+    p: EvaluateParams,
 ) -> dict[str, dict[str, Any]]:
     """By question, the answers with their intervals.
 
     Args:
         labels: shape (n_clips,).
-        groups: the speaker of each clip.
         scores, thresholds: shape (n_seeds, n_clips).
         probabilities: the scores after calibration.
+        resamples: of these clips.
         p: what to ask, and how sure to be.
 
     Returns:
         ``inconclusive``, ``operating_points`` and ``predictive_values``, of the functions of those names, and
         ``calibration`` ``before`` and ``after``.
     """
-    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
 
     def band(of_seed: Floats, at: Floats, counted: Weights) -> Mapping[str, Floats]:
         return inconclusive(labels, of_seed, at, p.inconclusive_width, counted)
@@ -48,10 +53,11 @@ def judge(
 
     questions: dict[str, Metric] = {"inconclusive": band, "operating_points": points, "predictive_values": values}
     answers: dict[str, dict[str, Any]] = {
-        name: over_seeds(metric, scores, thresholds, weights, p.confidence) for name, metric in questions.items()
+        name: estimates(of_seeds(metric, scores, thresholds), resamples, p.confidence)
+        for name, metric in questions.items()
     }
     versions = {"before": scores, "after": probabilities}
-    answers["calibration"] = {when: calibration(labels, of, weights, p) for when, of in versions.items()}
+    answers["calibration"] = {when: calibration(labels, of, resamples, p) for when, of in versions.items()}
     return answers
 
 

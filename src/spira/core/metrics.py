@@ -1,4 +1,4 @@
-"""Clip scores -> metrics, and speakers drawn anew for their intervals.
+"""Clip scores -> metrics.
 
 Conventions:
     scores   probability of `patient`, in [0, 1]. Shape (n_clips,), or (n_seeds, n_clips)
@@ -42,12 +42,22 @@ def auc(labels: Ints, scores: Floats, weights: Floats | None = None) -> Floats:
         Mann and Whitney, 1947; agrees with ``sklearn.metrics.roc_auc_score(sample_weight=...)``.
     """
     require_both_classes(labels, "auc")
-    patients, controls = scores[labels == 1, None], scores[labels == 0]
-    wins = (patients > controls) + 0.5 * (patients == controls)  # (n_patients, n_controls)
     weights = np.ones(labels.size) if weights is None else weights
-    of_patients, of_controls = weights[..., labels == 1], weights[..., labels == 0]
-    won = np.sum((of_patients @ wins) * of_controls, axis=-1)
-    return np.asarray(won / (of_patients.sum(axis=-1) * of_controls.sum(axis=-1)))
+    patients, controls = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    controls = controls[np.argsort(scores[controls])]
+    beaten = running_sum(np.take(weights, controls, axis=-1))  # by who is above 0, 1, 2, ... of the lowest
+    below, not_above = (np.searchsorted(scores[controls], scores[patients], side) for side in ("left", "right"))
+    wins = np.take(beaten, below, axis=-1) + np.take(beaten, not_above, axis=-1)
+    of_patients = np.take(weights, patients, axis=-1)
+    won = np.einsum("...i,...i->...", of_patients, wins) / 2
+    return np.asarray(won / (of_patients.sum(axis=-1) * beaten[..., -1]))
+
+
+def running_sum(weights: Floats) -> Floats:
+    """Of the first 0, 1, ... n clips, shape (..., n + 1)."""
+    sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
+    np.cumsum(weights, axis=-1, out=sums[..., 1:])
+    return sums
 
 
 def places(folds: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
@@ -68,13 +78,9 @@ def at_threshold(labels: Ints, scores: Floats, threshold: Floats, weights: Float
     """
     require_both_classes(labels, "at_threshold")
     weights = np.ones(labels.size) if weights is None else weights
-    called = scores >= threshold
-
-    def count(clips: NDArray[np.bool_]) -> Floats:
-        return np.asarray(weights[..., clips].sum(axis=-1), dtype=np.float64)
-
-    hits, misses = count(called & (labels == 1)), count(~called & (labels == 1))
-    alarms, rejections = count(called & (labels == 0)), count(~called & (labels == 0))
+    called, patients = scores >= threshold, labels == 1
+    columns = [called & patients, ~called & patients, called & ~patients, ~called & ~patients]
+    hits, misses, alarms, rejections = np.moveaxis(weights @ np.stack(columns, axis=1).astype(np.float64), -1, 0)
     return {
         "sensitivity": hits / (hits + misses),
         "specificity": rejections / (rejections + alarms),
@@ -90,31 +96,6 @@ def all_metrics(labels: Ints, scores: Floats, thresholds: Floats, weights: Float
         for of_seed, threshold in zip(scores, thresholds, strict=True)
     ]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def speaker_resamples(labels: Ints, groups: Sequence[str], n_resamples: int, seed: int) -> Floats:
-    """How often each clip counts when speakers are drawn anew, with replacement.
-
-    Patients and controls are drawn apart, so that every resample holds as many of
-    each as the study did; a speaker brings all of their clips.
-
-    Returns:
-        Shape (n_resamples, n_clips).
-
-    Source:
-        Efron and Tibshirani, "An introduction to the bootstrap", 1993, on resampling the independent unit.
-    """
-    require_both_classes(labels, "speaker_resamples")
-    rng = np.random.default_rng(seed)
-    speakers, whose = np.unique(np.asarray(groups), return_inverse=True)
-    weights = np.zeros((n_resamples, labels.size))
-    for label in (0, 1):
-        members = np.unique(whose[labels == label])
-        draws = rng.multinomial(members.size, np.full(members.size, 1 / members.size), size=n_resamples)
-        counts = np.zeros((n_resamples, speakers.size))
-        counts[:, members] = draws
-        weights += counts[:, whose] * (labels == label)
-    return weights
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

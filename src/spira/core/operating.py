@@ -8,23 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spira.core.metrics import Floats, Ints, ratio, require_both_classes
+from spira.core.metrics import Floats, Ints, ratio, require_both_classes, running_sum
 
-_ROUNDING = 9  # decimals: equal fractions differ by less, as floats
-
-
-def rates(labels: Ints, scores: Floats, weights: Floats | None = None) -> tuple[Floats, Floats, Floats]:
-    """(true positive rate, false positive rate, precision) at every distinct score, the highest first.
-
-    Returns:
-        Each of shape (n_resamples, n_distinct), or (n_distinct,) without weights.
-    """
-    require_both_classes(labels, "rates")
-    weights = np.ones(labels.size) if weights is None else weights
-    order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.diff(scores[order], append=np.inf))  # of each run of ties
-    found, alarms = (np.cumsum(weights[..., order] * (labels[order] == label), axis=-1)[..., last] for label in (1, 0))
-    return found / found[..., -1:], alarms / alarms[..., -1:], ratio(found, found + alarms)
+_ROUNDING = 1e-9  # equal fractions differ by less, as floats
 
 
 def operating_points(
@@ -41,14 +27,30 @@ def operating_points(
     Source:
         Average precision is that of ``sklearn.metrics.average_precision_score(sample_weight=...)``.
     """
-    tpr, fpr, precision = rates(labels, scores, weights)
-    specific = np.round(1 - fpr, _ROUNDING) >= round(at_specificity, _ROUNDING)
-    sensitive = np.round(tpr, _ROUNDING) >= round(at_sensitivity, _ROUNDING)
-    gained = np.diff(tpr, axis=-1, prepend=0.0)
+    require_both_classes(labels, "operating_points")
+    weights = np.ones(labels.size) if weights is None else weights
+    places = [np.flatnonzero(labels == label) for label in (1, 0)]
+    patients, controls = (of[np.argsort(-scores[of], kind="stable")] for of in places)  # the highest scores first
+    gained, found = np.take(weights, patients, axis=-1), running_sum(np.take(weights, patients, axis=-1))
+    alarms = running_sum(np.take(weights, controls, axis=-1))
+    low, high = -scores[patients], -scores[controls]  # rising, as searchsorted needs
+
+    # Without the next control's score: up to which is specific enough, and whom that leaves above it.
+    limit = (1 - at_specificity + _ROUNDING) * alarms[..., -1:]
+    n_allowed = np.sum(alarms <= limit, axis=-1, keepdims=True) - 1
+    above = np.append(np.searchsorted(low, high, "left"), patients.size)
+    best = np.take_along_axis(found, above[n_allowed], axis=-1)[..., 0]
+    # The first patients who are enough, and the controls who score no less than the last of them.
+    n_needed = np.sum(found < (at_sensitivity - _ROUNDING) * found[..., -1:], axis=-1, keepdims=True)
+    beside = np.searchsorted(high, low, "right")
+    fewest = np.take_along_axis(alarms, beside[n_needed - 1], axis=-1)[..., 0]
+    called = np.take(found, np.searchsorted(low, low, "right"), axis=-1)  # from each patient's score on, ties too
+    every = called + np.take(alarms, beside, axis=-1)
+    precision = np.divide(called, every, out=np.zeros_like(called), where=every > 0)
     return {
-        "sensitivity_at_specificity": np.max(np.where(specific, tpr, 0.0), axis=-1),
-        "specificity_at_sensitivity": np.max(np.where(sensitive, 1 - fpr, 0.0), axis=-1),
-        "average_precision": np.sum(gained * np.nan_to_num(precision), axis=-1),  # who counts 0 times gains 0
+        "sensitivity_at_specificity": np.asarray(best / found[..., -1]),
+        "specificity_at_sensitivity": np.asarray(1 - fewest / alarms[..., -1]),
+        "average_precision": np.asarray(np.einsum("...i,...i->...", gained, precision) / found[..., -1]),
     }
 
 

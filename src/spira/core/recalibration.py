@@ -17,8 +17,9 @@ from spira.core.calibration import (
     slope,
     squared_error,
 )
-from spira.core.evaluation import CalibrationParams, EvaluateParams, with_intervals
+from spira.core.evaluation import CalibrationParams, EvaluateParams, estimates
 from spira.core.metrics import Floats, Ints, places, spread
+from spira.core.resamples import Resamples
 
 
 def calibrators_of_folds(
@@ -46,27 +47,29 @@ def calibrated(scores: Floats, folds: Sequence[str], maps: Mapping[str, Sequence
     return probabilities
 
 
-def calibration(labels: Ints, scores: Floats, weights: Floats, p: EvaluateParams) -> dict[str, float]:
+def calibration(labels: Ints, scores: Floats, resamples: Resamples, p: EvaluateParams) -> dict[str, float]:
     """How far from probabilities these scores are.
 
     Args:
         labels: shape (n_clips,).
         scores: shape (n_seeds, n_clips).
-        weights: shape (n_resamples, n_clips), of ``speaker_resamples``.
+        resamples: of these clips.
 
     Returns:
-        ``brier`` with its interval over speakers, and ``expected_error``, ``slope`` and ``intercept``:
-        means over seeds, each with its ``_sd``.
+        ``brier`` and ``expected_error`` with their intervals over speakers, ``slope`` and ``intercept``: means over
+        seeds, each with its ``_sd``.
     """
-    once = np.array([squared_error(labels, of_seed) for of_seed in scores])
-    resampled = np.stack([squared_error(labels, of_seed, weights) for of_seed in scores])
-    found = with_intervals({"brier": once}, {"brier": resampled}, p.confidence)
-    n_bins = p.calibration.n_bins
-    for name, of_seeds in {
-        "expected_error": [expected_error(labels, of_seed, n_bins) for of_seed in scores],
-        "slope": [slope(labels, of_seed) for of_seed in scores],
-        "intercept": [intercept(labels, of_seed) for of_seed in scores],
-    }.items():
+
+    def errors(weights: Floats | None) -> dict[str, Floats]:
+        bins = p.calibration.n_bins
+        return {
+            "brier": np.stack([squared_error(labels, of_seed, weights) for of_seed in scores]),
+            "expected_error": np.stack([expected_error(labels, of_seed, bins, weights) for of_seed in scores]),
+        }
+
+    found = estimates(errors, resamples, p.confidence)
+    for name, of in {"slope": slope, "intercept": intercept}.items():
+        of_seeds = [of(labels, of_seed) for of_seed in scores]
         found[name], found[f"{name}_sd"] = float(np.mean(of_seeds)), spread(of_seeds)
     return found
 

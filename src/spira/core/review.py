@@ -30,9 +30,9 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     base, head = compared.both
     sections = [
         f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})",
-        _corpus(compared),
+        of_corpus(compared),
         _stale(stale),
-        _metrics(compared),
+        verdict_and_metrics(compared),
         _curves(compared),
         "## Parameters",
         _parameters(flat(base.params), flat(head.params)),
@@ -43,7 +43,8 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _corpus(compared: Comparison) -> str:
+def of_corpus(compared: Comparison) -> str:
+    """Whose corpora they are, with the warning that the demo's numbers carry wherever they appear."""
     names = [str(side.params.get("corpus", "?")) for side in compared.both]
     said = f"Corpus: {names[1]}" if names[0] == names[1] else f"Corpus: {names[0]} -> {names[1]}"
     return said + (". The demo is SYNTHETIC speech: no number has medical meaning." if "demo" in names else ".")
@@ -56,7 +57,8 @@ def _stale(stale: Mapping[str, list[str]]) -> str:
     return "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n" + "\n".join(lines)
 
 
-def _metrics(compared: Comparison) -> str:
+def verdict_and_metrics(compared: Comparison) -> str:
+    """Regression, improvement or neither, and each metric's difference with its paired interval."""
     found = compared.differences()
     points = [side.metrics for side in compared.both]
     rows = [

@@ -42,7 +42,7 @@ def threshold_section(threshold: Numbers, inconclusive: Mapping[str, Numbers], p
 
     Args:
         threshold: ``mean`` and ``sd`` over all models.
-        inconclusive: by condition, ``over_seeds`` of ``thresholds.inconclusive``.
+        inconclusive: by condition, ``estimates`` of ``thresholds.inconclusive``.
     """
     rule = _RULES[p.threshold.rule].format(**p.threshold.model_dump())
     keys = ("share", "sensitivity", "specificity")
@@ -60,8 +60,8 @@ def operating_section(points: Mapping[str, Numbers], values: Numbers, p: Evaluat
     """What other thresholds could do, and what a call means where patients are rarer than in the test set.
 
     Args:
-        points: by condition, ``over_seeds`` of ``operating.operating_points``.
-        values: of the condition that chose the threshold, ``over_seeds`` of ``operating.predictive_values``.
+        points: by condition, ``estimates`` of ``operating.operating_points``.
+        values: of the condition that chose the threshold, ``estimates`` of ``operating.predictive_values``.
     """
     head = [
         "condition",
@@ -89,9 +89,14 @@ def calibration_section(calibration: Mapping[str, Mapping[str, Numbers]], p: Eva
     Args:
         calibration: by condition, by ``before`` and ``after``, of ``recalibration.calibration``.
     """
-    keys = ("expected_error", "slope", "intercept")
     rows = [
-        [condition, when, estimate(of, "brier"), *(_number(of[key]) for key in keys)]
+        [
+            condition,
+            when,
+            *(estimate(of, key) for key in ("brier", "expected_error")),
+            _number(of["slope"]),
+            _number(of["intercept"]),
+        ]
         for condition, pair in calibration.items()
         for when, of in pair.items()
     ]
@@ -100,6 +105,7 @@ def calibration_section(calibration: Mapping[str, Mapping[str, Numbers]], p: Eva
         f"Each model's own {_METHODS[p.calibration.method]} was fitted on validation under "
         f"`{p.threshold_condition}`: it can be no better than those clips are like the test's. It holds at the "
         "test set's share of patients, and no call depends on it. Brier score: mean squared error, lower is better. "
+        "Expected calibration error: never 0 for so few clips; its interval is of what as many people give. "
         "Slope: 1 is calibrated, less is too sure. Intercept: 0 is calibrated, above 0 the scores are too low.\n\n"
         + table(["condition", "calibration", "Brier score", "expected calibration error", "slope", "intercept"], rows)
     )

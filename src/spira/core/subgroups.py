@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spira.core.evaluation import EvaluateParams, with_intervals
-from spira.core.metrics import Floats, Ints, all_metrics, speaker_resamples
+from spira.core.metrics import Floats, Ints, all_metrics
+from spira.core.resamples import Resamples, difference_interval
 
 JUDGED = ("auc", "sensitivity", "specificity")
 TOO_FEW = "too few"
 UNKNOWN = "unknown"
-Resampled = tuple[Mapping[str, Floats], Mapping[str, Floats]]
+Resampled = tuple[Mapping[str, Floats], Mapping[str, Floats], int]  # once, resampled, ``n_fewest``
 
 
 def age_band(age: str, edges: Sequence[int]) -> str:
@@ -42,61 +43,55 @@ def values_of(column: str, cells: Sequence[str], p: EvaluateParams) -> list[str]
 
 def subgroups(
     labels: Ints,
-    groups: Sequence[str],
     scores: Floats,
     thresholds: Floats,
     columns: Mapping[str, Sequence[str]],
+    resamples: Resamples,
     p: EvaluateParams,
 ) -> dict[str, Any]:
     """By column: every group with its size and metrics, and the gap between the groups.
 
     Args:
         labels: shape (n_clips,).
-        groups: the speaker of each clip.
         scores, thresholds: shape (n_seeds, n_clips).
         columns: by name, the value of each clip.
+        resamples: of these clips.
 
     Returns:
         ``groups``: by value ``n_speakers``, ``n_patients`` among them, ``n_clips``, and either each metric of
         ``JUDGED`` with its interval, or ``verdict``: too few, where a class has under ``p.min_speakers`` speakers.
         ``gap``: of ``_gaps``; {} where fewer than two groups are judged.
     """
-    weights = speaker_resamples(labels, groups, p.n_resamples, p.seed)
     return {
-        name: _column(labels, np.asarray(groups), scores, thresholds, np.asarray(values), weights, p)
-        for name, values in columns.items()
+        name: _column(labels, scores, thresholds, np.asarray(values), resamples, p) for name, values in columns.items()
     }
 
 
 def _column(
-    labels: Ints,
-    speakers: NDArray[Any],
-    scores: Floats,
-    thresholds: Floats,
-    values: NDArray[Any],
-    weights: Floats,
-    p: EvaluateParams,
+    labels: Ints, scores: Floats, thresholds: Floats, values: NDArray[Any], resamples: Resamples, p: EvaluateParams
 ) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     judged: dict[str, Resampled] = {}
     for value in np.unique(values).tolist():
         own = values == value
-        patients, controls = (np.unique(speakers[own & (labels == label)]).size for label in (1, 0))
+        patients, controls = (np.unique(resamples.whose[own & (labels == label)]).size for label in (1, 0))
         found[value] = {"n_speakers": patients + controls, "n_patients": patients, "n_clips": int(own.sum())}
         if min(patients, controls) < p.min_speakers:
             found[value]["verdict"] = TOO_FEW
             continue
-        judged[value] = _resampled(labels[own], scores[:, own], thresholds[:, own], weights[:, own])
+        judged[value] = _resampled(labels[own], scores[:, own], thresholds[:, own], resamples.of(own))
         found[value] |= with_intervals(*judged[value], p.confidence)
     return {"groups": found, "gap": _gaps(judged, p.confidence)}
 
 
-def _resampled(labels: Ints, scores: Floats, thresholds: Floats, weights: Floats) -> Resampled:
+def _resampled(labels: Ints, scores: Floats, thresholds: Floats, resamples: Resamples) -> Resampled:
     """Each metric once and resampled: NaN where a resample drew nobody of a class."""
-    once = all_metrics(labels, scores, thresholds)
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        resampled = all_metrics(labels, scores, thresholds, weights)
-    return {name: once[name] for name in JUDGED}, {name: resampled[name] for name in JUDGED}
+
+    def measure(weights: Floats | None) -> dict[str, Floats]:
+        every = all_metrics(labels, scores, thresholds, weights)
+        return {name: every[name] for name in JUDGED}
+
+    return measure(None), resamples.measured(measure), resamples.n_fewest
 
 
 def _gaps(judged: Mapping[str, Resampled], confidence: float) -> dict[str, Any]:
@@ -109,10 +104,11 @@ def _gaps(judged: Mapping[str, Resampled], confidence: float) -> dict[str, Any]:
         return {}
     gaps = {}
     for name in JUDGED:
-        means = {value: float(once[name].mean()) for value, (once, _) in judged.items()}
+        means = {value: float(once[name].mean()) for value, (once, _, _) in judged.items()}
         best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-        (of_best, best_resampled), (of_worst, worst_resampled) = judged[best], judged[worst]
+        (of_best, best_resampled, n_best), (of_worst, worst_resampled, n_worst) = judged[best], judged[worst]
         once = {"gap": of_best[name] - of_worst[name]}
         resampled = {"gap": best_resampled[name] - worst_resampled[name]}
-        gaps[name] = {"best": best, "worst": worst, **with_intervals(once, resampled, confidence)}
+        between = with_intervals(once, resampled, min(n_best, n_worst), confidence, difference_interval)
+        gaps[name] = {"best": best, "worst": worst, **between}
     return gaps

@@ -126,12 +126,11 @@ def inconclusive(
     weights = np.ones(labels.size) if weights is None else weights
     inside, called = np.abs(scores - thresholds) < width / 2, scores >= thresholds
     patients, controls = (~inside & (labels == label) for label in (1, 0))
-
-    def count(clips: Any) -> Floats:
-        return np.asarray(weights[..., clips].sum(axis=-1), dtype=np.float64)
-
+    columns = [inside, patients & called, patients, controls & ~called, controls]
+    counts = np.moveaxis(weights @ np.stack(columns, axis=1).astype(np.float64), -1, 0)
+    held, hits, of_patients, rejections, of_controls = counts
     return {
-        "share": count(inside) / weights.sum(axis=-1),
-        "sensitivity": ratio(count(patients & called), count(patients)),
-        "specificity": ratio(count(controls & ~called), count(controls)),
+        "share": held / weights.sum(axis=-1),
+        "sensitivity": ratio(hits, of_patients),
+        "specificity": ratio(rejections, of_controls),
     }

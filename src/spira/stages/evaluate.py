@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from spira.adapters.clips import FACTS, facts_of
 from spira.adapters.judgements import refuse_incomplete, write_numbers, write_plots, write_worst
@@ -15,6 +16,7 @@ from spira.core.judging import plots as plots_of
 from spira.core.metrics import Floats, auc, places, spread
 from spira.core.recalibration import calibrated, calibrators_of_folds
 from spira.core.report import headline, markdown_table, opening, origin
+from spira.core.resamples import Resamples, speaker_resamples
 from spira.core.section import FolderName
 from spira.core.sections import sections
 from spira.core.subgroups import subgroups, values_of
@@ -44,14 +46,15 @@ def run(
     judged = scored(table, "test")
     main = judged[evaluate.threshold_condition]
     at = of_each_clip(of_folds, main.folds)
-    of_groups = _subgroups(main, at, clips, evaluate)
+    resamples = speaker_resamples(main.labels, main.speakers, evaluate.n_resamples, evaluate.seed)
+    of_groups = _subgroups(main, at, clips, resamples, evaluate)
     wrong = worst_clips(main.labels, main.scores, at, evaluate.n_worst)
     write_worst(wrong, main, facts_of(main.clips, FACTS, clips), worst)
     conditions, answers = {}, {}
     for condition, of in judged.items():
         thresholds, probabilities = of_each_clip(of_folds, of.folds), calibrated(of.scores, of.folds, maps)
-        conditions[condition] = summarize(of.labels, of.scores, of.speakers, thresholds, evaluate)
-        answers[condition] = judge(of.labels, of.speakers, of.scores, probabilities, thresholds, evaluate)
+        conditions[condition] = summarize(of.labels, of.scores, thresholds, resamples, evaluate.confidence)
+        answers[condition] = judge(of.labels, of.scores, probabilities, thresholds, resamples, evaluate)
         drawn = plots_of(of.labels, of.scores, probabilities, thresholds, evaluate.calibration.n_bins)
         write_plots(drawn, condition, plots)
     every = np.concatenate(list(of_folds.values()))
@@ -67,10 +70,10 @@ def run(
     print(said)
 
 
-def _subgroups(of: Scored, thresholds: Floats, clips: Path, p: EvaluateParams) -> dict[str, Any]:
+def _subgroups(of: Scored, thresholds: Floats, clips: Path, resamples: Resamples, p: EvaluateParams) -> dict[str, Any]:
     facts = facts_of(of.clips, p.subgroups, clips)
     columns = {name: values_of(name, cells, p) for name, cells in facts.items()}
-    return subgroups(of.labels, of.speakers, of.scores, thresholds, columns, p)
+    return subgroups(of.labels, of.scores, thresholds, columns, resamples, p)
 
 
 def _aucs(of: Scored) -> dict[str, Floats]:
@@ -101,5 +104,5 @@ def _opening(corpus: str, judged: Scored, p: EvaluateParams) -> str:
 
 
 if __name__ == "__main__":
-    with told():
+    with told(), threadpool_limits(1):  # its matrices are thin: BLAS's threads would only wait for each other
         run(load("corpus", FolderName), load("evaluate", EvaluateParams))

@@ -1,0 +1,31 @@
+"""compare: two commits or experiments -> which is better, by their predictions of the same clips.
+
+``python -m spira.compare A B``: Markdown on stdout. A difference is B less A. It reads git and DVC's cache, never the
+working tree; ``python -m spira.report`` says what else changed between the two.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from spira.adapters.revisions import resolve
+from spira.core.review import of_corpus, verdict_and_metrics
+from spira.errors import told
+from spira.report import compare, side
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m spira.compare", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("a", help="a commit, a branch or an experiment's name: the base")
+    parser.add_argument("b", help="another: the head")
+    parser.add_argument("--fetch", action="store_true", help="bring missing predictions from DVC's remote")
+    asked = parser.parse_args(arguments)
+    base, head = (side(resolve(Path.cwd(), name), from_remote=asked.fetch) for name in (asked.a, asked.b))
+    compared = compare(base, head)
+    heading = f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})"
+    sys.stdout.write("\n\n".join([heading, of_corpus(compared), verdict_and_metrics(compared)]) + "\n")
+
+
+if __name__ == "__main__":
+    with told():
+        main(sys.argv[1:])

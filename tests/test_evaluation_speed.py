@@ -1,0 +1,28 @@
+"""The benchmark of the stage that judges: its table is one that the stage takes whole."""
+
+import json
+from pathlib import Path
+
+import evaluation_speed as benchmark
+from spira.stages import evaluate
+from tiny import evaluate_params
+
+
+def test_its_table_is_judged_under_every_condition(tmp_path: Path) -> None:
+    """400 clips, two seeds: a random detector of AUC 0.75 (two unit normals 1.3 * 0.707 apart), and every subgroup."""
+    (tmp_path / "clips").mkdir()
+    benchmark.write_tables(tmp_path, 400, 2)
+    names = {"metrics": "metrics.json", "evaluation": "evaluation.json", "report": "report.md", "worst": "worst.csv"}
+    outs = {name: tmp_path / file for name, file in names.items()}
+    evaluate.run(
+        "demo",
+        evaluate_params(n_resamples=50),
+        predictions=tmp_path / "predictions.csv",
+        clips=tmp_path / "clips/clips.csv",
+        plots=tmp_path / "plots",
+        **outs,
+    )
+    found = json.loads(outs["evaluation"].read_text())
+    assert set(benchmark.CONDITIONS) < set(found)
+    assert all(0.65 < found[name]["auc"] < 0.95 for name in benchmark.CONDITIONS)
+    assert set(found["subgroups"]) == {"sex", "age", "site", "device", "task"}
