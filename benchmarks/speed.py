@@ -1,4 +1,4 @@
-"""How fast: our stages beside version 1's procedure and what a user would pick instead. `make bench`, `make bench-quick`.
+"""Our stages beside version 1's procedure and what a user would pick instead: `make bench`, `make bench-quick`.
 
 Every side of a comparison works on the same recordings of the demo corpus, in a process of its own, so that its peak
 memory is its own; sides take turns (A B A B ...), so that a busy machine slows all of them alike. Ratios of
@@ -20,7 +20,6 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 import torch
-from version_1 import Features, SpiraConvV2, learn as learn_as_version_1, windows
 
 from spira.adapters.arrays import read_array
 from spira.adapters.engine import prepare
@@ -35,6 +34,8 @@ from spira.core.training import TrainParams
 from spira.core.windows import WindowParams
 from spira.params import load
 from spira.stages import featurize, ingest, ingest_noise
+from version_1 import Features, SpiraConvV2, windows
+from version_1 import learn as learn_as_version_1
 
 RAW, NOISE = Path("data/raw/demo"), Path("data/raw/demo_noise")
 RATE = 16_000
@@ -58,13 +59,11 @@ def main() -> None:
         set_up(at, n_clips=20 if asked.quick else 90)
         found = {name: compared(sides, at, rounds=2 if asked.quick else 5) for name, sides in TABLES.items()}
     for name, rows in found.items():
-        print(
-            f"\n{name}\n\n| | {UNITS[name]}, median | fastest to slowest | times the first | peak MB |\n|---|---|---|---|---|"
-        )
-        for side, row in rows.items():
-            print(
-                f"| {side} | {row['rate']:.1f} | {row['low']:.1f} to {row['high']:.1f} | {row['ratio']:.1f} | {row['peak_mb']:.0f} |"
-            )
+        head = f"| | {UNITS[name]}, median | fastest to slowest | times the first | peak MB |"
+        print(f"\n{name}\n\n{head}\n|---|---|---|---|---|")
+        for side, of in rows.items():
+            cells = f"{of['rate']:.1f} | {of['low']:.1f} to {of['high']:.1f} | {of['ratio']:.1f} | {of['peak_mb']:.0f}"
+            print(f"| {side} | {cells} |")
     if asked.out:
         asked.out.write_text(json.dumps({"machine": machine(), "found": found}, indent=1) + "\n", encoding="utf-8")
 
@@ -132,8 +131,16 @@ def epoch_of_ours(at: Path) -> Seconds:
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as out:
-            places = {"clips": at / "clips", "noises": at / "noise", "subsets": at / "subsets.csv", "out": Path(out)}
-            featurize.run(RATE, load("features", FeatureParams), every_second, noise, **places)
+            featurize.run(
+                RATE,
+                load("features", FeatureParams),
+                every_second,
+                noise,
+                clips=at / "clips",
+                noises=at / "noise",
+                subsets=at / "subsets.csv",
+                out=Path(out),
+            )
             torch.set_num_threads(n_threads)  # featurize took one, as a process of its own may
             clips = pl.read_csv(at / "subsets.csv")["clip_id"].to_list()
             heard, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)

@@ -35,7 +35,7 @@ class Features:
     def __call__(self, clip: Path) -> Tensor:
         waveform = load(clip)
         for _ in range(N_NOISES):
-            noise = load(self.noises[self.rng.integers(len(self.noises))])
+            noise = load(self.noises[int(self.rng.integers(len(self.noises)))])
             start = int(self.rng.integers(max(1, noise.numel() - waveform.numel())))
             noise = noise[start : start + waveform.numel()]
             scaled = noise * (self.rng.uniform(0.0335, 0.1923) / noise.abs().max())
@@ -46,7 +46,8 @@ class Features:
 def load(path: Path) -> Tensor:
     """Mono samples at 16 kHz."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return resample(torch.from_numpy(samples.mean(axis=1)), rate, RATE)
+    waveform: Tensor = resample(torch.from_numpy(samples.mean(axis=1)), rate, RATE)
+    return waveform
 
 
 def windows(waveform: Tensor) -> list[Tensor]:

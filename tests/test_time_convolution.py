@@ -1,13 +1,14 @@
 """core.time_convolution: ``nn.Conv2d`` with a (k, 1) kernel."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from spira.core.time_convolution import TimeConv2d
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 5))
 def test_it_is_torchs_convolution(batch: int, n_in: int, n_out: int, kernel: int, dilation: int, more: int) -> None:
     """Values, and the gradients of image, weight and bias, in double precision."""

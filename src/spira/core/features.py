@@ -10,11 +10,14 @@ from typing import Literal, Self
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor, nn
-from torchaudio.functional import create_dct
-from torchaudio.transforms import AmplitudeToDB, MelSpectrogram, Spectrogram
+from torch import Tensor
+from torch.nn.functional import pad
+from torchaudio.functional import create_dct, melscale_fbanks
 
 from spira.core.section import Section
+
+_FLOOR = 1e-10  # power; -100 dB
+_BLOCK = 128  # frames; their spectra are 0.8 MB
 
 
 class FeatureParams(Section):
@@ -62,33 +65,64 @@ class FeatureParams(Section):
         return self.n_mfcc if self.kind == "mfcc" else self.n_mels
 
 
-class Frames(nn.Module):
+class Frames:
     """Features of a waveform, one row a frame.
 
-    ``forward``: samples in [-1, 1], shape (..., time) -> shape (..., n_frames, n_features),
-    float32, n_frames = 1 + time // hop_length. Frames are centred (reflection at both ends).
+    ``frames(waveform)``: samples in [-1, 1], shape (time,), more than n_fft / 2 of them -> shape
+    (n_frames, n_features), float32, n_frames = 1 + time // hop_length. Frames are centred
+    (reflection at both ends).
+
+    Blocks of frames go from samples to decibels while they are in a core's cache; a whole clip's spectra would
+    not fit. Only the taper is transformed, not the zeros that n_fft pads it with: see ``_finer``.
 
     Source:
         torchaudio's transforms, whose parameters keep their names here; HTK mel scale, no
         area normalisation, orthonormal DCT-II. ``tests/test_features.py`` holds them
-        against librosa's.
+        against torchaudio's and librosa's.
     """
 
-    dct: Tensor
-
     def __init__(self, p: FeatureParams, sample_rate: int) -> None:
-        super().__init__()
-        stft = {"n_fft": p.n_fft, "win_length": p.win_length, "hop_length": p.hop_length, "power": 2.0}
-        if p.kind == "spectrogram":
-            self.power = Spectrogram(**stft)
-            self.bins = p.bins(sample_rate)
-        else:
-            self.power = MelSpectrogram(sample_rate, f_min=p.f_min, f_max=p.f_max, n_mels=p.n_mels, **stft)
-            self.bins = slice(None)
-        self.decibels = AmplitudeToDB(stype="power", top_db=None)
-        dct = create_dct(p.n_mfcc, p.n_mels, norm="ortho") if p.kind == "mfcc" else torch.empty(0)
-        self.register_buffer("dct", dct, persistent=False)
+        self.p = p
+        self.taper = torch.hann_window(p.win_length)
+        self.bins = p.bins(sample_rate)
+        self.size = p.n_fft if p.kind == "spectrogram" else min(p.n_fft, 2 * p.win_length)
+        bank = melscale_fbanks(p.n_bins, p.f_min, p.f_max, p.n_mels, sample_rate).double()
+        folded = (_finer(self.size, p.win_length, p.n_fft) @ bank).float()
+        self.bank = folded.repeat_interleave(2, dim=0)  # for the squares of each bin's real and imaginary part
+        self.dct = create_dct(p.n_mfcc, p.n_mels, norm="ortho") if p.kind == "mfcc" else None
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        decibels: Tensor = self.decibels(self.power(waveform)[..., self.bins, :]).mT
-        return decibels @ self.dct if self.dct.numel() else decibels
+    def __call__(self, waveform: Tensor) -> Tensor:
+        edge = self.p.n_fft // 2
+        padded = pad(waveform[None], (edge, edge), mode="reflect")[0]
+        before = (self.p.n_fft - self.p.win_length) // 2  # zeros, in front of the taper
+        slices = padded[before : len(padded) - (self.p.n_fft - self.p.win_length - before)].unfold(
+            0, self.p.win_length, self.p.hop_length
+        )
+        blocks = [self._features(block) for block in slices.split(_BLOCK)]
+        return torch.cat(blocks)
+
+    def _features(self, slices: Tensor) -> Tensor:
+        tapered = slices.new_zeros(len(slices), self.size)
+        torch.mul(slices, self.taper, out=tapered[:, : self.p.win_length])
+        squares = torch.view_as_real(torch.fft.rfft(tapered)).square_()  # (frame, bin, real and imaginary)
+        of_bins = self.p.kind == "spectrogram"
+        power = squares[:, self.bins].sum(2) if of_bins else squares.flatten(1) @ self.bank
+        decibels: Tensor = power.clamp_(min=_FLOOR).log10_().mul_(10)
+        return decibels if self.dct is None else decibels @ self.dct
+
+
+def _finer(size: int, win_length: int, n_fft: int) -> Tensor:
+    """What turns a power spectrum of ``size`` points into the one of ``n_fft``, shape (size // 2 + 1, n_fft // 2 + 1).
+
+    Zeros behind a taper add no information: the power spectrum is the transform of the taper's autocorrelation,
+    which has 2 * win_length - 1 lags, so that many points hold all of it, and any other point is a sum of them.
+    Folded into the mel bank it costs nothing, and 800 points take less time than 1200.
+    """
+    if size == n_fft:
+        return torch.eye(n_fft // 2 + 1, dtype=torch.float64)
+    lags = torch.fft.irfft(torch.eye(size // 2 + 1, dtype=torch.float64), n=size)[:, :win_length]
+    mirrored = torch.zeros(len(lags), n_fft, dtype=torch.float64)
+    mirrored[:, :win_length] = lags
+    mirrored[:, n_fft - win_length + 1 :] += lags[:, 1:].flip(1)
+    finer: Tensor = torch.fft.rfft(mirrored).real
+    return finer
