@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report compare changes bench-report bench-overhead bench-coverage bench-evaluate push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ A ?= main
 B ?= HEAD
 compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, by their scores of the same clips
 	@python -m spira.compare '$(A)' '$(B)'
+
+bench: $(READY) ## how fast: our stages beside version 1's procedure and what a user would pick instead; minutes
+	python benchmarks/speed.py --out docs/speed.json
+
+bench-quick: $(READY) ## the same on fewer recordings, in about a minute
+	python benchmarks/speed.py --quick
 
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
 	python benchmarks/planted_pull_requests.py

@@ -55,9 +55,9 @@ class MfccTransformer(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         centred = windows - windows.mean(dim=1, keepdim=True)
         frames = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
-        # As large as Vaswani et al. make them (3.4), or position codes drown what is heard.
-        embedded = self.project(frames) * self.project.out_features**0.5
-        encoded = self.encoder(embedded + self.positions)
+        # Vaswani et al. (3.4) scale the other way round; at full size position codes drown what is heard.
+        embedded = self.project(frames) + self.positions / self.project.out_features**0.5
+        encoded = self.encoder(embedded)
         logits: Tensor = self.classify(encoded.mean(dim=1)).squeeze(1)
         return logits
 
