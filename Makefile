@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-coverage: $(READY) ## how often the intervals over speakers hold a truth t
 
 bench-evaluate: $(READY) ## what judging 10,000 clips of five seeds takes: seconds and memory
 	python benchmarks/evaluation_speed.py
+
+bench-probes: $(READY) ## how often each probe catches a planted confound, and cries out where there is none
+	python benchmarks/probe_studies.py
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD

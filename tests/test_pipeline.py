@@ -12,7 +12,7 @@ from spira.params import read
 
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
-AFTER_TRAIN = ["predict", "evaluate"]
+AFTER_TRAIN = ["predict", "evaluate", "alter", "probe"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,8 @@ def test_git_holds_no_data(clone: Clone) -> None:
         "data/evaluation.json",
         "data/metrics.json",
         "data/pretrained/none",
+        "data/probes.json",
+        "data/probes.md",
         "data/report.md",
         "data/subsets_summary.csv",
     ]

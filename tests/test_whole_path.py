@@ -4,6 +4,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -11,18 +12,22 @@ import yaml
 from safetensors.torch import load_file
 
 from spira.adapters.arrays import read_array
+from spira.core.alterations import AlterParams
 from spira.core.audio import IngestParams
+from spira.core.background import BackgroundParams
 from spira.core.evaluation import EvaluateParams
 from spira.core.features import FeatureParams
 from spira.core.model import ModelParams
 from spira.core.noise import NoiseParams
+from spira.core.probes import PROBES
+from spira.core.probing import ProbeParams
 from spira.core.scoring import PredictParams
 from spira.core.splitting import SplitParams
 from spira.core.training import TrainParams
 from spira.core.windows import WindowParams
 from spira.errors import DataError, ParamError
 from spira.params import load
-from spira.stages import evaluate, featurize, ingest, ingest_noise, predict, split, train
+from spira.stages import alter, evaluate, featurize, ingest, ingest_noise, predict, probe, split, train
 from tiny import tiny_params, write_tiny_corpus
 
 SEEDS = (1, 2)
@@ -70,6 +75,21 @@ def run_to_metrics() -> None:
     evaluate.run("tiny", load("evaluate", EvaluateParams))
 
 
+def run_to_probes(n_workers: int) -> None:
+    alter.run(
+        SEEDS,
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("predict", PredictParams),
+        load("background", BackgroundParams),
+        load("noise", NoiseParams),
+        load("alter", AlterParams),
+        n_workers=n_workers,
+    )
+    probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)
+
+
 def digests(root: Path) -> dict[str, str]:
     files = sorted(path for path in (root / "data").rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
@@ -82,6 +102,7 @@ def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> N
     for seed in SEEDS:
         run_training(seed)
     run_to_metrics()
+    run_to_probes(n_workers)
 
 
 def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +122,22 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     assert predictions["score"].is_between(0, 1).all()
     losses = pl.read_csv("data/curves/holdout/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
     assert losses[-1] < losses[0]
+
+    altered = pl.read_csv("data/altered.csv")
+    assert altered.group_by("condition", "seed").len()["len"].to_list() == [6] * 14
+    noisy = altered.filter(condition="noise_added")["score"].to_numpy()
+    as_predicted = predictions.filter(subset="test", condition="noisy")["score"].to_numpy()
+    assert np.allclose(
+        np.sort(noisy), np.sort(as_predicted), atol=1e-5
+    )  # by the same path, as noise.n is alter.n_noises
+    probed = json.loads(Path("data/probes.json").read_text())
+    assert list(probed) == ["corpus", "verdict", "probes"]
+    assert set(probed["probes"]) == set(PROBES)
+    assert all(set(found) >= {"question", "verdict", "rule", "why"} for found in probed["probes"].values())
+    assert probed["probes"]["polarity"]["verdict"] == "pass"  # no feature keeps the sign
+    assert probed["probes"]["recording_date"]["why"] == "not run: no column `recorded_on`"
+    assert "The probes" in Path("data/probes.md").read_text().splitlines()[0]
+    assert Path("data/near_duplicates.csv").read_text() == "clip_id,other_clip_id,bit_errors,delay_seconds\n"
 
     whole_path(tmp_path / "again", monkeypatch, n_workers=3)
     assert digests(tmp_path / "again") == digests(tmp_path / "first")

@@ -51,6 +51,8 @@ TINY_PARAMS = {
     "windows": {"seconds": 1.0, "step_seconds": 1.0},
     "train": {"max_epochs": 6, "batch_size": 4, "schedule": "constant", "lr": 0.003, "device": "cpu"},
     "evaluate": {"n_resamples": 200},
+    "alter": {"min_background_seconds": 0.005},
+    "probe": {"min_speakers": 2, "min_pairs": 1, "n_resamples": 100, "n_shuffles": 3},
 }
 
 

@@ -23,7 +23,7 @@ from spira.core.staleness import hashes, stale
 from spira.errors import DataError, told
 from spira.params import check, parse
 
-METRICS, SUMMARY = "data/evaluation.json", "data/subsets_summary.csv"
+METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
 _PIXELS_A_POINT = 1.5
 
 
@@ -39,6 +39,7 @@ def side(revision: Revision, *, from_remote: bool) -> Side:
         lock=lock,
         params=params,
         metrics=yaml_tree(revision, METRICS),
+        probes=yaml_tree(revision, PROBES).get("probes", {}),
         corpora=corpora(revision),
         subsets=_subsets(revision),
         judged=found or {},

@@ -50,7 +50,7 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
     except OSError as error:
         return Refusal("undecodable", f"cannot be opened: {error.strerror}")
     except soundfile.LibsndfileError as error:
-        kind = _kind(path)
+        kind = kind_of(path)
         if kind is None:
             why = "no sound in it" if error.code == _NO_SOUND else error.error_string
             return Refusal("undecodable", f"cannot be read as WAV, FLAC, OGG or MP3: {why}")
@@ -61,7 +61,8 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
     return _decode_by_ffmpeg(path, p, max_seconds)
 
 
-def _kind(path: Path) -> str | None:
+def kind_of(path: Path) -> str | None:
+    """The container that ffmpeg would open, by the first bytes; None for any other file."""
     with path.open("rb") as file:
         head = file.read(12)
     return next((kind for start, kind in _BY_FFMPEG if re.match(start, head, re.DOTALL)), None)

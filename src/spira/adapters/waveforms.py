@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spira.adapters.arrays import ArrayWriter, read_array
 from spira.adapters.audio import decode
+from spira.adapters.headers import read_header
 from spira.adapters.tables import write_table
 from spira.adapters.workers import ordered_map, progress
 from spira.core.audio import IngestParams, Refusal, refuse_samples
@@ -31,6 +32,10 @@ class Recording:
     start: int  # samples
     n_samples: int
     source_sample_rate: int  # Hz
+    container: str  # of the file, as are the next three; see ``headers.Header``
+    encoding: str
+    n_channels: int | None
+    n_bytes: int
     digest: str  # of the waveform: two recordings with one digest are the same sound
 
 
@@ -63,7 +68,8 @@ def store_waveforms(
             else:
                 waveform, source_rate = result
                 digest = sha256(waveform.data).hexdigest()
-                accepted.append(Recording(file_path, writer.append(waveform), waveform.size, source_rate, digest))
+                start, header = writer.append(waveform), asdict(read_header(folder / file_path))
+                accepted.append(Recording(file_path, start, waveform.size, source_rate, digest=digest, **header))
     return accepted, refused
 
 
@@ -95,16 +101,7 @@ def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
     whole = read_array(out / WAVEFORMS)
     shorter = out / f"{WAVEFORMS}.part"
     with ArrayWriter(shorter) as writer:
-        moved = [
-            Recording(
-                r.file_path,
-                writer.append(whole[r.start : r.start + r.n_samples]),
-                r.n_samples,
-                r.source_sample_rate,
-                r.digest,
-            )
-            for r in kept
-        ]
+        moved = [replace(r, start=writer.append(whole[r.start : r.start + r.n_samples])) for r in kept]
     shorter.replace(out / WAVEFORMS)
     return moved
 

@@ -9,11 +9,6 @@ from spira.core.markdown import table
 _COLUMNS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
 
 
-def origin(corpus: str) -> str:
-    """The corpus's name, with the warning that the demo's numbers carry wherever they appear."""
-    return f"{corpus} (SYNTHETIC speech: no medical meaning)" if corpus == "demo" else corpus
-
-
 def opening(
     corpus: str, people: tuple[int, int, int], n_folds: int, n_seeds: int, confidence: float, condition: str
 ) -> str:

@@ -9,6 +9,7 @@ from spira.core.comparison import COMPARED, Difference, sizes, verdict
 from spira.core.curves import mean_roc
 from spira.core.markdown import chart, table
 from spira.core.metrics import Floats
+from spira.core.probe_changes import probes_section, regression
 from spira.core.report import title
 from spira.core.side import Comparison, Side
 from spira.core.staleness import flat
@@ -17,7 +18,8 @@ _RULES = (
     "Rules: regression or improvement where the {confidence:g}% paired interval of the AUC difference under the "
     "headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the interval excludes 0. "
     "Intervals allow for other speakers and for other trainings; with one training on a side, for other speakers "
-    "alone, and then one that excludes 0 gives no verdict."
+    "alone, and then one that excludes 0 gives no verdict. A probe that fails at head and did not at base is a "
+    "regression whatever the AUC."
 )
 _ONE_TRAINING = (
     " The interval is over other speakers alone: a side has one training, so how far another seed would move its AUC "
@@ -33,6 +35,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
         of_corpus(compared),
         _stale(stale),
         verdict_and_metrics(compared),
+        probes_section(base.probes, head.probes),
         _curves(compared),
         "## Parameters",
         _parameters(flat(base.params), flat(head.params)),
@@ -69,7 +72,8 @@ def verdict_and_metrics(compared: Comparison) -> str:
     ]
     percent = 100 * compared.rules.confidence
     head = ["condition", "metric", "base", "head", "difference", f"{percent:g}% paired interval", ""]
-    said = _verdict(compared, found.get(compared.headline, {}).get("auc"))
+    probes = regression(compared.base.probes, compared.head.probes)
+    said = "\n\n".join(filter(None, [probes, _verdict(compared, found.get(compared.headline, {}).get("auc"))]))
     rules = _RULES.format(confidence=percent, condition=compared.headline)
     return "\n\n".join(["## Verdict", said, "## Metrics", table(head, rows), rules])
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from spira.core.comparison import COMPARED, Difference, Judged, paired_differences, why_not_paired
 from spira.core.metrics import Floats
+from spira.core.probe_changes import Probes
 from spira.core.section import Section
 from spira.core.staleness import Tree, hashes
 
@@ -23,6 +24,7 @@ class Side:
     metrics: Tree  # evaluation.json, by condition
     corpora: Mapping[str, str]  # md5 by path of every folder that a .dvc file names
     subsets: Mapping[tuple[str, str], str]  # each cell of the table of subsets, by row and column
+    probes: Probes = field(default_factory=dict)  # of probes.json, by name; {} from before there were any
     judged: Mapping[str, Judged] = field(default_factory=dict)  # by condition; {} where not at hand
     missing: str = ""  # why not
     losses: Mapping[str, Floats] = field(

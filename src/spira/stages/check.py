@@ -9,13 +9,16 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+from spira.core.alterations import AlterParams
 from spira.core.audio import IngestParams
+from spira.core.background import BackgroundParams
 from spira.core.compatibility import contradictions
 from spira.core.demo import SynthesizeParams
 from spira.core.evaluation import EvaluateParams
 from spira.core.features import FeatureParams
 from spira.core.model import ModelParams
 from spira.core.noise import NoiseParams
+from spira.core.probing import ProbeParams
 from spira.core.scoring import PredictParams
 from spira.core.section import FolderName, SampleRate, Seeds
 from spira.core.splitting import SplitParams
@@ -39,6 +42,9 @@ SECTIONS: dict[str, Any] = {
     "train": TrainParams,
     "predict": PredictParams,
     "evaluate": EvaluateParams,
+    "background": BackgroundParams,
+    "alter": AlterParams,
+    "probe": ProbeParams,
 }
 
 

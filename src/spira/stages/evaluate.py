@@ -14,8 +14,9 @@ from spira.core.evaluation import EvaluateParams, summarize
 from spira.core.judging import by_question, judge
 from spira.core.judging import plots as plots_of
 from spira.core.metrics import Floats, auc, places, spread
+from spira.core.origin import origin
 from spira.core.recalibration import calibrated, calibrators_of_folds
-from spira.core.report import headline, markdown_table, opening, origin
+from spira.core.report import headline, markdown_table, opening
 from spira.core.resamples import Resamples, speaker_resamples
 from spira.core.section import FolderName
 from spira.core.sections import sections

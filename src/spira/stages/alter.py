@@ -1,0 +1,189 @@
+"""alter: the test clips, every model -> their scores in other forms and over other people's background."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spira.adapters.arrays import read_array
+from spira.adapters.engine import prepare
+from spira.adapters.models import frames_in_window, load_model
+from spira.adapters.predictions import write_predictions
+from spira.adapters.subsets import read_subsets
+from spira.adapters.tables import read_table
+from spira.adapters.workers import ordered_map, progress
+from spira.core.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
+from spira.core.background import BackgroundParams, Waveform
+from spira.core.background import background as background_of
+from spira.core.features import FeatureParams, Frames
+from spira.core.noise import NoiseBank, NoiseParams, generator, insert_noise
+from spira.core.rescoring import windows_of
+from spira.core.scoring import PredictParams, clip_scores
+from spira.core.section import SampleRate, Seeds
+from spira.core.splitting import drawn
+from spira.core.windows import WindowParams
+from spira.errors import told
+from spira.params import load
+
+_CLIPS = {
+    "clip_id": pl.String,
+    "speaker_id": pl.String,
+    "label": pl.Int64,
+    "start": pl.Int64,
+    "n_samples": pl.Int64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One test clip, and whose background it may be given."""
+
+    clip_id: str
+    speaker_id: str
+    label: int
+    waveform: Waveform  # a view into the array of all
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """A clip and an alteration -> its frames, (n_frames, n_features)."""
+
+    sample_rate: int
+    shortest: int  # samples; a shorter clip is padded with silence, as featurize pads it
+    quiet: BackgroundParams
+    alter: AlterParams
+    frames: Frames
+    lenders: Sequence[Clip]
+    bank: NoiseBank
+    noise: NoiseParams
+
+    @torch.inference_mode()
+    def __call__(self, clip: Clip, alteration: Alteration) -> Tensor:
+        waveform = self._altered(clip, alteration)
+        padded = np.pad(waveform, (0, max(0, self.shortest - waveform.size)))
+        rendered: Tensor = self.frames(torch.from_numpy(np.ascontiguousarray(padded)))
+        return rendered
+
+    def _altered(self, clip: Clip, alteration: Alteration) -> Waveform:
+        if alteration in FORMS:
+            return in_form(clip.waveform, alteration, self.sample_rate, self.quiet, self.alter)
+        if alteration == ADDED:
+            rng = generator(self.noise.seed, clip.clip_id, 0)  # the noise of the condition `noisy`
+            return insert_noise(clip.waveform, self.bank, self.alter.n_noises, self.noise, rng)
+        lender = self._lender(clip, alteration)
+        room = background_of(lender.waveform, self.sample_rate, self.quiet)
+        return swapped(clip.waveform, room, self.sample_rate, self.quiet)
+
+    def _lender(self, clip: Clip, alteration: Alteration) -> Clip:
+        label = clip.label if alteration == "own_class_noise" else 1 - clip.label
+        able = [c for c in self.lenders if c.label == label and c.speaker_id != clip.speaker_id]
+        rng = generator(self.alter.seed, clip.clip_id, SWAPS.index(alteration))
+        return able[int(rng.integers(len(able)))]
+
+
+def run(
+    seeds: tuple[int, ...],
+    sample_rate: int,
+    features: FeatureParams,
+    windows: WindowParams,
+    predict: PredictParams,
+    background: BackgroundParams,
+    noise: NoiseParams,
+    alter: AlterParams,
+    *,
+    clips: Path = Path("data/clips"),
+    noises: Path = Path("data/noise"),
+    subsets: Path = Path("data/subsets.csv"),
+    models: Path = Path("data/models"),
+    out: Path = Path("data/altered.csv"),
+    n_workers: int | None = None,
+) -> None:
+    device = prepare("auto", seed=0)  # nothing is drawn
+    _, step = windows.frames(sample_rate, features.hop_length)
+    folds = {fold: of.test for fold, of in read_subsets(subsets).items()}
+    chosen = _chosen(clips, {clip for of in folds.values() for clip in of}, alter)
+    lenders = _lenders(chosen, sample_rate, background, alter)
+    renderer = Renderer(
+        sample_rate,
+        windows.samples(sample_rate),
+        background,
+        alter,
+        Frames(features, sample_rate),
+        lenders,
+        _bank(noises),
+        noise,
+    )
+    nets = {(fold, seed): load_model(models / fold / str(seed), device) for fold in folds for seed in seeds}
+    tables = []
+    n_threads = torch.get_num_threads()
+    for alteration in _alterations(lenders):
+        torch.set_num_threads(1)  # one clip a thread, as in featurize
+        rendered = ordered_map(lambda clip: renderer(clip, alteration), chosen, n_workers)  # noqa: B023
+        frames = dict(zip(chosen, progress(rendered, len(chosen), alteration), strict=True))
+        torch.set_num_threads(n_threads)
+        for (fold, seed), net in nets.items():
+            own = [clip for clip in chosen if clip.clip_id in set(folds[fold])]
+            if own:
+                length = frames_in_window(models / fold / str(seed))
+                heard = windows_of([frames[clip] for clip in own], length=length, step=step, device=device)
+                scores = clip_scores(net, heard, len(own), predict.batch_size).numpy()
+                tables.append(_table(own, scores, fold=fold, condition=alteration, seed=seed))
+    write_predictions(pl.concat(tables), out)
+    print(f"{len(chosen)} test clips scored under {len(_alterations(lenders))} alterations by {len(nets)} models")
+
+
+def _bank(folder: Path) -> NoiseBank:
+    recordings = read_table(folder / "recordings.csv", {"start": pl.Int64, "n_samples": pl.Int64})
+    return NoiseBank(read_array(folder / "waveforms.npy"), tuple(recordings["start"]), tuple(recordings["n_samples"]))
+
+
+def _chosen(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
+    """The test clips, or where they are many those that a hash of their names picks, in the order of their names."""
+    picked = set(sorted(tested, key=lambda clip: drawn(clip, p.seed))[: p.n_clips])
+    rows = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked)).rows()
+    samples = read_array(folder / "waveforms.npy")
+    return [Clip(clip, who, label, samples[start : start + time]) for clip, who, label, start, time in rows]
+
+
+def _lenders(clips: Sequence[Clip], sample_rate: int, quiet: BackgroundParams, p: AlterParams) -> list[Clip]:
+    """Who has background enough; nobody where some clip would find none to borrow."""
+    least = round(p.min_background_seconds * sample_rate)
+    able = [clip for clip in clips if background_of(clip.waveform, sample_rate, quiet).size >= least]
+    of_class = [{clip.speaker_id for clip in able if clip.label == label} for label in (0, 1)]
+    if min(map(len, of_class)) < 2:
+        print(f"no background is swapped: fewer than two speakers of a class have {p.min_background_seconds} s of it")
+        return []
+    return able
+
+
+def _alterations(lenders: Sequence[Clip]) -> tuple[Alteration, ...]:
+    return (*FORMS, ADDED, *SWAPS) if lenders else (*FORMS, ADDED)
+
+
+def _table(clips: Sequence[Clip], scores: NDArray[np.float64], condition: str, fold: str, seed: int) -> pl.DataFrame:
+    whose = pl.DataFrame(
+        [(clip.clip_id, clip.speaker_id, clip.label) for clip in clips],
+        schema=["clip_id", "speaker_id", "label"],
+        orient="row",
+    )
+    same = {"fold": pl.lit(fold), "subset": pl.lit("test"), "condition": pl.lit(condition)}
+    return whose.with_columns(**same, seed=pl.lit(seed, pl.Int64), score=scores)
+
+
+if __name__ == "__main__":
+    with told():
+        run(
+            load("seeds", Seeds),
+            load("sample_rate", SampleRate),
+            load("features", FeatureParams),
+            load("windows", WindowParams),
+            load("predict", PredictParams),
+            load("background", BackgroundParams),
+            load("noise", NoiseParams),
+            load("alter", AlterParams),
+        )

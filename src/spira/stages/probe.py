@@ -1,0 +1,124 @@
+"""probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from spira.adapters.arrays import read_array
+from spira.adapters.judgements import refuse_incomplete, write_numbers
+from spira.adapters.predictions import Scored, read_predictions, scored
+from spira.adapters.subsets import read_subsets
+from spira.adapters.tables import read_table, write_table
+from spira.adapters.workers import ordered_map, progress
+from spira.core.background import BackgroundParams, Mask, Waveform
+from spira.core.near_duplicates import Pair, fingerprint, near_duplicates
+from spira.core.origin import origin
+from spira.core.probe_report import probe_report
+from spira.core.probes import overall, probe_all
+from spira.core.probing import Fold, Heard, ProbeParams, Study
+from spira.core.section import FolderName, SampleRate
+from spira.core.shortcut_probes import HEADER
+from spira.core.sound_statistics import statistics
+from spira.errors import DataError, told
+from spira.params import load
+
+_WHERE = {"start": pl.Int64, "n_samples": pl.Int64}
+
+
+def run(
+    corpus: str,
+    sample_rate: int,
+    background: BackgroundParams,
+    probe: ProbeParams,
+    *,
+    clips: Path = Path("data/clips"),
+    subsets: Path = Path("data/subsets.csv"),
+    predictions: Path = Path("data/predictions.csv"),
+    altered: Path = Path("data/altered.csv"),
+    probes: Path = Path("data/probes.json"),
+    report: Path = Path("data/probes.md"),
+    pairs: Path = Path("data/near_duplicates.csv"),
+    n_workers: int | None = None,
+) -> None:
+    names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
+    columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
+    table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
+    waveforms = _waveforms(table, clips / "waveforms.npy")
+    heard = progress(
+        ordered_map(
+            lambda clip: (
+                statistics(clip, sample_rate, background, probe.n_bands, probe.edge_seconds),
+                fingerprint(clip, sample_rate),
+            ),
+            waveforms,
+            n_workers,
+        ),
+        len(waveforms),
+        "probe",
+    )
+    sound, prints = zip(*heard, strict=True)
+    study = Study(
+        speakers=tuple(table["speaker_id"]),
+        labels=table["label"].cast(pl.Int64).to_numpy(),
+        folds=_folds(table, subsets),
+        columns={name: table[name].to_list() for name in names},
+        sound={kind: np.stack([of_clip[kind] for of_clip in sound]) for kind in sound[0]},
+        heard=_heard(table, predictions, altered),
+        pairs=tuple(near_duplicates(prints, probe.fingerprint)),
+    )
+    found = probe_all(study, probe)
+    write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
+    _write_pairs(study, table["clip_id"].to_list(), pairs)
+    said = probe_report(origin(corpus), overall(found), found, probe.confidence)
+    report.write_text(said, encoding="utf-8")
+    print(said)
+
+
+def _waveforms(table: pl.DataFrame, path: Path) -> list[Waveform]:
+    samples = read_array(path)
+    places = table.select(pl.col(name).cast(of) for name, of in _WHERE.items()).rows()
+    return [samples[start : start + time] for start, time in places]
+
+
+def _folds(table: pl.DataFrame, path: Path) -> tuple[Fold, ...]:
+    def among(members: list[str]) -> Mask:
+        return table["clip_id"].is_in(members).to_numpy()
+
+    return tuple(Fold(among(of.train + of.validation), among(of.test)) for of in read_subsets(path).values())
+
+
+def _heard(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, Heard]:
+    """By condition and alteration, what was said of the test clips."""
+    of_conditions = read_predictions(predictions)
+    refuse_incomplete(of_conditions, predictions)
+    every: Mapping[str, Scored] = scored(of_conditions, "test") | scored(read_predictions(altered), "test")
+    place = {clip: i for i, clip in enumerate(table["clip_id"])}
+    found = {}
+    for name, of in every.items():
+        if lost := [clip for clip in of.clips if clip not in place]:
+            raise DataError(f"{predictions}: scores {lost[0]}, of which the table of clips knows nothing; dvc repro")
+        clips = np.array([place[clip] for clip in of.clips])
+        order = np.argsort(clips)
+        found[name] = Heard(clips[order], of.scores[:, order])
+    return found
+
+
+def _write_pairs(study: Study, names: list[str], path: Path) -> None:
+    """Named: this file is DVC's, never git's."""
+    rows = [
+        (names[pair.first], names[pair.second], round(pair.bit_errors, 4), round(pair.delay_seconds, 3))
+        for pair in study.pairs
+    ]
+    write_table(pl.DataFrame(rows, schema=["clip_id", "other_clip_id", *Pair._fields[2:]], orient="row"), path)
+
+
+if __name__ == "__main__":
+    with told():
+        run(
+            load("corpus", FolderName),
+            load("sample_rate", SampleRate),
+            load("background", BackgroundParams),
+            load("probe", ProbeParams),
+        )
