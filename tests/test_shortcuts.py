@@ -99,6 +99,11 @@ def test_shuffled_labels_keep_their_number_and_their_people() -> None:
         assert new.sum() == one.labels.sum()
         assert not np.array_equal(new, one.labels)
         assert len(set(zip(one.speakers, new.tolist(), strict=True))) == len(set(one.speakers))
+    plain = benchmark.plain(np.random.default_rng(0))  # where nobody is on both sides, each side is shuffled by itself
+    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))
+    for side in plain.folds[0]:
+        assert new[side].sum() == plain.labels[side].sum()
+        assert not np.array_equal(new[side], plain.labels[side])
 
 
 def people(ages: list[tuple[int, str, str]]) -> Study:
