@@ -234,7 +234,7 @@ def to_and_fro(rng: Rng, labels: Ints) -> Floats:
 
 PLANTED: dict[str, Planted] = {
     **{kind: in_sound(kind) for kind in ("ward_noise", "level", "spectrum", "edges")},
-    "metadata": in_column("age", lambda rng: f"{rng.normal(62, 12):.0f}", lambda rng: f"{rng.normal(45, 12):.0f}"),
+    "metadata": in_column("age", lambda rng: f"{rng.normal(66, 12):.0f}", lambda rng: f"{rng.normal(42, 12):.0f}"),
     "recording_date": in_column(
         "recorded_on",
         lambda rng: str(np.datetime64("2020-08-01") + rng.integers(0, 60)),  # the wave
