@@ -1,9 +1,7 @@
 """Audio files as people bring them: what is read is what was recorded, and what is refused is refused by name."""
 
-import io
 import os
 import re
-import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,59 +10,18 @@ import imageio_ffmpeg  # type: ignore[import-untyped]
 import librosa
 import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+import bad_audio
+from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
 from spira.adapters import audio
 from spira.adapters.audio import Decoded, decode
 from spira.core.audio import IngestParams, Refusal, refuse_header, refuse_samples
 from spira.core.resampling import resample, to_mono
 
-Samples = NDArray[np.float32]
-
-LIMITS = {
-    "min_sample_rate": 8000,
-    "max_sample_rate": 384000,
-    "max_channels": 2,
-    "min_seconds": 1.0,
-    "max_seconds": 4.0,
-    "max_noise_seconds": 10.0,
-    "min_peak": 0.003,
-    "max_rejected": 0.05,
-}
+LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
 P = IngestParams.model_validate(LIMITS)
 ABSURD = 2**31 - 1  # Hz; what four bytes of 0xff and 0x7f read as
-
-
-def tones(rate: int, n_channels: int = 1, seconds: float = 1.5) -> Samples:
-    """A different tone on each channel, and an octave above it in the last third: (n_frames, n_channels)."""
-    time = np.arange(int(seconds * rate)) / rate
-    octave = 1 + (time > seconds * 2 / 3)
-    hertz = 440 * np.arange(1, n_channels + 1)[:, None] * octave
-    return np.asarray(0.5 * np.sin(2 * np.pi * hertz * time).T, np.float32)
-
-
-def encoded(samples: Samples, rate: int, container: str, subtype: str) -> bytes:
-    """A whole file, as libsndfile writes it."""
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=container, subtype=subtype)
-    return file.getvalue()
-
-
-def wav(
-    data: bytes, *, promised: int | None = None, rate: int = 16000, n_channels: int = 1, bits: int = 16, tag: int = 1
-) -> bytes:
-    """A WAV file with a header of 44 bytes that says whatever it is told to; tag 1 is PCM, 3 float."""
-    n_bytes = len(data) if promised is None else promised
-    frame = n_channels * bits // 8
-    header = struct.pack("<HHIIHH", tag, n_channels, rate, rate * frame % 2**32, frame, bits)
-    sizes = struct.pack("<I", min(36 + n_bytes, 2**32 - 1)), struct.pack("<I", n_bytes)
-    return b"RIFF" + sizes[0] + b"WAVEfmt \x10\0\0\0" + header + b"data" + sizes[1] + data
-
-
-def pcm(samples: Samples) -> bytes:
-    return np.round(samples * 32767).astype("<i2").tobytes()
 
 
 def heard(path: Path, content: bytes, p: IngestParams = P) -> Decoded:
@@ -172,25 +129,6 @@ def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
     recorded = tones(16000)
     samples, _ = heard(tmp_path / "stream.flac", without_length(encoded(recorded, 16000, "FLAC", "PCM_16")))
     assert samples.shape == recorded.shape
-
-
-def without_length(flac: bytes) -> bytes:
-    """STREAMINFO holds, from byte 18: rate (20 bits), channels (3), bits (5), frames (36)."""
-    fields = int.from_bytes(flac[18:26], "big") >> 36 << 36
-    return flac[:18] + fields.to_bytes(8, "big") + flac[26:]
-
-
-def without_xing(mp3: bytes) -> bytes:
-    """An MP3 less its first block, which holds no sound but the number of blocks."""
-    sync = mp3[:2]
-    return mp3[mp3.index(sync, max(mp3.find(b"Xing"), mp3.find(b"Info"))) :]
-
-
-def id3(n_bytes: int) -> bytes:
-    """An ID3 tag, such as one with a picture of this size."""
-    size = n_bytes + 10
-    picture = b"APIC" + n_bytes.to_bytes(4, "big") + b"\0\0" + b"\1" * n_bytes
-    return b"ID3\3\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + picture
 
 
 @pytest.mark.parametrize("tag", [b"", id3(1000), id3(200_000)])
@@ -411,7 +349,7 @@ def test_a_dead_channel_does_not_silence_the_other() -> None:
         ({"min_seconds": 0.0}, "greater than 0"),
         ({"min_peak": 1.0}, "less than 1"),
         ({"max_rejected": 1.5}, "less than or equal to 1"),
-        ({"max_channels": 0}, "greater than 0"),
+        ({"max_channels": 0}, "greater than or equal to 1"),
         ({"max_seconds": float("nan")}, "finite"),
     ],
 )
@@ -571,7 +509,7 @@ def test_a_shared_m4a_is_read(tmp_path: Path, with_ffmpeg: None) -> None:  # noq
     folder = Path(os.environ.get("SPIRA_CORPUS", tmp_path)) / "broken"
     if not folder.is_dir():
         pytest.skip("SPIRA_CORPUS does not name the shared corpus")
-    decoded = decode(folder / "aac_in_m4a_0619b0ad.m4a", P, 600)
+    decoded = decode(folder / "aac_in_m4a_0619b0ad.m4a", P.model_copy(update={"max_frames": 2**25}), 600)
     assert not isinstance(decoded, Refusal), decoded
     assert decoded[1] == 44100
     assert decoded[0].shape[1] == 2

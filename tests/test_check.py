@@ -137,7 +137,11 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
         "noise.min_peak",
         r"must not exceed max_peak=0\.1, got 0\.2",
     ),
-    ([("features.kind", "kind: mfc")], "features.kind", "must be 'mfcc', 'mel' or 'spectrogram', got 'mfc'"),
+    (
+        [("features.kind", "kind: mfc")],
+        "features.kind",
+        "must be 'mfcc', 'mel' or 'spectrogram', got 'mfc'; did you mean mfcc\\?",
+    ),
     (
         [("features.n_mels", "n_mels: 40"), ("features.n_mfcc", "n_mfcc: 41")],
         "features.n_mfcc",
@@ -177,7 +181,11 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     ),
     ([("train.label_smoothing", "label_smoothing: 1.0")], "train.label_smoothing", r"must be less than 1, got 1\.0"),
     ([("train.windows", "windows: half")], "train.windows", "must be 'overlap', 'random' or 'whole', got 'half'"),
-    ([("train.balance", "balance: null")], "train.balance", "must be 'none', 'sampler' or 'loss', got None"),
+    (
+        [("train.balance", "balance: null")],
+        "train.balance",
+        r"must be 'none', 'sampler' or 'loss', got None; did you mean none\?",
+    ),
     ([("train.lr", "lr: fast")], "train.lr", "must be a valid number, got 'fast'"),
     ([("train.lr", "lr: .nan")], "train.lr", "must be a finite number, got nan"),
     ([("train.optimizer", "optimizer: sgd")], "train.optimizer", "must be 'adam', 'adamw' or 'radam', got 'sgd'"),

@@ -12,22 +12,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+import bad_audio
 from spira.adapters.arrays import read_array
 from spira.core.audio import IngestParams
 from spira.core.resampling import resample
 from spira.errors import DataError
 from spira.stages import ingest, ingest_noise
 
-LIMITS = {
-    "min_sample_rate": 8000,
-    "max_sample_rate": 384000,
-    "max_channels": 2,
-    "min_seconds": 1.0,
-    "max_seconds": 4.0,
-    "max_noise_seconds": 10.0,
-    "min_peak": 0.003,
-    "max_rejected": 1.0,
-}
+LIMITS = bad_audio.LIMITS
 P = IngestParams.model_validate(LIMITS)
 STRICT = IngestParams.model_validate(LIMITS | {"max_rejected": 0.25})
 RATE = 16000

@@ -100,7 +100,9 @@ def test_a_yaml_1_1_boolean_is_text(word: str, tmp_path: Path) -> None:
     """YAML 1.2 knows true and false only, so a corpus may be called ``no``."""
     assert load("corpus", FolderName, path=write(tmp_path, f"corpus: {word}\n")) == word
     message = refusal(tmp_path, SOUND.replace("on: true", f"on: {word}"))
-    assert message == f"params.yaml:5: train.on: must be a valid boolean, got '{word}'"
+    meant = {"no": "; did you mean false?", "off": "; did you mean false?", "yes": "; did you mean true?"}
+    expected = (meant | {"on": "; did you mean true?"}).get(word, "")
+    assert message == f"params.yaml:5: train.on: must be a valid boolean, got '{word}'{expected}"
 
 
 def test_leading_zeros_are_decimal_as_dvc_reads_them(tmp_path: Path) -> None:
@@ -163,14 +165,14 @@ REFUSED = {  # edit of SOUND: (from, to) -> the whole message
     ("on: true", "on: true\n  7: 1"): (
         "params.yaml:6: train.7: unknown parameter; known: lr, epochs, kind, on, rates, inner"
     ),
-    ("lr: 1e-5", "lr: '1e-5'"): "params.yaml:2: train.lr: must be a valid number, got '1e-5'",
+    ("lr: 1e-5", "lr: '1e-5'"): "params.yaml:2: train.lr: must be a valid number, got '1e-5'; did you mean 1e-05?",
     ("lr: 1e-5", "lr: true"): "params.yaml:2: train.lr: must be a valid number, got True",
     ("lr: 1e-5", "lr:"): "params.yaml:2: train.lr: must be a valid number, got None",
     ("lr: 1e-5", "lr: .nan"): "params.yaml:2: train.lr: must be a finite number, got nan",
     ("lr: 1e-5", "lr: .inf"): "params.yaml:2: train.lr: must be a finite number, got inf",
     ("lr: 1e-5", "lr: 1e400"): "params.yaml:2: train.lr: must be a finite number, got inf",
     ("lr: 1e-5", "lr: 0"): "params.yaml:2: train.lr: must be greater than 0, got 0",
-    ("epochs: 3", "epochs: 3.0"): "params.yaml:3: train.epochs: must be a valid integer, got 3.0",
+    ("epochs: 3", "epochs: 3.0"): "params.yaml:3: train.epochs: must be a valid integer, got 3.0; did you mean 3?",
     ("epochs: 3", "epochs: true"): "params.yaml:3: train.epochs: must be a valid integer, got True",
     ("kind: adam", "kind: sgd"): "params.yaml:4: train.kind: must be 'adam' or 'adamw', got 'sgd'",
     ("16000]", "4000]"): "params.yaml:6: train.rates.1: must be greater than or equal to 8000, got 4000",

@@ -23,7 +23,12 @@ P = IngestParams(
     min_seconds=1.0,
     max_seconds=60.0,
     max_noise_seconds=600.0,
+    max_frames=30_000_000,
     min_peak=0.003,
+    max_clipped=0.25,
+    max_decode_seconds=5,
+    max_decode_megabytes=512,
+    personal_data="refuse",
     max_rejected=0.0,
 )
 LENIENT = P.model_copy(update={"max_rejected": 1.0})

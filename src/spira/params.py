@@ -17,6 +17,9 @@ from ruamel.yaml.error import YAMLError
 from spira.errors import ParamError
 
 PARAMS = Path("params.yaml")
+_LONGEST = 50_000  # characters; ours has a fifth of it
+_MOST_BRACKETS = 300  # each may be inside the one before
+_MOST_VALUES = 10_000  # aliases of aliases make a few lines into millions
 T = TypeVar("T")
 
 
@@ -49,12 +52,15 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        node = _within_bounds(text, path)
         tree = YAML(typ="safe", pure=True).load(text)
-        lines = dict(_lines(YAML(typ="safe", pure=True).compose(text), ""))
+        lines = dict(_lines(node, ""))
     except FileNotFoundError as error:
         raise ParamError(f"{path}: no such file; run from the repository's root") from error
     except OSError as error:
         raise ParamError(f"{path}: cannot be read: {error.strerror}") from error
+    except ParamError:  # a ValueError itself
+        raise
     except (YAMLError, ValueError, IndexError) as error:  # not UTF-8; `!!int x`; `!!int` alone
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
@@ -62,6 +68,19 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     if not isinstance(tree, dict):
         raise ParamError(f"{path}: must hold `key: value` lines, got {'nothing' if tree is None else repr(tree)}")
     return tree, lines
+
+
+def _within_bounds(text: str, path: Path) -> Node | None:
+    """The nodes of a file that can be read in a moment; ParamError where it is made to take long."""
+    n_brackets = text.count("[") + text.count("{")
+    if len(text) > _LONGEST or n_brackets > _MOST_BRACKETS:
+        most = f"{_LONGEST} characters and {_MOST_BRACKETS} lists"
+        raise ParamError(f"{path}: must have at most {most}, got {len(text)} and {n_brackets}")
+    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    n_values = _n_values(node, {})
+    if n_values > _MOST_VALUES:
+        raise ParamError(f"{path}: must hold at most {_MOST_VALUES} values, got {n_values:.3g} once aliases are read")
+    return node
 
 
 def parse(kind: type[T], value: object) -> T:
@@ -109,7 +128,24 @@ def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
             return key, f"must be a section of `key: value` lines, got {_as_written(problem['input'])!r}"
         case _:
             expected = re.sub(r"^\w+ should\b", "must", problem["msg"]).replace("tuple", "list")
-            return key, f"{expected}, got {_as_written(problem['input'])!r}"
+            return key, f"{expected}, got {_as_written(problem['input'])!r}{_meant(problem)}"
+
+
+def _meant(problem: Any) -> str:
+    """What was probably meant by a word or a number that is not allowed; "" where nobody can tell."""
+    got, kind = problem["input"], problem["type"]
+    written = str(got).lower().strip()
+    meant: object = None
+    if kind == "literal_error":
+        meant = next(
+            iter(get_close_matches(written, re.findall(r"'([^']*)'", problem["ctx"]["expected"]), 1, 0.7)), None
+        )
+    elif kind == "bool_type":
+        meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(written)
+    elif kind in ("float_type", "int_type") and re.fullmatch(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?", written):
+        value = float(written.replace(",", "."))
+        meant = value if kind == "float_type" else int(value) if value.is_integer() else None
+    return "" if meant is None else f"; did you mean {meant}?"
 
 
 def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:
@@ -133,6 +169,17 @@ def _tuples(value: object) -> object:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _n_values(node: Node | None, known: dict[int, int]) -> int:
+    """Of all that the node stands for, what aliases repeat counted each time."""
+    if id(node) not in known:
+        known[id(node)] = 1  # what holds itself is told by the section that it is in
+        if isinstance(node, MappingNode):
+            known[id(node)] += sum(_n_values(part, known) for pair in node.value for part in pair)
+        elif isinstance(node, SequenceNode):
+            known[id(node)] += sum(_n_values(part, known) for part in node.value)
+    return known[id(node)]
 
 
 def _lines(node: Node | None, prefix: str) -> Iterator[tuple[str, int]]:

@@ -1,21 +1,19 @@
 """Audio files -> samples, or the reason why not."""
 
 import io
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from spira.core.audio import IngestParams, Refusal, refuse_header, refuse_samples
+from spira.adapters.streams import ends_inside_a_page, piped, promised_frames
+from spira.core.audio import IngestParams, Refusal, most_frames, refuse_clipped, refuse_header, refuse_samples
 
 _BY_FFMPEG = (  # what a file begins with, and what that is
     (rb"....(ftyp|moov|mdat)", "m4a, mp4 or 3gp"),
@@ -23,12 +21,13 @@ _BY_FFMPEG = (  # what a file begins with, and what that is
     (rb"#!AMR", "AMR"),
     (rb"\xff[\xf0\xf1\xf8\xf9]", "AAC"),
     (rb"0&\xb2u", "WMA"),
-    (rb"OggS", "Ogg, neither Vorbis nor Opus"),
+    (rb"OggS(?!.*(vorbis|OpusHead))", "Ogg, neither Vorbis nor Opus"),
 )
 _SECONDS_A_FILE = 120  # an ffmpeg that takes longer is stuck
-_NO_LENGTH = 2**31 - 2**16  # bytes; sox, arecord and ffmpeg write this much or more where they cannot know
 _NO_SOUND = 7  # libsndfile's code for an MP3 without a block; its text speaks of a missing file
 _BLOCK = 1152  # frames; one of MP3's
+_WIDEST = 8  # bytes a sample of any format that does without its length
+_HEADERS = 2**20  # bytes before the sound, at most, of a file that does without its length
 
 Decoded = tuple[NDArray[np.float32], int]  # samples (n_frames, n_channels), Hz
 
@@ -43,7 +42,7 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
     """
     try:
         if not path.is_file():
-            return Refusal("missing", "a folder, not a file" if path.is_dir() else "no such file")
+            return Refusal("missing", _instead(path))
         if path.stat().st_size == 0:
             return Refusal("empty", "the file has no bytes")
         return _decode(path, p, max_seconds)
@@ -61,10 +60,19 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
     return _decode_by_ffmpeg(path, p, max_seconds)
 
 
+def _instead(path: Path) -> str:
+    """What there is where a file should be. Nobody opens a pipe, which would wait for ever."""
+    if path.is_dir():
+        return "a folder, not a file"
+    if path.exists():
+        return "a pipe, a socket or a device, not a file"
+    return "no such file: a link that leads nowhere" if path.is_symlink() else "no such file"
+
+
 def kind_of(path: Path) -> str | None:
     """The container that ffmpeg would open, by the first bytes; None for any other file."""
     with path.open("rb") as file:
-        head = file.read(12)
+        head = file.read(64)
     return next((kind for start, kind in _BY_FFMPEG if re.match(start, head, re.DOTALL)), None)
 
 
@@ -72,65 +80,40 @@ def _decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusa
     # by descriptor: given a name, libsndfile and soundfile guess from its suffix
     with path.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
         is_mp3 = file.format == "MP3"
+        if file.format == "OGG" and ends_inside_a_page(path):
+            return Refusal("truncated", "the file ends inside an Ogg page")
         if not is_mp3 and file.frames > 0:
             return _judged(file, p, max_seconds)
+        n_bytes = _HEADERS + _WIDEST * min(file.channels, p.max_channels) * (
+            1 + most_frames(file.samplerate, p, max_seconds)
+        )
     if is_mp3:
-        with _piped(path) as pipe, soundfile.SoundFile(pipe, closefd=False) as file:
+        with piped(path) as pipe, soundfile.SoundFile(pipe, closefd=False) as file:
             return _judged(file, p, max_seconds)
     # a recorder that was cut off, or wrote to a pipe, left a length of 0 in front of its samples
-    mended = path.read_bytes().replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1)
+    with path.open("rb") as raw:
+        mended = raw.read(n_bytes).replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1)
     with soundfile.SoundFile(io.BytesIO(mended)) as file:
         return _judged(file, p, max_seconds)
 
 
-@contextmanager
-def _piped(path: Path) -> Iterator[int]:
-    """A pipe that gives an MP3.
-
-    Where an MP3 does not say its length, libsndfile takes it from the size of the file and
-    the rate of the first block, and stops there, early or late. In a pipe it reads to the end.
-    """
-    reader, writer = os.pipe()
-
-    def feed() -> None:
-        with suppress(BrokenPipeError), path.open("rb") as source, os.fdopen(writer, "wb") as sink:
-            _skip_tags(source)
-            shutil.copyfileobj(source, sink)
-
-    thread = Thread(target=feed)
-    thread.start()
-    try:
-        yield reader
-    finally:
-        os.close(reader)
-        thread.join()
-
-
-def _skip_tags(source: BinaryIO) -> None:
-    """Past the ID3 tags: in a pipe, libsndfile finds no sound behind a picture of the cover."""
-    start = 0
-    while (head := source.read(10)).startswith(b"ID3"):
-        start += 10 + sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:])))
-        source.seek(start)
-    source.seek(start)
-
-
 def _judged(file: soundfile.SoundFile, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
-    rate, n_channels, longest = file.samplerate, file.channels, int(max_seconds * file.samplerate)
-    if re.search(r"Ogg ?: Last page lacks an end-of-stream bit.\s+Ogg ?: Junk after", file.extra_info):
-        return Refusal("truncated", "the file ends inside an Ogg page")
-    promised = _promised_frames(file)
+    rate, n_channels = file.samplerate, file.channels
+    longest = most_frames(rate, p, max_seconds)
+    promised = promised_frames(file)
     refusal = refuse_header(longest if promised is None else promised, rate, n_channels, p, max_seconds)
     if refusal is not None:
         return refusal
     samples = _read(file, longest + 1)
     if promised is None:
         if len(samples) > longest:
-            return Refusal("too_long", f"expected at most {max_seconds} s, got more")
+            most = f"{max_seconds} s" if longest < p.max_frames else f"{longest} samples a channel"
+            return Refusal("too_long", f"expected at most {most}, got more")
         refusal = refuse_header(len(samples), rate, n_channels, p, max_seconds)
     elif len(samples) < promised - (_BLOCK if file.format == "MP3" else 0):  # some count the block that has the count
         refusal = Refusal("truncated", f"the header promises {promised} frames, {len(samples)} can be decoded")
-    return refusal or refuse_samples(samples, p.min_peak) or (samples, rate)
+    refusal = refusal or refuse_samples(samples, p.min_peak) or refuse_clipped(samples, p.max_clipped)
+    return refusal or (samples, rate)
 
 
 def _read(file: soundfile.SoundFile, n_frames: int) -> NDArray[np.float32]:
@@ -144,38 +127,36 @@ def _read(file: soundfile.SoundFile, n_frames: int) -> NDArray[np.float32]:
     return samples[:held]
 
 
-def _promised_frames(file: soundfile.SoundFile) -> int | None:
-    """Frames that the header promises, or None where its writer did not know.
-
-    libsndfile shortens a file that ends too early without an error and tells only its log:
-    ``data : 64000 (should be 32000)``.
-    """
-    n_frames: int = file.frames
-    if n_frames == 2**63 - 1:
-        return None
-    sizes = re.search(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    promised, held = (int(sizes[1]), int(sizes[2])) if sizes else (0, 0)
-    if promised >= _NO_LENGTH:
-        return None
-    return max(n_frames, promised * n_frames // held) if held else n_frames
-
-
 def _decode_by_ffmpeg(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
     # one second more than allowed, so that too long a file is seen to be so and no more is decoded
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-t", str(max_seconds + 1)]
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-threads",
+        "1",
+        "-protocol_whitelist",
+        "file",
+        "-i",
+        f"file:{path}",
+    ]
+    command += ["-t", str(max_seconds + 1), "-fs", str(_HEADERS + 4 * (p.max_channels + 1) * p.max_frames)]
     command += ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "-"]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS_A_FILE)
-    except subprocess.TimeoutExpired:
-        return Refusal("undecodable", f"ffmpeg was not done in {_SECONDS_A_FILE} s")
-    errors = done.stderr.decode(errors="replace")
-    if done.returncode != 0:
-        first = re.sub(r"^\[[^]]*\] ", "", errors.strip().partition("\n")[0])  # [demuxer @ an address of memory]
-        return Refusal("undecodable", f"ffmpeg: {first.replace(str(path), path.name) or 'failed'}")
-    if re.search("partial file|ended prematurely", errors):
-        return Refusal("truncated", "ffmpeg: the file ends before its sound")
-    try:
-        with soundfile.SoundFile(io.BytesIO(done.stdout)) as file:
-            return _judged(file, p, max_seconds)
-    except soundfile.LibsndfileError as error:
-        return Refusal("undecodable", f"ffmpeg wrote no audio: {error.error_string}")
+    with tempfile.TemporaryFile() as sound:
+        try:
+            done = subprocess.run(command, check=False, stdout=sound, stderr=subprocess.PIPE, timeout=_SECONDS_A_FILE)
+        except subprocess.TimeoutExpired:
+            return Refusal("undecodable", f"ffmpeg was not done in {_SECONDS_A_FILE} s")
+        errors = done.stderr.decode(errors="replace")
+        if done.returncode != 0:
+            first = re.sub(r"^\[[^]]*\] ", "", errors.strip().partition("\n")[0])  # [demuxer @ an address of memory]
+            return Refusal("undecodable", f"ffmpeg: {first.replace(str(path), 'the file') or 'failed'}")
+        if re.search("partial file|ended prematurely", errors):
+            return Refusal("truncated", "ffmpeg: the file ends before its sound")
+        try:
+            sound.seek(0)
+            with soundfile.SoundFile(sound.fileno(), closefd=False) as file:
+                return _judged(file, p, max_seconds)
+        except soundfile.LibsndfileError as error:
+            return Refusal("undecodable", f"ffmpeg wrote no audio: {error.error_string}")

@@ -7,16 +7,20 @@ SPIRA's own names are read as they are: ``class`` (0 healthy, 1 patient), ``sexo
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 
 import polars as pl
 
+from spira.core.personal import shown
 from spira.errors import DataError
 
 SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
 OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
+USED = ("file_path", "label", *OPTIONAL)
+_PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")  # a path with one spelling, inside its folder
 _LABELS = {"patient": 1, "1": 1, "control": 0, "0": 0}
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "": ""}
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
@@ -27,13 +31,14 @@ def read_corpus(folder: Path) -> pl.DataFrame:
 
     Raises:
         DataError: every row whose path cannot be used, each with its line; every label, sex or split
-            that is none, with how often it occurs; a file that is no such table.
+            that is none, with how often it occurs; every speaker in two subsets; a file that is no such table.
     """
     table = _read(folder, required=("file_path", "label"))
     path = folder / "metadata.csv"
     table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
     if n_unknown := (table["speaker_id"] == "").sum():
         print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
+    told_at_once(_in_two_subsets(table, path))
     alone = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
     return table.with_columns(
         speaker_id=alone,
@@ -52,20 +57,30 @@ def read_recordings(folder: Path) -> pl.DataFrame:
     return _read(folder, required=("file_path",)).select("file_path")
 
 
+def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """Every named column as it is written: each field with its line. A table that ``read_corpus`` refuses has fewer."""
+    path = folder / "metadata.csv"
+    (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
+    names = _names(header, (), path)
+    return {
+        name: [(line, fields[i]) for line, fields in rows if i < len(fields)] for i, name in enumerate(names) if name
+    }
+
+
 def _read(folder: Path, required: tuple[str, ...]) -> pl.DataFrame:
     path = folder / "metadata.csv"
     (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
     names = _names(header, required, path)
     if not rows:
         raise DataError(f"{path}: has a header and no rows")
-    _raise(
+    told_at_once(
         f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
         for line, fields in rows
         if len(fields) != len(names)
     )
     columns = zip(*(fields for _, fields in rows), strict=True)
     table = {name: column for name, column in zip(names, columns, strict=True) if name}
-    _raise(_path_problems([line for line, _ in rows], table["file_path"], path))
+    told_at_once(_path_problems([line for line, _ in rows], table["file_path"], path))
     return pl.DataFrame(table | {"file_path": [_posix(name) for name in table["file_path"]]}).sort("file_path")
 
 
@@ -108,31 +123,42 @@ def _text(path: Path) -> str:
 def _path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
     first: dict[str, int] = {}
     for line, name in zip(lines, names, strict=True):
-        path = PureWindowsPath(name)  # knows C:\ and both kinds of slash
+        path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
+        one = _posix(name)
         if not path.parts or path.anchor or ".." in path.parts:
-            yield f"{source}:{line}: file_path must lie inside the corpus's folder, got {name!r}"
-        elif _posix(name) in first:
-            yield f"{source}:{line}: file_path must be named once, got {name!r} again after line {first[_posix(name)]}"
+            yield f"{source}:{line}: file_path must lie inside the corpus's folder, got {shown(name)}"
+        elif one in first:
+            yield f"{source}:{line}: file_path must be named once, got {shown(name)} again after line {first[one]}"
         else:
-            first[_posix(name)] = line
+            first[one] = line
 
 
 def _posix(name: str) -> str:
     r"""The one name of ``./a/b.wav``, ``a//b.wav`` and ``a\b.wav``."""
-    return PureWindowsPath(name).as_posix()
+    return name if _PLAIN.fullmatch(name) else PureWindowsPath(name).as_posix()
+
+
+def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:
+    """Told before a single recording is opened. (Two labels may still be one recording's, which is refused.)"""
+    subset = pl.col("split").str.to_lowercase().replace({"val": "validation"})
+    given = table.select("speaker_id", subset).filter((pl.col("speaker_id") != "") & (pl.col("split") != ""))
+    several = given.unique().group_by("speaker_id").agg(pl.col("split").sort()).filter(pl.col("split").list.len() > 1)
+    for speaker, subsets in several.sort("speaker_id").rows():
+        yield f"{source}: speaker {shown(speaker)} must be in one subset, got {' and '.join(subsets)}"
 
 
 def _coded(values: pl.Series, codes: dict[str, str] | dict[str, int], expected: str, source: Path) -> pl.Series:
     unknown = Counter(values.filter(~values.str.to_lowercase().is_in(list(codes))))
     if unknown:
-        counts = [f"{value!r} ({count} rows)" for value, count in sorted(unknown.items())]
+        counts = [f"{shown(value)} ({count} rows)" for value, count in sorted(unknown.items())]
         more = [f"and {len(counts) - 10} other values"] if len(counts) > 10 else []
         raise DataError(f"{source}: {values.name} must be {expected}, got {', '.join(counts[:10] + more)}")
     return values.str.to_lowercase().replace_strict(codes)
 
 
-def _raise(problems: Iterable[str], shown: int = 20) -> None:
+def told_at_once(problems: Iterable[str], most: int = 20) -> None:
+    """A DataError with the problems, a line each, where there are any."""
     found = list(problems)
     if found:
-        more = [f"... and {len(found) - shown} more"] if len(found) > shown else []
-        raise DataError("\n".join(found[:shown] + more))
+        more = [f"... and {len(found) - most} more"] if len(found) > most else []
+        raise DataError("\n".join(found[:most] + more))

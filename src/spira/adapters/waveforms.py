@@ -1,10 +1,11 @@
 """Recordings of a folder -> one array of mono waveforms at one rate, and what was refused."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import file_digest, sha256
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from spira.adapters.arrays import ArrayWriter, read_array
 from spira.adapters.audio import decode
+from spira.adapters.guarded import Guard, Limits, Lost
 from spira.adapters.headers import read_header
 from spira.adapters.tables import write_table
-from spira.adapters.workers import ordered_map, progress
+from spira.adapters.tags import personal_tags
+from spira.adapters.workers import n_cores, ordered_map, progress
 from spira.core.audio import IngestParams, Refusal, refuse_samples
 from spira.core.resampling import resample, to_mono
 from spira.errors import DataError
@@ -59,23 +62,34 @@ def store_waveforms(
     """
     accepted: list[Recording] = []
     refused: Refused = []
+    tagged: Counter[str] = Counter()
     work = partial(_mono, folder, sample_rate, ingest, max_seconds)
-    with ArrayWriter(out / WAVEFORMS) as writer:
-        results = progress(ordered_map(work, file_paths, n_workers), len(file_paths), folder.name)
+    n_workers = min(n_workers or n_cores(), len(file_paths))
+    limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
+    with Guard(work, limits, n_workers) as guard, ArrayWriter(out / WAVEFORMS) as writer:
+        results = progress(ordered_map(guard, file_paths, n_workers), len(file_paths), folder.name)
         for file_path, result in zip(file_paths, results, strict=True):
-            if isinstance(result, Refusal):
+            if isinstance(result, Lost):
+                refused.append((file_path, Refusal("undecodable", f"its decoder {result.reason}")))
+            elif isinstance(result, Refusal):
                 refused.append((file_path, result))
             else:
-                waveform, source_rate = result
+                waveform, source_rate, told = result
+                tagged.update(told)
                 digest = sha256(waveform.data).hexdigest()
                 start, header = writer.append(waveform), asdict(read_header(folder / file_path))
                 accepted.append(Recording(file_path, start, waveform.size, source_rate, digest=digest, **header))
+    if tagged:
+        kinds = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
+        print(
+            f"{folder}: tags hold personal data: {kinds}; they reach no output, and are better taken out of the files"
+        )
     return accepted, refused
 
 
 def _mono(
     folder: Path, sample_rate: int, ingest: IngestParams, max_seconds: float, file_path: str
-) -> tuple[NDArray[np.float32], int] | Refusal:
+) -> tuple[NDArray[np.float32], int, set[str]] | Refusal:
     decoded = decode(folder / file_path, ingest, max_seconds)
     if isinstance(decoded, Refusal):
         return decoded
@@ -84,7 +98,7 @@ def _mono(
     refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
     if refusal is not None:
         return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
-    return waveform, source_rate
+    return waveform, source_rate, personal_tags(folder / file_path)
 
 
 def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:
@@ -106,13 +120,18 @@ def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
     return moved
 
 
+def on_one_line(text: str) -> str:
+    """What a terminal shows as it is, or its escapes: a name may hold line ends, colours and worse."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
 def write_rejects(refused: Refused, out: Path, n_files: int, max_rejected: float) -> None:
     """``out/rejects.csv``: one row a refused file; and a DataError where they are too many."""
     rows = sorted((file_path, refusal.code, refusal.reason) for file_path, refusal in refused)
     table = pl.DataFrame(rows, schema=["file_path", "code", "reason"], orient="row")
     write_table(table.cast(pl.String), out / REJECTS)
     for file_path, code, reason in rows[:20]:
-        print(f"refused {file_path}: {code}: {reason}")
+        print(f"refused {on_one_line(file_path)}: {code}: {on_one_line(reason)}")
     if len(rows) > 20:
         print(f"... and {len(rows) - 20} more: see {out / REJECTS}")
     if len(rows) / n_files > max_rejected:  # not len > max * n, which calls 29 of 100 more than 0.29

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from spira.core.section import Section
 
 Waveform = NDArray[np.float32]
+_PIECE = 2**18  # frames
 
 Code = Literal[
     "missing",
@@ -25,6 +26,7 @@ Code = Literal[
     "too_long",
     "silent",
     "near_silent",
+    "clipped",
     "duplicate",
     "speaker_conflict",
     "label_conflict",
@@ -34,11 +36,16 @@ Code = Literal[
 class IngestParams(Section):
     min_sample_rate: PositiveInt  # Hz
     max_sample_rate: PositiveInt  # Hz
-    max_channels: PositiveInt
+    max_channels: int = Field(ge=1, le=64)
     min_seconds: PositiveFloat
-    max_seconds: PositiveFloat
-    max_noise_seconds: PositiveFloat  # noise recordings may be longer than speech
+    max_seconds: float = Field(gt=0, le=86400)
+    max_noise_seconds: float = Field(gt=0, le=86400)  # noise recordings may be longer than speech
+    max_frames: int = Field(ge=1, le=10**10)  # samples a channel, at any rate
     min_peak: float = Field(gt=0, lt=1)  # full scale is 1; below it, near silence
+    max_clipped: float = Field(gt=0, le=1)  # fraction of the samples at the highest or the lowest value
+    max_decode_seconds: int = Field(ge=1, le=3600)  # of a core's time for each minute that a recording may last
+    max_decode_megabytes: int = Field(ge=64, le=10**6)  # of memory for one recording
+    personal_data: Literal["refuse", "pseudonymise"]  # in names of files and speakers
     max_rejected: float = Field(ge=0, le=1)  # fraction of the corpus's rows
 
     @model_validator(mode="after")
@@ -58,6 +65,11 @@ class Refusal:
 
     code: Code
     reason: str
+
+
+def most_frames(sample_rate: int, p: IngestParams, max_seconds: float) -> int:
+    """Samples a channel of the longest recording accepted at this rate."""
+    return min(int(max_seconds * sample_rate), p.max_frames)
 
 
 def refuse_header(
@@ -84,6 +96,8 @@ def refuse_header(
         return Refusal("too_short", f"expected at least {p.min_seconds} s, got {seconds:.3f} s")
     if seconds > max_seconds:
         return Refusal("too_long", f"expected at most {max_seconds} s, got {seconds:.3f} s")
+    if n_frames > p.max_frames:
+        return Refusal("too_long", f"expected at most {p.max_frames} samples a channel, got {n_frames}")
     return None
 
 
@@ -94,15 +108,42 @@ def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
         samples: shape (n_frames, n_channels) or (n_frames,), n_frames >= 1.
         min_peak: the least half swing, from lowest to highest sample of a channel, that counts as a recording.
     """
-    if not np.isfinite(samples).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(samples)))
+    pieces = _pieces(samples)
+    n_bad = sum(int(np.count_nonzero(~np.isfinite(piece))) for piece in pieces)
+    if n_bad:
         return Refusal("not_finite", f"{n_bad} of {samples.size} samples are NaN or infinite")
-    swing = float(np.ptp(samples, axis=0).max()) / 2  # an offset is no sound, whatever its level
+    low, high = samples.min(axis=0), samples.max(axis=0)
+    swing = float((high - low).max()) / 2  # an offset is no sound, whatever its level
     if swing == 0:
         return Refusal("silent", f"every sample is {samples.flat[0]:g}: a muted microphone")
     if swing < min_peak:
         return Refusal("near_silent", f"expected a peak of at least {min_peak}, got {swing:.6f} of full scale")
-    peak = float(np.abs(samples).max())
+    peak = float(max(high.max(), -low.min()))
     if peak > 16:  # float files may pass 1 honestly; 24 dB over full scale is integers written as floats
         return Refusal("out_of_range", f"expected samples in [-1, 1], got a peak of {peak:g}")
     return None
+
+
+def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
+    """A recording too loud for its recorder, whether or not it was made softer afterwards.
+
+    Args:
+        samples: as decoded, before anything rounds its corners; shape (n_frames, n_channels), not silent.
+        max_clipped: the largest fraction of a channel's samples within a thousandth of its extremes.
+            Speech that fits has one in 100,000 there, speech 18 dB too loud a tenth, a pure tone 3 %
+            (11 % where eight bits hold it in few steps), a square wave all of them.
+    """
+    low, high = samples.min(axis=0), samples.max(axis=0)
+    near = (high - low) / 2000
+    if max(high.max(), -low.min()) < 0.1:  # so soft that eight bits may hold it in a few steps
+        return None
+    at_extremes = sum(((piece >= high - near) | (piece <= low + near)).sum(axis=0) for piece in _pieces(samples))
+    clipped = float(np.max(at_extremes)) / len(samples)
+    if clipped > max_clipped:
+        return Refusal("clipped", f"expected at most {max_clipped:.0%} of samples at the extremes, got {clipped:.0%}")
+    return None
+
+
+def _pieces(samples: Waveform) -> list[Waveform]:
+    """Views of a long recording, so that what is computed of it needs little memory at once."""
+    return [samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE)]

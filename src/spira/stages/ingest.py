@@ -1,12 +1,13 @@
 """ingest: the corpus's recordings -> mono waveforms at one rate, a table of the clips, and the refused."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 
 from spira.adapters.corpus import read_corpus
+from spira.adapters.privacy import namer, refuse_personal, renamed
 from spira.adapters.tables import write_table
 from spira.adapters.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
 from spira.core.audio import Code, IngestParams, Refusal
@@ -15,6 +16,7 @@ from spira.errors import told
 from spira.params import load
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
+Name = Callable[[str], str]  # what a file or a speaker is called in an output
 
 # Refused for what is in them: two such files with the same bytes and different labels are worth a word.
 _HEARD = ("channels", "sample_rate", "too_short", "too_long", "not_finite", "out_of_range", "silent", "near_silent")
@@ -28,6 +30,8 @@ def run(
     out: Path = Path("data/clips"),
     n_workers: int | None = None,
 ) -> None:
+    name = namer(ingest.personal_data)
+    refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_corpus(corpus)
     recordings, refused = store_waveforms(
         corpus,
@@ -39,12 +43,12 @@ def run(
         n_workers=n_workers,
     )
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
-    repeated = dict(_repeated(_same_sound(recordings), who))
+    repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
         recordings = drop_waveforms(out, [r for r in recordings if r.file_path not in repeated])
-    refused = [*_contradicted(corpus, refused, who), *repeated.items()]
-    write_rejects(refused, out, len(rows), ingest.max_rejected)
-    clips = rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left")
+    refused = [*_contradicted(corpus, refused, who, name), *repeated.items()]
+    write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
+    clips = renamed(rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left"), name)
     write_table(clips.rename({"file_path": "clip_id"}), out / "clips.csv")
     minutes = clips["n_samples"].sum() / sample_rate / 60
     n_speakers = clips["speaker_id"].n_unique()
@@ -58,28 +62,28 @@ def _same_sound(recordings: list[Recording]) -> list[list[str]]:
     return [paths for paths in same.values() if len(paths) > 1]
 
 
-def _repeated(groups: list[list[str]], who: Who) -> Iterator[tuple[str, Refusal]]:
+def _repeated(groups: list[list[str]], who: Who, name: Name) -> Iterator[tuple[str, Refusal]]:
     """Recordings of one sound: all of them where they contradict each other, the copies where they agree."""
     for paths in groups:
         known = [path for path in paths if who[path][0] != f"file:{path}"]  # of the others, nobody said who speaks
         if len({who[path][1] for path in paths}) > 1:
-            yield from _each(paths, "label_conflict", "the same sound has both labels")
+            yield from _each(paths, "label_conflict", "the same sound has both labels", name)
         elif len({who[path][0] for path in known}) > 1:
-            yield from _each(paths, "speaker_conflict", "the same sound has two speakers")
+            yield from _each(paths, "speaker_conflict", "the same sound has two speakers", name)
         else:
             kept = (known or paths)[0]
-            yield from ((path, Refusal("duplicate", f"a copy of {kept}")) for path in paths if path != kept)
+            yield from ((path, Refusal("duplicate", f"a copy of {name(kept)}")) for path in paths if path != kept)
 
 
-def _each(paths: list[str], code: Code, reason: str) -> Iterator[tuple[str, Refusal]]:
+def _each(paths: list[str], code: Code, reason: str, name: Name) -> Iterator[tuple[str, Refusal]]:
     for path in paths:
-        yield path, Refusal(code, f"{reason}: {', '.join(other for other in paths if other != path)}")
+        yield path, Refusal(code, f"{reason}: {', '.join(name(other) for other in paths if other != path)}")
 
 
-def _contradicted(corpus: Path, refused: Refused, who: Who) -> Iterator[tuple[str, Refusal]]:
+def _contradicted(corpus: Path, refused: Refused, who: Who, name: Name) -> Iterator[tuple[str, Refusal]]:
     """The refused, and which of them contradict each other too: one too short may still be of two patients."""
     heard = [path for path, refusal in refused if refusal.code in _HEARD]
-    conflicts = {path: r for path, r in _repeated(same_bytes(corpus, heard), who) if r.code != "duplicate"}
+    conflicts = {path: r for path, r in _repeated(same_bytes(corpus, heard), who, name) if r.code != "duplicate"}
     for path, refusal in refused:
         worse = conflicts.get(path)
         yield path, Refusal(worse.code, f"{worse.reason}; and {refusal.reason}") if worse else refusal

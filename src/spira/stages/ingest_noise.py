@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from spira.adapters.corpus import read_recordings
+from spira.adapters.privacy import namer, refuse_personal, renamed
 from spira.adapters.tables import write_table
 from spira.adapters.waveforms import store_waveforms, write_rejects
 from spira.core.audio import IngestParams
@@ -21,6 +22,8 @@ def run(
     out: Path = Path("data/noise"),
     n_workers: int | None = None,
 ) -> None:
+    name = namer(ingest.personal_data)
+    refuse_personal(noise_corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_recordings(noise_corpus)
     recordings, refused = store_waveforms(
         noise_corpus,
@@ -31,8 +34,8 @@ def run(
         max_seconds=ingest.max_noise_seconds,
         n_workers=n_workers,
     )
-    write_rejects(refused, out, len(rows), ingest.max_rejected)
-    table = pl.DataFrame(recordings)
+    write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
+    table = renamed(pl.DataFrame(recordings), name)
     write_table(table.rename({"file_path": "recording_id"}), out / "recordings.csv")
     minutes = table["n_samples"].sum() / sample_rate / 60
     print(f"{noise_corpus}: {len(table)} of {len(rows)} recordings, {minutes:.1f} minutes")

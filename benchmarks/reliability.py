@@ -1,0 +1,121 @@
+"""The long form of what the suite tries briefly: hostile recordings, corpora and splits; `make reliability`.
+
+Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About five minutes on two cores.
+"""
+
+import os
+import resource
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from bad_audio import ACCEPTED, CLASSES, crafted, mutated
+from spira.adapters.corpus import read_corpus
+from spira.adapters.guarded import Guard, Lost
+from spira.adapters.workers import n_cores, ordered_map
+from spira.core.splitting import SplitParams, split
+from test_bad_audio import LIMITS, Outcome, outcome
+
+N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
+Row = tuple[str, str, bool]  # promise, figure, kept
+
+
+def measured(path: Path) -> tuple[Outcome, float, int]:
+    """What becomes of a file, core seconds, and megabytes at the most so far; the file is removed."""
+    before = process_time()
+    became = outcome(path)
+    if path.is_file() and not path.is_symlink():
+        path.unlink()
+    return became, process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def tried(files: Iterator[Path]) -> tuple[list[Outcome | Lost], float, int]:
+    """What became of each, the longest core time of one, the most memory of a worker."""
+    all_: list[Outcome | Lost] = []
+    seconds, megabytes = 0.0, 0
+    with Guard(measured, LIMITS, n_cores()) as guard:
+        for result in ordered_map(guard, files, n_cores()):
+            if isinstance(result, Lost):
+                all_.append(result)
+                continue
+            became, took, most = result
+            all_.append(became)
+            seconds, megabytes = max(seconds, took), max(megabytes, most)
+    return all_, seconds, megabytes
+
+
+def written(folder: Path, name: str, content: bytes) -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def bad_files(folder: Path) -> Row:
+    os.environ["PATH"] = str(folder)  # no ffmpeg
+    files = list(crafted())
+    results, seconds, megabytes = tried(file.write(folder / str(i)) for i, file in enumerate(files))
+    wrong = [f.name for f, r in zip(files, results, strict=True) if isinstance(r, Lost) or r.code not in f.may]
+    good = [r for f, r in zip(files, results, strict=True) if f.may == {ACCEPTED}]
+    lost = sum(isinstance(r, Lost) or r.code != ACCEPTED for r in good)
+    figure = f"{len(files)} files in {len(CLASSES)} classes: {len(wrong)} wrong, {lost} of {len(good)} good ones lost"
+    return "bad recordings", f"{figure}; {seconds:.2f} s and {megabytes} MB at the most", not wrong and not lost
+
+
+def mutations(folder: Path) -> Row:
+    seed = int(os.environ.get("SEED", "0"))
+    results, seconds, megabytes = tried(written(folder, *file) for file in mutated(N_MUTATIONS, seed))
+    lost = [r for r in results if isinstance(r, Lost)]
+    codes = Counter(r.code for r in results if isinstance(r, Outcome))
+    figure = f"{len(results)} files: {len(lost)} crashes or hangs, {codes[ACCEPTED]} accepted within the limits"
+    return "mutations of good recordings", f"{figure}; {seconds:.2f} s and {megabytes} MB at the most", not lost
+
+
+def many_rows(folder: Path) -> Row:
+    lines = (f"w/{i}.wav,{('control', 'patient')[i % 2]},s{i // 4 * 2 + i % 2}\n" for i in range(N_ROWS))
+    (folder / "metadata.csv").write_text("file_path,label,speaker_id\n" + "".join(lines))
+    before = process_time()
+    n_rows = len(read_corpus(folder))
+    return "a long metadata.csv", f"{n_rows} rows read in {process_time() - before:.0f} s", n_rows == N_ROWS
+
+
+def splits(_: Path) -> Row:
+    rng = np.random.default_rng(0)
+    moved = leaked = 0
+    for _corpus in range(N_CORPORA):
+        p = SplitParams(scheme="holdout", folds=("holdout",), seed=int(rng.integers(1000)), validation=0.2, test=0.25,
+                        min_speakers=1)  # fmt: skip
+        n = int(rng.integers(60, 200))
+        speakers = [f"s{i}" for i in rng.integers(n, size=4 * n)]
+        labels = [int(speaker[1:]) % 2 for speaker in speakers]
+        chosen = split(speakers, labels, [""] * len(speakers), p)
+        leaked += len(set(zip(speakers, chosen, strict=True))) - len(set(speakers))
+        more = [*speakers, *(f"new{i}" for i in range(int(rng.integers(1, 100))))]
+        after = split(more, [*labels, *[0] * (len(more) - len(labels))], [""] * len(more), p)
+        moved += chosen != after[: len(chosen)]
+    figure = f"{N_CORPORA} corpora: {leaked} speakers in two subsets, {moved} corpora in which a new speaker moved one"
+    return "splits", figure, not leaked and not moved
+
+
+def main() -> None:
+    checks: list[Callable[[Path], Row]] = [bad_files, mutations, many_rows, splits]
+    if names := sys.argv[1:]:
+        checks = [check for check in checks if check.__name__ in names]
+    print("| promise | figure | |\n| --- | --- | --- |")
+    broken = False
+    for check in checks:
+        with tempfile.TemporaryDirectory() as folder:
+            promise, figure, kept = partial(check, Path(folder))()
+        print(f"| {promise} | {figure} | {'kept' if kept else 'BROKEN'} |", flush=True)
+        broken |= not kept
+    sys.exit(broken)
+
+
+if __name__ == "__main__":
+    main()

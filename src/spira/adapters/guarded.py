@@ -1,0 +1,145 @@
+"""Work in processes of their own: what crashes, hangs or fills the memory costs its item, and nothing else.
+
+A decoder is C that reads what strangers wrote. In the process of the stage, one bad file could end the run, or more.
+"""
+
+import faulthandler
+import multiprocessing
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
+# Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
+_PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the work on one item."""
+
+    cpu_seconds: int
+    megabytes: int  # beyond what the process had before
+
+
+class Lost(NamedTuple):
+    """Instead of a result: the work did not come through the item, and this is what it did."""
+
+    reason: str
+
+
+class _Defect(NamedTuple):
+    error: Exception
+
+
+class Guard(Generic[Item, Result]):
+    """Calls ``work`` in one of n processes that wait for it; to be called from as many threads."""
+
+    def __init__(self, work: Callable[[Item], Result], limits: Limits, n_workers: int) -> None:
+        self._all = [_Worker(work, limits) for _ in range(n_workers)]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._all:
+            self._free.put(worker)
+
+    def __call__(self, item: Item) -> Result | Lost:
+        worker = self._free.get()
+        try:
+            result: Result | Lost = worker(item)
+        finally:
+            self._free.put(worker)
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for worker in self._all:
+            worker.stop()
+
+
+class _Worker:
+    def __init__(self, work: Callable[[Any], Any], limits: Limits) -> None:
+        self._work, self._limits = work, limits
+        self._start()
+
+    def _start(self) -> None:
+        self._pipe, other_end = _PROCESSES.Pipe()
+        self._process = _PROCESSES.Process(target=_serve, args=(other_end, self._work, self._limits), daemon=True)
+        self._process.start()
+        other_end.close()  # else its death would leave the pipe open
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._pipe.close()
+
+    def __call__(self, item: Any) -> Any:
+        patience = _IDLE * self._limits.cpu_seconds
+        try:
+            self._pipe.send(item)
+            if self._pipe.poll(patience):
+                outcome = self._pipe.recv()
+                if isinstance(outcome, _Defect):
+                    raise outcome.error
+                return outcome
+            reason = f"was not done after {patience} s"
+        except (EOFError, ConnectionError):
+            reason = self._death()
+        self.stop()
+        self._start()
+        return Lost(reason)
+
+    def _death(self) -> str:
+        self._process.join()
+        if self._process.exitcode == -signal.SIGXCPU:
+            return f"was not done in {self._limits.cpu_seconds} s of computing"
+        if self._process.exitcode >= 0:  # it ended by itself, which is no file's doing
+            raise RuntimeError(f"a worker ended with status {self._process.exitcode}")
+        return f"crashed ({signal.Signals(-self._process.exitcode).name})"
+
+
+def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits) -> None:
+    """The life of a worker: until it is stopped, or the stage is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the stage, which stops this
+    faulthandler.disable()
+    _limit(resource.RLIMIT_CORE, 0)
+    if own := _bytes_held():
+        _limit(resource.RLIMIT_DATA, own + limits.megabytes * 2**20)
+    while True:
+        try:
+            item = pipe.recv()
+        except EOFError:
+            return
+        _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + limits.cpu_seconds)
+        try:
+            outcome = work(item)
+        except MemoryError:
+            outcome = Lost(f"needed more than {limits.megabytes} MB of memory")
+        except Exception as error:
+            error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
+            outcome = _Defect(error)
+        pipe.send(outcome)
+
+
+def _limit(which: int, value: int) -> None:
+    _, most = resource.getrlimit(which)
+    resource.setrlimit(which, (value if most == resource.RLIM_INFINITY else min(value, most), most))
+
+
+def _bytes_held() -> int:
+    """Of private memory, as RLIMIT_DATA counts it; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0

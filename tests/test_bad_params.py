@@ -1,0 +1,140 @@
+"""A hundred wrong params.yaml: each is refused before any work, with its key, its line and what may stand there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from spira.errors import ParamError
+from spira.stages.check import run
+from tiny import ROOT
+
+COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+BOMB = "corpus: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{'bcdefghi'[i]}: &{'bcdefghi'[i]} [{', '.join(['*' + 'abcdefgh'[i]] * 9)}]\n" for i in range(8)
+)
+
+
+def changed(line: str, instead: str) -> str:
+    """The committed file with the one line that begins so replaced; in a section, with its two spaces."""
+    text, n = re.subn(rf"^{re.escape(line)}.*$", lambda _: instead, COMMITTED, count=1, flags=re.MULTILINE)
+    assert n == 1, line
+    return text
+
+
+def value(name: str, *values: str) -> list[tuple[str, str]]:
+    """The line of a key, with each of these in place of its value."""
+    return [(f"{name}:", f"{name}: {value}") for value in values]
+
+
+EDITS = [
+    *value("  lr", "no", "~", "''", "'1e-5'", "0,003", "1e-", "1e400", ".nan", "-.inf", "0", "-1", "[0.1]", "{a: 1}"),
+    *value("  lr", "${lr}", "10^-5", "true", "3 e-3", "0x1p-3", "0.003.1", "2021-03-04", "12:30:45"),
+    *value("  max_epochs", "0", "-017", "1e1", "10.0", "'10'", "no", "1e400", "[10]", "ten", "0.5"),
+    *value("  batch_size", "0", "16.5", "many", "true"),
+    *value("  label_smoothing", "1.0", "-0.1", "0.1%"),
+    *value("  optimizer", "sgd", "Adam W", "[adam]", "null", "ADAMX"),
+    *value("  balance", "None", "false", "samplr"),
+    *value("  device", "gpu", "cuda:0", "0"),
+    *value("  precision", "float16", "32"),
+    *value("  windows", "half", "[]"),
+    *value("sample_rate", "16 kHz", "16000.0", "4000", "'16000'", "1e9"),
+    *value("seeds", "[]", "3", "[1, 1]", "[1.5]", "[-1]", "['1']", "[1, 2", "[9223372036854775808]", "[true]", "[[1]]"),
+    *value("corpus", "../mine", "a/b", "2024", "''", "[demo]", "/demo", "demo_noise", "'a b'"),
+    *value("noise_corpus", "demo", "..", "{}"),
+    *value("  max_rejected", "5%", "1.5", "-0.1", ".inf"),
+    *value("  max_frames", "0", "1e7", "99999999999"),
+    *value("  max_clipped", "0", "2"),
+    *value("  max_decode_megabytes", "1", "lots"),
+    *value("  max_channels", "0", "1000"),
+    *value("  personal_data", "allow", "Refuse", "true"),
+    *value("  min_seconds", "61", "0"),
+    *value("  n_mels", "0", "700", "40.5"),
+    *value("  f_max", "9000", "-1"),
+    *value("  hop_length", "0", "-160"),
+    *value("  step_seconds", "5.0", "0"),
+    *value("  scheme", "loo", "kfold"),
+    *value("  test", "0.9", "1"),
+    *value("  confidence", "95", "1"),
+    *value("  threshold_condition", "loud"),
+    ("  lr:", "  lrr: 0.003"),
+    ("  lr:", "  lr: 0.003\n  lr: 0.001"),
+    ("  lr:", "\tlr: 0.003"),
+    ("  lr:", " lr: 0.003"),
+    ("  lr:", "  lr 0.003"),
+    ("  lr:", "  lr: !!python/object/apply:os.system ['true']"),
+    ("  lr:", "  lr: !!python/name:os.system"),
+    ("  lr:", "  lr: *nobody"),
+    ("  lr:", ""),
+    ("train:", "trian:"),
+    ("train:", "train: {}\nother:"),
+    ("seeds:", "seeds: &a [*a]"),
+]
+TEXTS: list[tuple[str, str | bytes]] = [
+    ("nothing", ""),
+    ("a comment", "# nothing yet\n"),
+    ("a list", "- corpus\n"),
+    ("a word", "corpus"),
+    ("two documents", COMMITTED + "---\na: 1\n"),
+    ("a section twice", COMMITTED + "\ntrain: {}\n"),
+    ("UTF-16", COMMITTED.encode("utf-16")),
+    ("Latin-1", COMMITTED.encode() + "# ação\n".encode("latin-1")),
+    ("a nought", COMMITTED + "\0"),
+    ("a bell", COMMITTED + "a: \a\n"),
+    ("a bomb", BOMB + COMMITTED.partition("\n")[2]),
+    ("a bomb where a list is due", BOMB + changed("seeds:", "seeds: *i").replace("corpus: demo ", "corpus_: demo ", 1)),
+    ("many brackets", "a: " + "[" * 5000 + "]" * 5000 + "\n" + COMMITTED),
+    ("many words", COMMITTED + "#" * 5_000_000),
+    ("HTML", "<!DOCTYPE html><html></html>"),
+    ("JSON that is cut off", '{"corpus": "demo", '),
+    ("half of it", COMMITTED[: len(COMMITTED) // 2]),
+]
+WRONG = [(instead, changed(line, instead)) for line, instead in EDITS] + TEXTS
+
+
+def test_there_are_a_hundred() -> None:
+    """Of different content, none of which is the committed one."""
+    assert len({text for _, text in WRONG} - {COMMITTED}) == len(WRONG) >= 100
+
+
+@pytest.mark.parametrize(("name", "text"), WRONG, ids=[name.strip()[:40] for name, _ in WRONG])
+def test_a_wrong_file_is_refused(name: str, text: str | bytes, tmp_path: Path) -> None:
+    """With the file, and, where it can be read, the line and the key; nothing is written; nothing in it is run."""
+    params, out = tmp_path / "params.yaml", tmp_path / "checked"
+    params.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ParamError) as error:
+        run(params=params, out=out)
+    assert not out.exists()
+    for line in str(error.value).replace(f"{params}", "params.yaml").splitlines():
+        whole_file = r"params\.yaml: (must|not readable)|params\.yaml: \w+: missing|  in .*, (line|position)"
+        assert re.match(rf"params\.yaml:\d+: (not readable|[\w.]+: )|{whole_file}", line), (name, line)
+    assert len(str(error.value)) < 5000
+
+
+@pytest.mark.parametrize(
+    "written", ["1e-5", "1E-5", "1.e-5", "1.0e-05", ".00001", "1e-05", "+1e-5", "0.00001", "1_0e-6"]
+)
+def test_a_small_number_is_read_in_all_its_spellings(written: str, tmp_path: Path) -> None:
+    """None of them is text, as it would be for another reader of YAML."""
+    (tmp_path / "params.yaml").write_text(changed("  lr:", f"  lr: {written}"), encoding="utf-8")
+    run(params=tmp_path / "params.yaml", out=tmp_path / "checked")
+    assert (tmp_path / "checked").exists()
+
+
+def test_mistakes_in_four_sections_are_told_in_one_message(tmp_path: Path) -> None:
+    """With what was probably meant."""
+    text = COMMITTED
+    for before, after in (("  lr:", "  lrr:"), ("kind: mfcc", "kind: MFCC"), ("\nseeds:", "\nseed:")):
+        text = text.replace(before, after, 1)
+    (tmp_path / "params.yaml").write_text(text.replace("n_mels: 40", "n_mels: '40'"), encoding="utf-8")
+    with pytest.raises(ParamError) as error:
+        run(params=tmp_path / "params.yaml", out=tmp_path / "checked")
+    said = re.sub(r"^.*?params.yaml(:\d+)?: ", "", str(error.value), flags=re.MULTILINE).splitlines()
+    assert said == [
+        "seeds: missing; code has no defaults, so write it",
+        "seed: unknown section; did you mean 'seeds'?",
+        "features.kind: must be 'mfcc', 'mel' or 'spectrogram', got 'MFCC'; did you mean mfcc?",
+        "features.n_mels: must be a valid integer, got '40'; did you mean 40?",
+        "train.lr: missing; code has no defaults, so write it",
+        "train.lrr: unknown parameter; did you mean 'lr'?",
+    ]

@@ -1,0 +1,114 @@
+"""Work that crashes, hangs or fills the memory: its item is lost, by name, and every other is done."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from spira.adapters import guarded
+from spira.adapters.guarded import Guard, Limits, Lost
+from spira.adapters.workers import ordered_map
+
+LIMITS = Limits(cpu_seconds=1, megabytes=64)
+
+
+def work(item: str) -> str:
+    match item:
+        case "crash":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "spin":
+            while True:
+                pass
+        case "sleep":
+            time.sleep(60)
+        case "memory":
+            return str(np.ones(2**27).sum())
+        case "killed":  # as the kernel does where memory is gone
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave":
+            os._exit(3)
+        case "defect":
+            raise KeyError(item)
+        case "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
+    return item.upper()
+
+
+TROUBLE = {
+    "crash": "crashed (SIGSEGV)",
+    "abort": "crashed (SIGABRT)",
+    "killed": "crashed (SIGKILL)",
+    "memory": "needed more than 64 MB of memory",
+}
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_only_the_bad_item_is_lost(n_workers: int) -> None:
+    """Each kind of trouble twice among good items: the good ones are done, in order; the bad ones say why."""
+    items = [item for i, bad in enumerate([*TROUBLE, *TROUBLE]) for item in (f"good {i}", bad, f"fine {i}")]
+    with Guard(work, LIMITS, n_workers) as guard:
+        results = list(ordered_map(guard, items, n_workers))
+    assert results == [Lost(TROUBLE[item]) if item in TROUBLE else item.upper() for item in items]
+
+
+def test_what_computes_for_ever_is_given_up_and_so_is_what_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time of its core, which a busy machine does not use up; and at last by the clock."""
+    with Guard(work, LIMITS, 1) as guard:
+        assert guard("spin") == Lost("was not done in 1 s of computing")
+        monkeypatch.setattr(guarded, "_IDLE", 1)
+        assert guard("sleep") == Lost("was not done after 1 s")
+        assert guard("a") == "A"
+
+
+def test_a_defect_in_the_work_reaches_the_caller() -> None:
+    """It is no bad file: the run stops, with the traceback of the worker."""
+    with Guard(work, LIMITS, 1) as guard:
+        with pytest.raises(KeyError) as error:
+            guard("defect")
+        assert "in a worker, on 'defect'" in error.value.__notes__[0]
+        assert "raise KeyError(item)" in error.value.__notes__[0]
+        with pytest.raises(RuntimeError, match="a worker ended with status 3"):
+            guard("leave")
+
+
+def test_ctrl_c_is_for_the_stage() -> None:
+    """A worker does not die of it with a traceback of its own."""
+    with Guard(work, LIMITS, 1) as guard:
+        assert guard("interrupt") == "INTERRUPT"
+
+
+def test_time_is_counted_anew_for_each_item() -> None:
+    """Three items of 0.6 s each are no hang, though together they pass the second that one may take."""
+
+    def busy(_: int) -> float:
+        until = time.process_time() + 0.6
+        while time.process_time() < until:
+            pass
+        return until
+
+    with Guard(busy, LIMITS, 1) as guard:
+        assert all(isinstance(guard(item), float) for item in range(3))
+
+
+def test_nothing_is_left_behind() -> None:
+    """Neither a process nor a descriptor."""
+
+    def count() -> tuple[int, int]:
+        return len(multiprocessing.active_children()), len(os.listdir("/dev/fd"))  # noqa: PTH208
+
+    before = count()
+    with Guard(work, LIMITS, 3) as guard:
+        assert guard("crash") == Lost("crashed (SIGSEGV)")
+        threads = [threading.Thread(target=guard, args=("a",)) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert count() == before
