@@ -1,14 +1,14 @@
 """What evaluate reads, refused where nothing can be judged by it; and what it found: numbers as JSON, plots as CSV."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from spira.adapters.predictions import ONLY_FOLD, Scored
-from spira.adapters.tables import write_json, write_table
+from spira.adapters.tables import read_json, write_json, write_table
 from spira.core.metrics import CLASSES, Floats, require_both_classes
 from spira.core.worst import Wrong
 from spira.errors import DataError
@@ -52,6 +52,18 @@ def write_numbers(tree: Mapping[str, Any], path: Path) -> None:
         return value
 
     write_json(rounded(tree), path)
+
+
+def read_numbers(path: Path) -> dict[str, Any]:
+    """What ``write_numbers`` wrote, its words for what is undetermined as NaN again."""
+
+    def number(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: number(inner) for key, inner in value.items()}
+        return nan if value == UNDETERMINED else value
+
+    tree: dict[str, Any] = number(read_json(path))
+    return tree
 
 
 def write_worst(worst: Sequence[Wrong], of: Scored, facts: Mapping[str, Sequence[str]], path: Path) -> None:

@@ -59,6 +59,10 @@ class EvaluateParams(Section):
         return self
 
 
+class ReportParams(Section):
+    embed_audio: bool  # whether the page plays the worst clips of a corpus other than the demo
+
+
 def estimates(
     measure: Measure, resamples: Resamples, confidence: float, interval: Interval = share_interval
 ) -> dict[str, float]:

@@ -14,7 +14,7 @@ from spira.core.audio import IngestParams
 from spira.core.background import BackgroundParams
 from spira.core.compatibility import contradictions
 from spira.core.demo import SynthesizeParams
-from spira.core.evaluation import EvaluateParams
+from spira.core.evaluation import EvaluateParams, ReportParams
 from spira.core.features import FeatureParams
 from spira.core.model import ModelParams
 from spira.core.noise import NoiseParams
@@ -45,6 +45,7 @@ SECTIONS: dict[str, Any] = {
     "background": BackgroundParams,
     "alter": AlterParams,
     "probe": ProbeParams,
+    "report": ReportParams,
 }
 
 

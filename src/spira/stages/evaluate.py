@@ -1,4 +1,4 @@
-"""evaluate: the scores of every clip -> metrics with intervals, a report to read, and curves to plot."""
+"""evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,9 @@ from spira.core.judging import plots as plots_of
 from spira.core.metrics import Floats, auc, places, spread
 from spira.core.origin import origin
 from spira.core.recalibration import calibrated, calibrators_of_folds
-from spira.core.report import headline, markdown_table, opening
+from spira.core.report import headline, markdown_table
 from spira.core.resamples import Resamples, speaker_resamples
 from spira.core.section import FolderName
-from spira.core.sections import sections
 from spira.core.subgroups import subgroups, values_of
 from spira.core.thresholds import of_each_clip, thresholds_of_folds
 from spira.core.worst import worst_clips
@@ -35,7 +34,6 @@ def run(
     clips: Path = Path("data/clips/clips.csv"),
     metrics: Path = Path("data/metrics.json"),
     evaluation: Path = Path("data/evaluation.json"),
-    report: Path = Path("data/report.md"),
     worst: Path = Path("data/worst_clips.csv"),
     plots: Path = Path("data/plots"),
 ) -> None:
@@ -61,14 +59,11 @@ def run(
     every = np.concatenate(list(of_folds.values()))
     threshold = {"mean": float(np.mean(every)), "sd": spread(every)}
     questions = by_question(answers) | {"subgroups": of_groups}
-    tree = {**conditions, "threshold": threshold, **_by_fold(main, of_folds), **questions}
+    tree = {**conditions, "test": _sizes(main), "threshold": threshold, **_by_fold(main, of_folds), **questions}
     write_numbers({"corpus": origin(corpus), **tree}, evaluation)
     columns = headline(conditions, evaluate.threshold_condition, float(np.mean(list(_aucs(chosen_by).values()))))
     write_numbers({"corpus": origin(corpus), **columns}, metrics)
-    said = f"{_opening(origin(corpus), main, evaluate)}\n\n{markdown_table(conditions)}\n"
-    said += sections(threshold, questions, evaluate)
-    report.write_text(said, encoding="utf-8")
-    print(said)
+    print(markdown_table(conditions))
 
 
 def _subgroups(of: Scored, thresholds: Floats, clips: Path, resamples: Resamples, p: EvaluateParams) -> dict[str, Any]:
@@ -97,11 +92,15 @@ def _by_fold(judged: Scored, of_folds: Mapping[str, Floats]) -> dict[str, dict[s
     return {"folds": found}
 
 
-def _opening(corpus: str, judged: Scored, p: EvaluateParams) -> str:
+def _sizes(judged: Scored) -> dict[str, int]:
     patients = {speaker for speaker, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
-    people = (len(set(judged.speakers)), len(patients), judged.labels.size)
-    n_folds, n_seeds = len(set(judged.folds)), len(judged.scores)
-    return opening(corpus, people, n_folds, n_seeds, p.confidence, p.threshold_condition)
+    return {
+        "n_speakers": len(set(judged.speakers)),
+        "n_patients": len(patients),
+        "n_clips": judged.labels.size,
+        "n_seeds": len(judged.scores),
+        "n_folds": len(set(judged.folds)),
+    }
 
 
 if __name__ == "__main__":
