@@ -71,14 +71,14 @@ def test_stage_declares_its_params_and_paths(stage: str) -> None:
     params = DVC[stage]["params"]
     if params != [{"params.yaml": None}]:
         assert sorted(sections + folders) == params
-    paths = {str(p.default) for p in signature if isinstance(p.default, Path)} - {"params.yaml"}
+    paths = {str(p.default) for p in signature if isinstance(p.default, Path)} - {"params.yaml", "requirements.txt"}
     paths |= {f"data/raw/${{{name}}}" for name in folders}
     outs = [
         next(iter(out)) if isinstance(out, dict) else out
         for key in ("outs", "metrics", "plots")
         for out in DVC[stage].get(key, [])
     ]
-    data = [dep for dep in DVC[stage]["deps"] if dep.startswith("data/")]
+    data = [dep for dep in DVC[stage]["deps"] if dep.startswith(("data/", "docs/"))]
     declared = {re.sub(r"/\$\{item\.\w+\}(\.csv)?", "", path) for path in [*data, *outs]} - {"data/checked"}
     covered = {path for path in paths if any(Path(name).is_relative_to(path) for name in declared)} | (paths & declared)
     assert covered == paths - {"data/checked"} or stage == "check"
@@ -181,5 +181,5 @@ def test_every_stage_fold_and_seed_has_results() -> None:
 def test_the_committed_metrics_are_those_of_the_lock() -> None:
     """What git shows (metrics, report, summary) has the hash that dvc.lock holds."""
     outs = {out["path"]: out["md5"] for stage in LOCK.values() for out in stage["outs"]}
-    for path in ("data/evaluation.json", "data/metrics.json", "data/report.md", "data/subsets_summary.csv"):
+    for path in ("data/evaluation.json", "data/metrics.json", "data/report/report.md", "data/subsets_summary.csv"):
         assert outs[path] == md5((ROOT / path).read_bytes()).hexdigest(), path

@@ -16,6 +16,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from spira.adapters.clips import facts_of
+from spira.adapters.judgements import read_numbers
+from spira.adapters.page import read_plots
+from spira.core.document import parts
 from spira.core.evaluation import EvaluateParams
 from spira.core.thresholds import youden_threshold
 from spira.errors import DataError
@@ -76,14 +79,15 @@ class Judged:
             clips=folder / "clips.csv",
             metrics=folder / "metrics.json",
             evaluation=folder / "evaluation.json",
-            report=folder / "report.md",
             worst=folder / "worst_clips.csv",
             plots=folder / "plots",
         )
         self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
         self.metrics: dict[str, Any] = json.loads(self.text)
         self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        self.report = (folder / "report.md").read_text(encoding="utf-8")
+        tree, drawn = read_numbers(folder / "evaluation.json"), read_plots(folder / "plots")
+        told = parts(tree, {"probes": {}}, drawn, [["-"]], {}, p)
+        self.report = told[0].text + "".join(f"\n\n## {part.title}\n\n{part.text}" for part in told[1:])
 
     def plot(self, name: str) -> pl.DataFrame:
         return pl.read_csv(self.folder / "plots" / f"{name}.csv")
@@ -110,7 +114,8 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 def test_metrics_are_scalars_that_dvc_can_compare(judged: Judged) -> None:
     """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
     json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    corpus, *numbers = leaves({name: tree for name, tree in judged.metrics.items() if name != "subgroups"})
+    others = {name: tree for name, tree in judged.metrics.items() if name not in ("subgroups", "test")}
+    corpus, *numbers = leaves(others)
     assert isinstance(corpus, str)
     assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
     of_groups = [number for number in leaves(judged.metrics["subgroups"]) if not isinstance(number, str)]

@@ -12,7 +12,7 @@ from spira.params import read
 
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
-AFTER_TRAIN = ["predict", "evaluate", "alter", "probe"]
+AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,9 @@ def test_git_holds_no_data(clone: Clone) -> None:
         "data/pretrained/none",
         "data/probes.json",
         "data/probes.md",
-        "data/report.md",
+        "data/report/data_card.md",
+        "data/report/model_card.md",
+        "data/report/report.md",
         "data/subsets_summary.csv",
     ]
     assert clone.git("status", "--porcelain") == ""
@@ -92,11 +94,11 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
     assert clone.dvc("repro", "train@holdout-1") == ["train@holdout-1"]
 
 
-def test_a_touched_plot_reruns_only_the_judge(clone: Clone) -> None:
+def test_a_touched_plot_reruns_only_the_judge_and_the_page(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/core/report.py"
     module.write_text(module.read_text() + "\n# touched\n")
-    assert clone.dvc("repro") == ["evaluate"]
+    assert clone.dvc("repro") == ["evaluate", "report"]
 
 
 def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:

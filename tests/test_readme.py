@@ -15,13 +15,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_it_shows_the_committed_report() -> None:
-    """The metrics on the first page are those that data/report.md opens with, word for word."""
-    assert (ROOT / "data/report.md").read_text().partition("\n## ")[0].strip() in README
+    """The metrics on the first page are those that data/report/report.md opens with, word for word."""
+    assert (ROOT / "data/report/report.md").read_text().partition("\n## ")[0].strip() in README
 
 
 def test_the_demos_numbers_are_called_synthetic_wherever_they_stand() -> None:
     """Nobody mistakes the demo's AUC for a patient's."""
-    assert "SYNTHETIC" in (ROOT / "data/report.md").read_text()
+    assert "SYNTHETIC" in (ROOT / "data/report/report.md").read_text()
     assert "SYNTHETIC" in json.loads((ROOT / "data/metrics.json").read_text())["corpus"]
 
 

@@ -57,7 +57,8 @@ def line_chart(title: str, x: Axis, y: Axis, lines: Sequence[Line], guide: Seque
     if guide:
         parts.append(f'<path class="guide" d="{_path(x, y, guide)}"/>')
     for i, line in enumerate(lines):
-        points = list(zip(line.x.tolist(), line.y.tolist(), strict=True))
+        every = zip(line.x.tolist(), line.y.tolist(), strict=True)
+        points = [point for point in every if y.low <= point[1] <= y.high]  # what leaves the chart is not drawn
         parts.append(f'<path class="line s{i}" d="{_path(x, y, points)}"/>')
         if line.dots:
             parts += [f'<circle class="dot s{i}" cx="{a}" cy="{b}" r="3.5"/>' for a, b in _places(x, y, points)]

@@ -113,7 +113,7 @@ def _roc(plots: Plots, names: Sequence[str]) -> Figure:
 def _precision(plots: Plots, names: Sequence[str]) -> Figure:
     of = [(name, plots[f"precision_recall_{name}"]) for name in names]
     x = Axis("share of patients called patient (recall)", 0, 1, SHARE)
-    y = Axis("share of those called patient who are (precision)", 0, 1, SHARE)
+    y = Axis("precision (share of those called who are)", 0, 1, SHARE)
     return Figure(
         line_chart("Precision and recall", x, y, [Line(name, at["recall"], at["precision"]) for name, at in of]),
         "How many of those called patient really are, as more patients are found. It holds at this test set's share "
@@ -155,7 +155,7 @@ def _forests(columns: Mapping[str, Any], everybody: Mapping[str, float], conditi
             rows.append(
                 Row(people, estimate(found, "auc") if judged else "too few", _interval(found) if judged else None)
             )
-    chart = forest(f"AUC by group under {condition}", Axis("AUC", 0.2, 1, SHARE[1:]), rows, _interval(everybody))
+    chart = forest(f"AUC by group under {condition}", Axis("AUC", 0, 1, SHARE), rows, _interval(everybody))
     reading = (
         "A square is a group's AUC, its bar the interval, the number in brackets its speakers; the band is everybody's "
         "interval. A bar that reaches far is a small group, not a bad one; one that misses the band is a reason to "

@@ -51,7 +51,10 @@ def _number(value: float) -> str:
 
 
 def html(text: str) -> str:
-    """HTML of the Markdown that this repository writes: paragraphs, tables, **bold** and `code`, and nothing else."""
+    """HTML of the Markdown that this repository writes: paragraphs, tables, **bold** and `code`, and nothing else.
+
+    A verdict in bold is a badge, and an estimate with its interval stays on one line.
+    """
     blocks = [block for block in text.strip().split("\n\n") if block]
     return "\n".join(
         _table(block.splitlines()) if block.startswith("|") else f"<p>{_inline(block)}</p>" for block in blocks
@@ -67,5 +70,7 @@ def _table(lines: Sequence[str]) -> str:
 
 def _inline(text: str) -> str:
     safe = escape(unescape(text.replace("\\|", "|")))
+    safe = re.sub(r"\*\*(pass|warn|fail)\*\*", r'<strong class="badge \1">\1</strong>', safe)
+    safe = re.sub(r"-?[\d.]+ \[[^\]]+\]", r'<span class="estimate">\g<0></span>', safe)  # never broken over lines
     safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
     return re.sub(r"`(.+?)`", r"<code>\1</code>", safe)

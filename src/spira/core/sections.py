@@ -1,4 +1,4 @@
-"""What follows the headline in data/report.md: a section a question, each with a sentence that says how to read it."""
+"""What follows the headline in the report: a section a question, each with a sentence that says how to read it."""
 
 from collections.abc import Mapping
 from math import isnan

@@ -24,9 +24,9 @@ def spectrogram(samples: Floats, sample_rate: int) -> bytes:
     """A grey PNG: time from left to right, 0 Hz at the bottom, half the sample rate at the top, 70 dB of range."""
     n = int(_WINDOW_SECONDS * sample_rate)
     _, _, spectrum = stft(samples, nperseg=n, noverlap=n // 2, boundary="even", padded=True)
-    decibels = 20 * np.log10(np.maximum(np.abs(spectrum), 1e-10))
-    pooled = _pooled(_pooled(decibels, _ROWS).T, _COLUMNS).T
-    grey = np.clip((pooled - pooled.max() + _RANGE_DB) / _RANGE_DB, 0, 1)
+    power = _pooled(_pooled(np.abs(spectrum) ** 2, _ROWS).T, _COLUMNS).T
+    decibels = 10 * np.log10(np.maximum(power, 1e-20))
+    grey = np.clip((decibels - decibels.max() + _RANGE_DB) / _RANGE_DB, 0, 1)
     return png(np.round(255 * grey[::-1]).astype(np.uint8))
 
 

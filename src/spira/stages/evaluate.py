@@ -59,7 +59,7 @@ def run(
     every = np.concatenate(list(of_folds.values()))
     threshold = {"mean": float(np.mean(every)), "sd": spread(every)}
     questions = by_question(answers) | {"subgroups": of_groups}
-    tree = {**conditions, "test": _sizes(main), "threshold": threshold, **_by_fold(main, of_folds), **questions}
+    tree = {**conditions, "threshold": threshold, "test": _sizes(main), **_by_fold(main, of_folds), **questions}
     write_numbers({"corpus": origin(corpus), **tree}, evaluation)
     columns = headline(conditions, evaluate.threshold_condition, float(np.mean(list(_aucs(chosen_by).values()))))
     write_numbers({"corpus": origin(corpus), **columns}, metrics)
