@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes reliability release-check push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes reliability release-check push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
 
 plots: $(READY) ## draw the committed results as docs/plots/*.png
 	python docs/draw_plots.py
+
+picture: $(READY) ## photograph the head of data/report/index.html for the README: docs/report.png, by chromium
+	python tests/browser.py
 
 BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main

@@ -10,7 +10,8 @@ from math import erf, sqrt
 
 import numpy as np
 
-from spira.core.evaluation import EvaluateParams, summarize
+from spira.core.estimates import summarize
+from spira.core.evaluation import EvaluateParams
 from spira.core.metrics import Floats, Ints
 from spira.core.resamples import speaker_resamples
 from spira.params import load

@@ -17,8 +17,8 @@ from spira.core.curves import (
     mean_roc,
     score_histogram,
 )
+from spira.core.estimates import summarize as summarize_resampled
 from spira.core.evaluation import EvaluateParams
-from spira.core.evaluation import summarize as summarize_resampled
 from spira.core.metrics import (
     Floats,
     Ints,

@@ -8,7 +8,8 @@ from typing import Any
 
 from spira.core.curves import curves
 from spira.core.decision import decision_curve
-from spira.core.evaluation import EvaluateParams, estimates, of_seeds
+from spira.core.estimates import estimates, of_seeds
+from spira.core.evaluation import EvaluateParams
 from spira.core.metrics import Floats, Ints, at_threshold
 from spira.core.operating import operating_points, predictive_values
 from spira.core.recalibration import calibration, reliability_curve

@@ -17,7 +17,8 @@ from spira.core.calibration import (
     slope,
     squared_error,
 )
-from spira.core.evaluation import CalibrationParams, EvaluateParams, estimates
+from spira.core.estimates import estimates
+from spira.core.evaluation import CalibrationParams, EvaluateParams
 from spira.core.metrics import Floats, Ints, places, spread
 from spira.core.resamples import Resamples
 

@@ -37,7 +37,7 @@ def markdown_table(conditions: Mapping[str, Mapping[str, float]]) -> str:
     """One row a condition, each cell ``mean [lo, hi]``; the interval is over speakers.
 
     Args:
-        conditions: what ``evaluation.summarize`` gives, by condition.
+        conditions: what ``estimates.summarize`` gives, by condition.
     """
     rows = [[condition, *(estimate(of, name) for name in _COLUMNS)] for condition, of in conditions.items()]
     return table(["condition", *map(title, _COLUMNS)], rows) + "\n"
@@ -59,7 +59,7 @@ def headline(conditions: Mapping[str, Mapping[str, float]], condition: str, vali
     """The few numbers that are columns of ``dvc exp show``; each metric a group, so that they sort together.
 
     Args:
-        conditions: what ``evaluation.summarize`` gives, by condition.
+        conditions: what ``estimates.summarize`` gives, by condition.
         condition: the one that has an interval, sensitivity and specificity here.
         validation_auc: under the same condition; what to choose settings by, so that test stays unseen.
     """

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spira.core.evaluation import EvaluateParams, with_intervals
+from spira.core.estimates import with_intervals
+from spira.core.evaluation import EvaluateParams
 from spira.core.metrics import Floats, Ints, all_metrics
 from spira.core.resamples import Resamples, difference_interval
 

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 from spira.adapters.clips import FACTS, facts_of
 from spira.adapters.judgements import refuse_incomplete, write_numbers, write_plots, write_worst
 from spira.adapters.predictions import ONLY_FOLD, Scored, read_predictions, scored
-from spira.core.evaluation import EvaluateParams, summarize
+from spira.core.estimates import summarize
+from spira.core.evaluation import EvaluateParams
 from spira.core.judging import by_question, judge
 from spira.core.judging import plots as plots_of
 from spira.core.metrics import Floats, auc, places, spread
