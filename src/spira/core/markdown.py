@@ -71,6 +71,6 @@ def _table(lines: Sequence[str]) -> str:
 def _inline(text: str) -> str:
     safe = escape(unescape(text.replace("\\|", "|")))
     safe = re.sub(r"\*\*(pass|warn|fail)\*\*", r'<strong class="badge \1">\1</strong>', safe)
-    safe = re.sub(r"-?[\d.]+ \[[^\]]+\]", r'<span class="estimate">\g<0></span>', safe)  # never broken over lines
+    safe = re.sub(r"[-+]?[\d.]+ \[[^\]]+\]", r'<span class="estimate">\g<0></span>', safe)  # never broken over lines
     safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
     return re.sub(r"`(.+?)`", r"<code>\1</code>", safe)
