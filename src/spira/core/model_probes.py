@@ -6,21 +6,8 @@ import numpy as np
 
 from spira.core.matching import matched_pairs
 from spira.core.metrics import Floats, Ints, auc
-from spira.core.probing import (
-    Fold,
-    Found,
-    Heard,
-    Measure,
-    ProbeParams,
-    Study,
-    Verdict,
-    auc_of,
-    estimates,
-    less,
-    mean_of,
-    shown,
-    too_few,
-)
+from spira.core.probe_estimates import Measure, auc_of, estimates, less, mean_of, shown
+from spira.core.probing import Fold, Found, Heard, ProbeParams, Study, Verdict, too_few
 from spira.core.shortcuts import fitted, models
 
 DROP = (

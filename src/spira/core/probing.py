@@ -1,12 +1,11 @@
 """What every probe looks at, what it answers, and how sure it is.
 
 Scores, labels, groups and their conventions are those of ``spira.core.metrics``; intervals are those of
-``spira.core.evaluation``, over resampled speakers.
+``spira.core.probe_estimates``, over resampled speakers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
 
@@ -14,15 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from spira.core.evaluation import with_intervals
-from spira.core.metrics import CLASSES, Floats, Ints, auc
+from spira.core.metrics import CLASSES, Floats, Ints
 from spira.core.near_duplicates import FingerprintParams, Pair
-from spira.core.resamples import difference_interval, share_interval, speaker_resamples
 from spira.core.section import Section
 
 Verdict = Literal["fail", "warn", "pass", "not run"]
 Mask = NDArray[np.bool_]
-Measure = Callable[[Floats | None], Floats]  # weights or None -> (n_seeds,) or (n_seeds, n_resamples)
 
 
 class ProbeParams(Section):
@@ -89,55 +85,6 @@ class Found(NamedTuple):
     numbers: Mapping[str, float] = MappingProxyType({})
 
 
-def estimates(
-    study: Study,
-    clips: Ints,
-    p: ProbeParams,
-    *,
-    shares: Mapping[str, Measure] = MappingProxyType({}),
-    differences: Mapping[str, Measure] = MappingProxyType({}),
-) -> dict[str, float]:
-    """Each measure as its mean over seeds, with its interval over resampled speakers: ``auc``, ``auc_lo``, ``auc_hi``.
-
-    Args:
-        clips: places of those who are resampled.
-        shares: in [0, 1].
-        differences: of two of these.
-    """
-    speakers = [study.speakers[i] for i in clips]
-    resamples = speaker_resamples(study.labels[clips], speakers, p.n_resamples, p.seed)
-    found: dict[str, float] = {}
-    for measures, interval in ((shares, share_interval), (differences, difference_interval)):
-        if measures:
-            once, resampled = _all(measures, None), resamples.measured(partial(_all, measures))
-            found |= with_intervals(once, resampled, resamples.n_fewest, p.confidence, interval)
-    return {name: value for name, value in found.items() if not name.endswith("_sd")}
-
-
-def _all(measures: Mapping[str, Measure], weights: Floats | None) -> dict[str, Floats]:
-    return {name: measure(weights) for name, measure in measures.items()}
-
-
-def auc_of(labels: Ints, scores: Floats) -> Measure:
-    """The AUC of every seed's scores, shape (n_seeds, n_clips)."""
-    return lambda weights: np.stack([auc(labels, of_seed, weights) for of_seed in scores])
-
-
-def mean_of(values: Floats, members: Mask) -> Measure:
-    """The mean over some clips of every seed's values, shape (n_seeds, n_clips)."""
-
-    def measure(weights: Floats | None) -> Floats:
-        counted = np.ones(members.size) if weights is None else weights
-        return np.stack([(counted[..., members] @ row[members]) / counted[..., members].sum(axis=-1) for row in values])
-
-    return measure
-
-
-def less(first: Measure, second: Measure) -> Measure:
-    """The first less the second, both of the same resampled people."""
-    return lambda weights: first(weights) - second(weights)
-
-
 def too_few(study: Study, clips: Ints, p: ProbeParams) -> Found | None:
     """An answer where some class has too few people for an interval over people; None where both have enough."""
     for label, name in enumerate(CLASSES):
@@ -148,9 +95,3 @@ def too_few(study: Study, clips: Ints, p: ProbeParams) -> Found | None:
                 f"not run: {n_speakers} {name} speakers are judged, and an interval over people needs {p.min_speakers}",
             )
     return None
-
-
-def shown(found: Mapping[str, float], name: str, sign: str = "") -> str:
-    """``0.86 [0.75, 0.95]``, with a plus before a difference where asked."""
-    lo, hi = found[f"{name}_lo"], found[f"{name}_hi"]
-    return f"{found[name]:{sign}.2f} [{lo:{sign}.2f}, {hi:{sign}.2f}]"

@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from spira.core.metrics import Floats, Ints, require_both_classes
 
@@ -99,7 +99,7 @@ def share_interval(share: float, resampled: Floats, n_fewest: int, confidence: f
         return 0.0, 1.0
     variance, expected = float(resampled.var()) * n_fewest / (n_fewest - 1), float(resampled.mean())
     draws = expected * (1 - expected) / variance if variance > np.finfo(float).eps else n_fewest
-    reach = float(t.ppf(0.5 + confidence / 2, n_fewest - 1)) ** 2 / draws
+    reach = float(stdtrit(n_fewest - 1, 0.5 + confidence / 2)) ** 2 / draws
     centre = (share + reach / 2) / (1 + reach)
     half = sqrt(reach * (share * (1 - share) + reach / 4)) / (1 + reach)
     return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
@@ -113,5 +113,5 @@ def difference_interval(difference: float, resampled: Floats, n_fewest: int, con
     if n_fewest < 2:
         return -1.0, 1.0
     error = sqrt(float(resampled.var()) * n_fewest / (n_fewest - 1))
-    reach = float(t.ppf(0.5 + confidence / 2, n_fewest - 1)) * error
+    reach = float(stdtrit(n_fewest - 1, 0.5 + confidence / 2)) * error
     return max(difference - reach, -1.0), min(difference + reach, 1.0)

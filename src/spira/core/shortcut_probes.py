@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from spira.core.metrics import Floats
-from spira.core.probing import Found, ProbeParams, Study, Verdict, auc_of, estimates, less, shown, too_few
+from spira.core.probe_estimates import auc_of, estimates, less, shown
+from spira.core.probing import Found, ProbeParams, Study, Verdict, too_few
 from spira.core.shortcuts import calendar, matrix, out_of_fold
 
 RULE = (
