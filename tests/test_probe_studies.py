@@ -57,3 +57,12 @@ def test_a_column_that_is_partly_there_is_judged_by_the_rest_and_not_cleared() -
     planted = benchmark.PLANTED["metadata"](np.random.default_rng(1), P)
     blank = replace(planted, columns={**planted.columns, "site": [""] * len(planted.speakers)})
     assert PROBES["metadata"].run(blank, P).verdict == "fail"
+
+
+def test_a_score_that_nothing_moves_passes_for_certain() -> None:
+    """A wave turned upside down has the same spectrum: a shift of 0 in every clip has the interval [0, 0]."""
+    study = benchmark.plain(np.random.default_rng(0))
+    study = replace(study, heard={**study.heard, "inverted": study.heard["clean"]})
+    found = PROBES["polarity"].run(study, P)
+    assert found.verdict == "pass"
+    assert (found.numbers["shift_lo"], found.numbers["shift_hi"]) == (0, 0)

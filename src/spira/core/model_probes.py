@@ -101,7 +101,7 @@ def invariance(alteration: str) -> Callable[[Study, ProbeParams], Found]:
             return few
         before = _clean(study, after.clips)
         shift = mean_of(np.abs(after.scores - before.scores), np.ones(after.clips.size, dtype=np.bool_))
-        found = _fall(study, before, after, p) | estimates(study, after.clips, p, shares={"shift": shift})
+        found = _fall(study, before, after, p) | estimates(study, after.clips, p, differences={"shift": shift})
         why = (
             f"scores move by {shown(found, 'shift')} on average, patients' by {shown(found, 'patients_shift', '+')} "
             f"and controls' by {shown(found, 'controls_shift', '+')}; the AUC falls by {shown(found, 'drop', '+')}"
