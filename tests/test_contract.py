@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
 from closures import ROOT, SOURCE, STAGES, closure, code_deps, imported, own, rewritten
 from spira.params import read
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-LOCK = read(ROOT / "dvc.lock")[0]["stages"]
+LOCK = YAML(typ="safe", pure=True).load((ROOT / "dvc.lock").read_text())["stages"]
 MODULES = sorted(SOURCE.rglob("*.py"))
 TOOLS = {
     "aiohttp",
