@@ -312,9 +312,11 @@ def test_bfloat16_trains_on_a_gpu() -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1", "mfcc_transformer"])
+@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1"])
 def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
-    """One thread or two: the same bytes, whether micro-batches are learnt from at once or one after the other."""
+    """One thread or two: the same bytes, whether micro-batches are learnt from at once or one after the other.
+
+    (Not of the other kinds: torch splits their sums among its threads.)"""
     learnt = []
     for n_threads in (1, 2):
         torch.set_num_threads(n_threads)

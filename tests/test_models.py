@@ -162,11 +162,11 @@ def test_panns_refuse_what_pooling_would_leave_nothing_of(kind: str, n_frames: i
 
 
 def test_the_transformer_has_the_weights_of_its_parts() -> None:
-    """By the arithmetic of Vaswani et al.: four maps, two layer norms and a feed-forward a layer."""
+    """By the arithmetic of Vaswani et al.: four maps, two norms and a feed-forward a layer; a norm after them."""
     p = model_params().mfcc_transformer
     d, f = p.width, p.feed_forward
     layer = 4 * (d * d + d) + 2 * 2 * d + (d * f + f) + (f * d + d)
-    assert n_parameters(MfccTransformer(p, 401, 40)) == (40 * d + d) + p.n_layers * layer + (d + 1)
+    assert n_parameters(MfccTransformer(p, 401, 40)) == (40 * d + d) + p.n_layers * layer + 2 * d + (d + 1)
 
 
 def test_the_transformer_hears_order_and_not_level() -> None:
