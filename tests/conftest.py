@@ -50,7 +50,17 @@ def denormals() -> Iterator[None]:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Networks too small to share: two threads that wait for each other take several times as long."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
+    yield from _threads(1)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Also where the test runs on one core."""
+    yield from _threads(2)
+
+
+def _threads(n_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
+    yield
+    torch.set_num_threads(before)

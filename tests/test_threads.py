@@ -1,6 +1,5 @@
 """core.threads: the same results in the same order, whatever the number of threads."""
 
-from collections.abc import Iterator
 from threading import get_ident
 from time import sleep
 
@@ -9,13 +8,7 @@ import torch
 
 from spira.core.threads import in_threads
 
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+CPU = torch.device("cpu")
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -26,7 +19,7 @@ def test_results_come_in_order_from_more_than_one_thread() -> None:
         sleep(0.05 * (3 - i))
         return i, get_ident()
 
-    done = in_threads(slow, range(4))
+    done = in_threads(slow, range(4), device=CPU)
     assert [i for i, _ in done] == [0, 1, 2, 3]
     assert len({thread for _, thread in done}) == 2
 
@@ -34,8 +27,8 @@ def test_results_come_in_order_from_more_than_one_thread() -> None:
 @pytest.mark.usefixtures("two_threads")
 def test_a_thread_computes_by_itself_and_without_denormals() -> None:
     """As the main thread after ``prepare``: otherwise a number would depend on which thread it came from."""
-    assert in_threads(lambda _: torch.get_num_threads(), range(2)) == [1, 1]
-    assert in_threads(lambda x: float(x / 10), [torch.tensor(1.2e-38)] * 2) == [0.0, 0.0]
+    assert in_threads(lambda _: torch.get_num_threads(), range(2), device=CPU) == [1, 1]
+    assert in_threads(lambda x: float(x / 10), [torch.tensor(1.2e-38)] * 2, device=CPU) == [0.0, 0.0]
     assert torch.get_num_threads() == 2
 
 
@@ -43,4 +36,4 @@ def test_a_thread_computes_by_itself_and_without_denormals() -> None:
 def test_what_one_piece_raises_is_raised() -> None:
     """No piece fails in silence."""
     with pytest.raises(ZeroDivisionError):
-        in_threads(lambda x: 1 // x, [1, 0, 1])
+        in_threads(lambda x: 1 // x, [1, 0, 1], device=CPU)

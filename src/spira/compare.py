@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from spira.adapters.revisions import resolve
-from spira.core.review import of_corpus, verdict_and_metrics
+from spira.core.review import heading, of_corpus, verdict_and_metrics
 from spira.errors import told
 from spira.report import compare, side
 
@@ -22,8 +22,7 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     base, head = (side(resolve(Path.cwd(), name), from_remote=asked.fetch) for name in (asked.a, asked.b))
     compared = compare(base, head)
-    heading = f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})"
-    sys.stdout.write("\n\n".join([heading, of_corpus(compared), verdict_and_metrics(compared)]) + "\n")
+    sys.stdout.write("\n\n".join([heading(compared), of_corpus(compared), verdict_and_metrics(compared)]) + "\n")
 
 
 if __name__ == "__main__":

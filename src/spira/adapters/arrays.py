@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from spira.errors import DataError
 
+WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
+
 
 class ArrayWriter:
     """A ``.npy`` file of float32 rows that grows along its first axis.

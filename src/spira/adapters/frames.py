@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spira.adapters.arrays import ArrayWriter, read_array
 from spira.adapters.tables import read_table, write_table
-from spira.core.windows import Windows, window_starts
+from spira.core.windows import Windows, windows_of
 from spira.errors import DataError
 
 _INDEX = {
@@ -83,20 +83,10 @@ def read_windows(
     frames = torch.from_numpy(read_array(folder / f"{condition}.npy")).to(device)
     views = index.partition_by("view", maintain_order=True)
     heard = views[0]
-    offsets = [window_starts(n_frames, length, step) for n_frames in heard["n_frames"]]
-    whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
-    flat = torch.tensor([start for starts in offsets for start in starts])
-    firsts = torch.tensor([view["start"].to_list() for view in views])  # (n_views, n_clips)
+    firsts = torch.tensor([view["start"].to_list() for view in views])
     lengths = torch.tensor(heard["n_frames"].to_list())
     labels = torch.tensor(heard["label"].to_list(), dtype=torch.float32)
-    windows = Windows(
-        frames=frames,
-        starts=(firsts[:, whose] + flat).to(device),
-        remaining=(lengths[whose] - flat).to(device),
-        labels=labels[whose].to(device),
-        clips=whose.to(device),
-        length=length,
-    )
+    windows = windows_of(frames, firsts, lengths, labels, length=length, step=step)
     return windows, heard.select("clip_id", "speaker_id", "label")
 
 

@@ -12,9 +12,8 @@ import polars as pl
 import soundfile
 from jinja2 import Environment, StrictUndefined, TemplateError
 
-from spira.adapters.arrays import read_array
+from spira.adapters.ingested import waveforms_of
 from spira.adapters.tables import read_table
-from spira.adapters.waveforms import WAVEFORMS
 from spira.core.metrics import Floats
 from spira.errors import DataError
 
@@ -43,11 +42,11 @@ def read_rows(path: Path) -> list[list[str]]:
 def read_clips(clips: Sequence[str], folder: Path) -> dict[str, Floats]:
     """By name, the samples of each of some clips, in [-1, 1]."""
     table = read_table(folder / "clips.csv", {"clip_id": pl.String, "start": pl.Int64, "n_samples": pl.Int64})
-    places = {clip: (start, n) for clip, start, n in table.iter_rows() if clip in set(clips)}
-    if lost := [clip for clip in clips if clip not in places]:
+    table = table.filter(pl.col("clip_id").is_in(set(clips)))
+    found = dict(zip(table["clip_id"], waveforms_of(table, folder), strict=True))
+    if lost := [clip for clip in clips if clip not in found]:
         raise DataError(f"{folder / 'clips.csv'}: lacks {lost[0]}, which was judged; dvc repro")
-    waveforms = read_array(folder / WAVEFORMS)
-    return {clip: np.asarray(waveforms[start : start + n], dtype=np.float64) for clip, (start, n) in places.items()}
+    return {clip: waveform.astype(np.float64) for clip, waveform in found.items()}
 
 
 def flac(samples: Floats, sample_rate: int) -> str:

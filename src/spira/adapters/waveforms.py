@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from spira.adapters.arrays import ArrayWriter, read_array
+from spira.adapters.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.adapters.audio import decode
 from spira.adapters.guarded import Guard, Limits, Lost
 from spira.adapters.headers import read_header
@@ -23,7 +23,6 @@ from spira.core.audio import IngestParams, Refusal, refuse_samples
 from spira.core.resampling import resample, to_mono
 from spira.errors import DataError
 
-WAVEFORMS = "waveforms.npy"
 REJECTS = "rejects.csv"
 
 

@@ -92,10 +92,10 @@ def _backward(
         loss = loss_of(logits.float(), part_labels, weights)
         return loss.detach(), torch.autograd.grad(loss / len(labels), learnt)
 
-    half, alone = p.precision == "bfloat16", labels.device.type == "cpu" and is_separable(net)
+    half = p.precision == "bfloat16"
     work = (frames.split(parts), labels.split(parts), torch.randint(2**63 - 1, (len(parts),)).tolist())
     # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
-    done = in_threads(one, *work) if alone else list(map(one, *work))
+    done = in_threads(one, *work, device=frames.device) if is_separable(net) else list(map(one, *work))
     for weight, *gradients in zip(learnt, *(gradient for _, gradient in done), strict=True):
         weight.grad = reduce(Tensor.add_, gradients)
     return torch.stack([loss for loss, _ in done]).sum()
@@ -121,7 +121,7 @@ def has_batch_norm(net: nn.Module) -> bool:
 
 def is_separable(net: nn.Module) -> bool:
     """Whether micro-batches can be learnt from at once: none sees another's statistics, or shares torch's own draws."""
-    return not any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout) for module in net.modules())
+    return not has_batch_norm(net) and not any(isinstance(module, nn.Dropout) for module in net.modules())
 
 
 def sizes(n: int, size: int, least: int) -> list[int]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from spira.core.estimates import with_intervals
+from spira.core.estimates import estimates as with_intervals_of
 from spira.core.metrics import Floats, Ints, auc
 from spira.core.probing import Mask, ProbeParams, Study
 from spira.core.resamples import difference_interval, share_interval, speaker_resamples
@@ -38,8 +38,7 @@ def estimates(
     found: dict[str, float] = {}
     for measures, interval in ((shares, share_interval), (differences, difference_interval)):
         if measures:
-            once, resampled = _all(measures, None), resamples.measured(partial(_all, measures))
-            found |= with_intervals(once, resampled, resamples.n_fewest, p.confidence, interval)
+            found |= with_intervals_of(partial(_all, measures), resamples, p.confidence, interval)
     return {name: value for name, value in found.items() if not name.endswith("_sd")}
 
 

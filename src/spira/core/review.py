@@ -31,7 +31,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     """The whole report."""
     base, head = compared.both
     sections = [
-        f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})",
+        heading(compared),
         of_corpus(compared),
         _stale(stale),
         verdict_and_metrics(compared),
@@ -44,6 +44,12 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
         clips,
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def heading(compared: Comparison) -> str:
+    """Which two commits."""
+    base, head = compared.both
+    return f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})"
 
 
 def of_corpus(compared: Comparison) -> str:

@@ -34,10 +34,8 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
     def probability(batch: Tensor) -> Tensor:
         return torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double()).cpu()
 
-    on_cpu = windows.labels.device.type == "cpu"
-    for batch, of_each in zip(
-        batches, in_threads(probability, batches) if on_cpu else map(probability, batches), strict=True
-    ):
+    scored = in_threads(probability, batches, device=windows.frames.device)
+    for batch, of_each in zip(batches, scored, strict=True):
         clips = windows.clips[batch].cpu()
         total.index_add_(0, clips, of_each)
         count.index_add_(0, clips, torch.ones_like(of_each))

@@ -10,13 +10,13 @@ import torch
 Out = TypeVar("Out")
 
 
-def in_threads(f: Callable[..., Out], *arguments: Iterable[Any]) -> list[Out]:
-    """``list(map(f, *arguments))``, for work on the CPU: a piece's tensors stay in one core's cache.
+def in_threads(f: Callable[..., Out], *arguments: Iterable[Any], device: torch.device) -> list[Out]:
+    """``list(map(f, *arguments))``, at once on a CPU, where a piece's tensors then stay in one core's cache.
 
     Nothing in the result depends on how many threads there are, if ``f`` of one piece depends
     on no other. torch's modes are a thread's own, so ``f`` sets those that it needs.
     """
-    n_threads = torch.get_num_threads()
+    n_threads = torch.get_num_threads() if device.type == "cpu" else 1
     return list(map(f, *arguments) if n_threads == 1 else _pool(n_threads).map(f, *arguments))
 
 

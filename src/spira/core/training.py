@@ -127,8 +127,7 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
         logits = net(windows.batch(batch, torch.zeros_like(batch)))
         return loss_of(logits, windows.labels[batch]).double()
 
-    on_cpu = windows.labels.device.type == "cpu"
-    losses = in_threads(one, batches) if on_cpu else list(map(one, batches))
+    losses = in_threads(one, batches, device=windows.frames.device)
     return float(torch.stack(losses).sum() / len(windows))
 
 

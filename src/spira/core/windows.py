@@ -93,6 +93,30 @@ class Windows:
         return self.frames[rows.where(inside, 0)].where(inside[:, :, None], 0.0)
 
 
+def windows_of(frames: Tensor, firsts: Tensor, lengths: Tensor, labels: Tensor, *, length: int, step: int) -> Windows:
+    """Every window of every clip in every view, clip by clip; on the device of ``frames``.
+
+    Args:
+        frames: of all clips and views, (n_frames, n_features).
+        firsts: where each clip begins in each view, (n_views, n_clips).
+        lengths: frames of each clip, (n_clips,).
+        labels: of each clip, (n_clips,); 1.0 for patient.
+        length: frames in a window.
+        step: frames between starts.
+    """
+    offsets = [window_starts(n_frames, length, step) for n_frames in lengths.tolist()]
+    whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
+    flat = torch.tensor([start for starts in offsets for start in starts])
+    return Windows(
+        frames=frames,
+        starts=(firsts[:, whose] + flat).to(frames.device),
+        remaining=(lengths[whose] - flat).to(frames.device),
+        labels=labels[whose].to(frames.device),
+        clips=whose.to(frames.device),
+        length=length,
+    )
+
+
 def first_of_each_clip(windows: Windows) -> Windows:
     """One window a clip, the first; ``moved_at_random`` then puts it anywhere in the clip."""
     first = torch.ones_like(windows.clips, dtype=torch.bool)

@@ -1,6 +1,6 @@
 """alter: the test clips, every model -> their scores in other forms and over other people's background."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spira.adapters.arrays import read_array
 from spira.adapters.engine import prepare
+from spira.adapters.ingested import read_noise, waveforms_of
 from spira.adapters.models import frames_in_window, load_model
 from spira.adapters.predictions import write_predictions
 from spira.adapters.subsets import read_subsets
@@ -22,11 +22,10 @@ from spira.core.background import BackgroundParams, Waveform
 from spira.core.background import background as background_of
 from spira.core.features import FeatureParams, Frames
 from spira.core.noise import NoiseBank, NoiseParams, generator, insert_noise
-from spira.core.rescoring import windows_of
 from spira.core.scoring import PredictParams, clip_scores
 from spira.core.section import SampleRate, Seeds
 from spira.core.splitting import drawn
-from spira.core.windows import WindowParams
+from spira.core.windows import WindowParams, Windows, windows_of
 from spira.errors import told
 from spira.params import load
 
@@ -58,7 +57,7 @@ class Renderer:
     quiet: BackgroundParams
     alter: AlterParams
     frames: Frames
-    lenders: Sequence[Clip]
+    lenders: Mapping[Clip, Waveform]  # each with the background that it lends
     bank: NoiseBank
     noise: NoiseParams
 
@@ -75,8 +74,7 @@ class Renderer:
         if alteration == ADDED:
             rng = generator(self.noise.seed, clip.clip_id, 0)  # the noise of the condition `noisy`
             return insert_noise(clip.waveform, self.bank, self.alter.n_noises, self.noise, rng)
-        lender = self._lender(clip, alteration)
-        room = background_of(lender.waveform, self.sample_rate, self.quiet)
+        room = self.lenders[self._lender(clip, alteration)]
         return swapped(clip.waveform, room, self.sample_rate, self.quiet)
 
     def _lender(self, clip: Clip, alteration: Alteration) -> Clip:
@@ -115,7 +113,7 @@ def run(
         alter,
         Frames(features, sample_rate),
         lenders,
-        _bank(noises),
+        read_noise(noises),
         noise,
     )
     nets = {(fold, seed): load_model(models / fold / str(seed), device) for fold in folds for seed in seeds}
@@ -130,38 +128,42 @@ def run(
             own = [clip for clip in chosen if clip.clip_id in set(folds[fold])]
             if own:
                 length = frames_in_window(models / fold / str(seed))
-                heard = windows_of([frames[clip] for clip in own], length=length, step=step, device=device)
+                heard = _windows([frames[clip] for clip in own], length, step, device)
                 scores = clip_scores(net, heard, len(own), predict.batch_size).numpy()
                 tables.append(_table(own, scores, fold=fold, condition=alteration, seed=seed))
     write_predictions(pl.concat(tables), out)
     print(f"{len(chosen)} test clips scored under {len(_alterations(lenders))} alterations by {len(nets)} models")
 
 
-def _bank(folder: Path) -> NoiseBank:
-    recordings = read_table(folder / "recordings.csv", {"start": pl.Int64, "n_samples": pl.Int64})
-    return NoiseBank(read_array(folder / "waveforms.npy"), tuple(recordings["start"]), tuple(recordings["n_samples"]))
+def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.device) -> Windows:
+    """Every window of every clip in one view; nobody is told the labels."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    firsts = (torch.cumsum(lengths, 0) - lengths)[None]
+    labels = torch.zeros(len(clips))
+    return windows_of(torch.cat(list(clips)).to(device), firsts, lengths, labels, length=length, step=step)
 
 
 def _chosen(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
     """The test clips, or where they are many those that a hash of their names picks, in the order of their names."""
     picked = set(sorted(tested, key=lambda clip: drawn(clip, p.seed))[: p.n_clips])
-    rows = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked)).rows()
-    samples = read_array(folder / "waveforms.npy")
-    return [Clip(clip, who, label, samples[start : start + time]) for clip, who, label, start, time in rows]
+    table = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked))
+    columns = (table["clip_id"], table["speaker_id"], table["label"], waveforms_of(table, folder))
+    return [Clip(*of) for of in zip(*columns, strict=True)]
 
 
-def _lenders(clips: Sequence[Clip], sample_rate: int, quiet: BackgroundParams, p: AlterParams) -> list[Clip]:
-    """Who has background enough; nobody where some clip would find none to borrow."""
+def _lenders(clips: Sequence[Clip], sample_rate: int, quiet: BackgroundParams, p: AlterParams) -> dict[Clip, Waveform]:
+    """Who has background enough, and that; nobody where some clip would find none to borrow."""
     least = round(p.min_background_seconds * sample_rate)
-    able = [clip for clip in clips if background_of(clip.waveform, sample_rate, quiet).size >= least]
+    rooms = {clip: background_of(clip.waveform, sample_rate, quiet) for clip in clips}
+    able = {clip: room for clip, room in rooms.items() if room.size >= least}
     of_class = [{clip.speaker_id for clip in able if clip.label == label} for label in (0, 1)]
     if min(map(len, of_class)) < 2:
         print(f"no background is swapped: fewer than two speakers of a class have {p.min_background_seconds} s of it")
-        return []
+        return {}
     return able
 
 
-def _alterations(lenders: Sequence[Clip]) -> tuple[Alteration, ...]:
+def _alterations(lenders: Mapping[Clip, Waveform]) -> tuple[Alteration, ...]:
     return (*FORMS, ADDED, *SWAPS) if lenders else (*FORMS, ADDED)
 
 

@@ -10,8 +10,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from spira.adapters.arrays import read_array
+from spira.adapters.arrays import WAVEFORMS, read_array
 from spira.adapters.frames import FrameWriter, copy_frames
+from spira.adapters.ingested import read_noise
 from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table
 from spira.adapters.workers import ordered_map, progress
@@ -30,7 +31,6 @@ _CLIPS = {
     "start": pl.Int64,
     "n_samples": pl.Int64,
 }
-_RECORDINGS = {"start": pl.Int64, "n_samples": pl.Int64}
 
 
 class Rendering(NamedTuple):
@@ -79,11 +79,9 @@ def run(
 ) -> None:
     table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
-    recordings = read_table(noises / "recordings.csv", _RECORDINGS)
-    bank = NoiseBank(read_array(noises / "waveforms.npy"), tuple(recordings["start"]), tuple(recordings["n_samples"]))
     renderer = Renderer(
-        read_array(clips / "waveforms.npy"),
-        bank,
+        read_array(clips / WAVEFORMS),
+        read_noise(noises),
         noise,
         Frames(features, sample_rate),
         windows.samples(sample_rate),

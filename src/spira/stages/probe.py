@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from spira.adapters.arrays import read_array
+from spira.adapters.ingested import waveforms_of
 from spira.adapters.judgements import refuse_incomplete, write_numbers
 from spira.adapters.predictions import Scored, read_predictions, scored
 from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table, write_table
 from spira.adapters.workers import ordered_map, progress
-from spira.core.background import BackgroundParams, Mask, Waveform
+from spira.core.background import BackgroundParams, Mask
 from spira.core.near_duplicates import Pair, fingerprint, near_duplicates
 from spira.core.origin import origin
 from spira.core.probe_report import probe_report
@@ -23,8 +23,6 @@ from spira.core.shortcut_probes import HEADER
 from spira.core.sound_statistics import statistics
 from spira.errors import DataError, told
 from spira.params import load
-
-_WHERE = {"start": pl.Int64, "n_samples": pl.Int64}
 
 
 def run(
@@ -45,7 +43,7 @@ def run(
     names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
-    waveforms = _waveforms(table, clips / "waveforms.npy")
+    waveforms = waveforms_of(table, clips)
     heard = progress(
         ordered_map(
             lambda clip: (
@@ -74,12 +72,6 @@ def run(
     said = probe_report(origin(corpus), overall(found), found, probe.confidence)
     report.write_text(said, encoding="utf-8")
     print(said)
-
-
-def _waveforms(table: pl.DataFrame, path: Path) -> list[Waveform]:
-    samples = read_array(path)
-    places = table.select(pl.col(name).cast(of) for name, of in _WHERE.items()).rows()
-    return [samples[start : start + time] for start, time in places]
 
 
 def _folds(table: pl.DataFrame, path: Path) -> tuple[Fold, ...]:
