@@ -16,9 +16,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that the workers end together."""
+    """The long ones first, so that the workers end together; a file's tests, which share what is slow, in one."""
     items.sort(key=lambda item: "pipeline" not in item.keywords)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,15 @@ def test_a_table_says_which_rows_differ_by_more_than_their_interval(experiments:
     assert "`same`, `bad`: worse by more than its interval. Were all 2 truly 0, 0.1 would exceed" in text
 
 
+def test_a_table_names_the_corpus_of_its_rows(experiments: Repository, tmp_path: Path) -> None:
+    """Not that of params.yaml, where the table has another; the demo's is never without its warning."""
+    plan = tmp_path / "elsewhere.yaml"
+    plan.write_text("base: {corpus: coswara}\nrows:\n  one: {}\n  two: {corpus: demo}\n")
+    assert "\nCorpus: coswara, demo (SYNTHETIC speech: no medical meaning). From " in said(
+        experiments, "table", str(plan)
+    )
+
+
 def test_without_predictions_a_table_tells_why(experiments: Repository, tmp_path: Path) -> None:
     """A clone without DVC's cache has the metrics; a difference without its interval is not shown."""
     subprocess.run(["git", "clone", "-q", experiments.folder, tmp_path / "clone"], check=True)

@@ -26,6 +26,7 @@ NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
+THAT_TRAIN_OFTEN = ("README.md", "experiments.md", "mistakes.md")  # without the probes and the page: a third less
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
@@ -120,7 +121,9 @@ def as_printed(line: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name, marks=pytest.mark.xdist_group(page.name)) for page in PAGES]
+)
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:
@@ -128,10 +131,7 @@ def test_every_command_on_the_page_does_what_it_says(
     folder = tmp_path / "spira"
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     reader = Reader(folder, server, remote=page.name != "mistakes.md")
-    if page.name in (
-        "experiments.md",
-        "mistakes.md",
-    ):  # they train often and show nothing of these: a third of the time
+    if page.name in THAT_TRAIN_OFTEN:
         reader.type("dvc freeze alter probe report && git commit -qam 'three stages rest'")
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or _needs_corpus(command.line):

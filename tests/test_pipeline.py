@@ -74,7 +74,8 @@ def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
 
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
-    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]") == ["check", "train@holdout-2", *AFTER_TRAIN]
+    stages = clone.dvc("exp", "run", "-S", "seeds=[1,2]", "predict")
+    assert stages == ["check", "train@holdout-2", "predict"]
 
 
 def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:

@@ -18,6 +18,7 @@ from spira.adapters.workplaces import reference
 from spira.core.against import against, conclusion, signed
 from spira.core.comparison import Difference
 from spira.core.metrics import auc, spread
+from spira.core.origin import origin
 from spira.core.side import Side
 from spira.core.sweeping import Plan, applied
 from spira.errors import DataError, told
@@ -36,19 +37,21 @@ def table(path: Path, rev: str) -> str:
     if plan.study:
         return _history(PICTURES / plan.name / "history.csv")
     base = resolve(Path.cwd(), rev)
-    headline = params["evaluate"]["threshold_condition"]
+    headline = applied(params, plan.base)["evaluate"]["threshold_condition"]
+    corpora = dict.fromkeys(applied(params, plan.base | row)["corpus"] for row in plan.rows.values())
     ran = {row: _ran(plan, row, base) for row in plan.rows}
     differences, said = _differences(ran, headline)
     rows = [_row(plan, row, ran[row], differences.get(row), headline) for row in plan.rows]
     others = [f"AUC {name}" for name in CONDITIONS if name != headline]
     head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
     notes = (
-        f"From {base.commit[:7]}. AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
+        f"Corpus: {', '.join(map(origin, corpora))}. From {base.commit[:7]}. "
+        "AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
         f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
     )
     if plan.published:
         notes += " Published figures are of other recordings."
-    return f"{aligned([*head, *others, 'minutes', *plan.published], rows)}\n{_corpus(params)}{notes}\n{said}"
+    return f"{aligned([*head, *others, 'minutes', *plan.published], rows)}\n{notes}\n{said}"
 
 
 def _differences(ran: Mapping[str, Side | str], headline: str) -> tuple[dict[str, Difference | str], str]:
@@ -103,10 +106,6 @@ def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
 
 def _number(metrics: Mapping[str, Any], key: str) -> str:
     return f"{metrics[key]:.3f}" if key in metrics else ""
-
-
-def _corpus(params: Mapping[str, Any]) -> str:
-    return "Corpus: demo, SYNTHETIC speech: no medical meaning. " if params["corpus"] == "demo" else ""
 
 
 def _history(path: Path) -> str:
