@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 from filelock import FileLock
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from pipeline_clone import Clone
 from two_revisions import Repository, build
@@ -16,13 +18,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests share what is slow to make, so one worker runs them; the pages of test_docs.py share little."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/test_docs.py") else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrPage:
+    return ByFileOrPage(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that the workers end together; a file's tests, which share what is slow, in one."""
+    """The long ones first, so that the workers end together."""
     items.sort(key=lambda item: "pipeline" not in item.keywords)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

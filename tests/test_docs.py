@@ -121,9 +121,7 @@ def as_printed(line: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.name, marks=pytest.mark.xdist_group(page.name)) for page in PAGES]
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:
