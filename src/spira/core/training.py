@@ -1,6 +1,6 @@
 """What the loop in core/learning.py is made of: optimizer, schedule, loss, early stopping."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import cos, pi
 from typing import Annotated, Literal, Self
 
@@ -13,6 +13,7 @@ from spira.core.augmentation import SpecAugmentParams
 from spira.core.section import Section
 from spira.core.threads import in_threads
 from spira.core.windows import Windows
+from spira.errors import DataError
 
 
 class TrainParams(Section):
@@ -114,10 +115,19 @@ def loss_of(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
     return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
-def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
+def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str]) -> float:
     """Mean loss over every window, without dropout, mixing, smoothing or class weights, in float32.
 
     The same weights give the same number, whatever the options that trained them.
+
+    Args:
+        net: on the windows' device.
+        windows: of the validation clips.
+        batch_size: windows a forward pass.
+        names: of the clips, for the message.
+
+    Raises:
+        DataError: some clip's loss is not finite, so no epoch could be told from another.
     """
     net.eval()
     batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
@@ -127,8 +137,12 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
         logits = net(windows.batch(batch, torch.zeros_like(batch)))
         return loss_of(logits, windows.labels[batch]).double()
 
-    losses = in_threads(one, batches, device=windows.frames.device)
-    return float(torch.stack(losses).sum() / len(windows))
+    losses = torch.stack(in_threads(one, batches, device=windows.frames.device))
+    if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
+        clips = sorted({names[clip] for i in odd for clip in windows.clips[batches[i]].tolist()})
+        got = f"got {float(losses[odd[0]])} in batches with {', '.join(clips)}"
+        raise DataError(f"the validation loss must be finite, {got}; try a lower train.lr")
+    return float(losses.sum() / len(windows))
 
 
 class BestWeights:
