@@ -138,9 +138,9 @@ def sizes(n: int, size: int, least: int) -> list[int]:
 
 
 def _require_finite(what: str, where: str, tensors: Iterable[Tensor]) -> None:
-    held = list(tensors)
-    if not torch.stack([tensor.isfinite().all() for tensor in held]).all():  # a GPU is waited for once
-        got = next(float(tensor[~tensor.isfinite()][0]) for tensor in held if not tensor.isfinite().all())
+    extremes = torch.stack([extreme for tensor in tensors for extreme in tensor.aminmax()])  # NaN is both
+    if not extremes.isfinite().all():
+        got = float(extremes[~extremes.isfinite()][0])
         raise DataError(f"the {what} became {got} {where}; try a lower train.lr")
 
 
