@@ -5,31 +5,31 @@ from math import cos, pi
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.core.augmentation import SpecAugmentParams
-from spira.core.section import Section
+from spira.core.section import Count, Section
 from spira.core.threads import in_threads
 from spira.core.windows import Windows
 from spira.errors import DataError
 
 
 class TrainParams(Section):
-    batch_size: PositiveInt  # windows an optimizer step
-    micro_batch_size: PositiveInt  # windows a forward pass; gradients are summed over a batch
-    max_epochs: PositiveInt
-    patience: PositiveInt  # epochs without a lower validation loss
+    batch_size: int = Field(gt=0, le=65_536)  # windows an optimizer step
+    micro_batch_size: int = Field(gt=0, le=4096)  # windows a forward pass; gradients are summed over a batch
+    max_epochs: int = Field(gt=0, le=100_000)
+    patience: int = Field(gt=0, le=100_000)  # epochs without a lower validation loss
     optimizer: Literal["adam", "adamw", "radam"]
-    lr: PositiveFloat  # at its highest
-    weight_decay: NonNegativeFloat
+    lr: float = Field(gt=0, le=100)  # at its highest
+    weight_decay: float = Field(ge=0, le=100)
     schedule: Literal["noam", "cosine", "constant"]
-    warmup_steps: PositiveInt  # optimizer steps until noam or cosine is at its highest
-    max_grad_norm: PositiveFloat
+    warmup_steps: Count  # optimizer steps until noam or cosine is at its highest
+    max_grad_norm: float = Field(gt=0, le=10**9)
     windows: Literal["overlap", "random", "whole"]  # what is learnt from in an epoch
     balance: Literal["none", "sampler", "loss"]
-    mixup_alpha: NonNegativeFloat  # of Beta(alpha, alpha); 0 is off
+    mixup_alpha: float = Field(ge=0, le=1000)  # of Beta(alpha, alpha); 0 is off
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     spec_augment: SpecAugmentParams
     precision: Literal["float32", "bfloat16"]
