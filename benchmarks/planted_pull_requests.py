@@ -173,10 +173,10 @@ def main(arguments: list[str]) -> None:
     points = curve(SEEDS, LOSSES, SPEAKERS, 100)
     wanted = [{"seeds": s, "loss": x, "clips_for_95_percent": needed(points, s, x)} for s in SEEDS for x in LOSSES]
     result = {"twenty_and_twenty": stated, "needed": wanted, "curve": points}
-    (folder / "planted_pull_requests.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / "planted_pull_requests.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     (folder / "planted_pull_requests.png").write_bytes(vl_convert.vegalite_to_png(drawing(points), scale=1))
     for row in [*stated, *wanted]:
-        print(json.dumps(row))
+        print(json.dumps(row, allow_nan=False))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main() -> None:
     if asked.side:
         took, amount = SIDES[asked.side](asked.at)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": took, "amount": amount, "peak_mb": peak}))
+        print(json.dumps({"seconds": took, "amount": amount, "peak_mb": peak}, allow_nan=False))
         return
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
@@ -65,7 +65,9 @@ def main() -> None:
             cells = f"{of['rate']:.1f} | {of['low']:.1f} to {of['high']:.1f} | {of['ratio']:.1f} | {of['peak_mb']:.0f}"
             print(f"| {side} | {cells} |")
     if asked.out:
-        asked.out.write_text(json.dumps({"machine": machine(), "found": found}, indent=1) + "\n", encoding="utf-8")
+        asked.out.write_text(
+            json.dumps({"machine": machine(), "found": found}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def set_up(at: Path, n_clips: int) -> None:

@@ -1,5 +1,6 @@
 """A corpus that cannot be learnt from gets a sentence that a person can act on, and never a traceback."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,12 +68,19 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "one class": (
         HEADER + rows(labels=("patient", "patient")),
-        "cannot be split: each subset needs .* but train has 0 control speakers; .*Bring more speakers",
+        r"metadata.csv: must name 3 speakers of each class at least, .* got 12 patients and 0 controls; bring more",
     ),
-    "one speaker": (HEADER.replace(",split", "") + "0.wav,patient,a\n1.wav,patient,a\n", "cannot be split: .*Bring"),
+    "one speaker": (
+        HEADER.replace(",split", "") + "0.wav,patient,a\n1.wav,patient,a\n",
+        "got 1 patients and 0 controls",
+    ),
+    "no speaker of a class to test with": (
+        HEADER + rows().replace("s9,test", "s9,train").replace("s11,test", "s11,train"),
+        "cannot be split: each subset needs .* but test has 0 control speakers.*Bring more speakers",
+    ),
     "a speaker with two labels": (
-        HEADER.replace(",split", "") + "0.wav,patient,a\n1.wav,control,a\n",
-        "speaker a: must be patient or control throughout, got both",
+        HEADER + rows().replace("s1,train", "s0,train"),
+        "speaker s0: must be patient or control throughout, got both",
     ),
     "a speaker in two subsets": (
         HEADER + rows().replace("s11,test", "s1,test"),
@@ -83,7 +91,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "latin-1": (HEADER.encode() + "ação.wav,patient,a,\n".encode("latin-1"), "must be UTF-8, byte 34 is not; save it"),
     "utf-16": ((HEADER + rows()).encode("utf-16"), "must be UTF-8, byte 0 is not; save it again as CSV UTF-8"),
     "tabs": ((HEADER + rows()).replace(",", "\t"), "needs the columns file_path and label, has file_path\tlabel"),
-    "noughts": (HEADER + "\0\0\0,patient,a,\n", "missing: no such file|every file was refused"),
+    "noughts": (HEADER + rows().replace(".wav", "\0.wav"), "missing: no such file|every file was refused"),
     "an endless field": (HEADER + f'"{"a" * 200_000}",patient,a,\n', ":2: not a row of comma-separated values: field"),
     "a spreadsheet": (b"PK\3\4\x14\0\6\0\x08\0\0\0!\0\xb5\x55", "must be UTF-8, byte 14 is not"),
     "a subset outside the set": (HEADER + "0.wav,patient,a,dev\n", r"split must be train, .* got 'dev' \(1 rows\)"),
@@ -103,6 +111,23 @@ def test_a_subset_that_leaks_is_told_before_a_recording_is_opened(tmp_path: Path
     """The folder holds no recording at all."""
     (tmp_path / "metadata.csv").write_text(HEADER + "0.wav,patient,a,train\n1.wav,patient,a,test\n")
     with pytest.raises(DataError, match="speaker 'a' must be in one subset, got test and train"):
+        ingest.run(RATE, P, corpus=tmp_path, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("table", "got"),
+    [
+        (rows(labels=("control", "control")), "0 patients and 12 controls"),
+        (rows(speakers="a"), "1 patients and 1 controls"),
+        ("".join(f"{i}.wav,{('patient', 'control')[i > 1]},s{i},\n" for i in range(9)), "2 patients and 7 controls"),
+    ],
+    ids=["one class", "one name", "two speakers of a class"],
+)
+def test_what_no_split_could_divide_is_told_before_a_recording_is_opened(table: str, got: str, tmp_path: Path) -> None:
+    """From the table alone: a ward's recordings take minutes to decode. The folder holds none at all."""
+    unsplit = re.sub(r",[a-z]*$", "", HEADER + table, flags=re.MULTILINE)
+    (tmp_path / "metadata.csv").write_text(unsplit)
+    with pytest.raises(DataError, match=rf"metadata.csv: must name 3 speakers of each class at least, .* got {got}; "):
         ingest.run(RATE, P, corpus=tmp_path, out=tmp_path / "out")
 
 

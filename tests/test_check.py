@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.utils.serialize import parse_yaml
+from pydantic import TypeAdapter
 
 from spira.core.model import MODELS
 from spira.errors import ParamError
@@ -221,7 +224,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         "too short for model.kind=spiraconv_v2: 51 frames, and none is left",
     ),
     (
-        [*SHORT_FRAMES, ("windows.step_seconds", "step_seconds: 0.005")],
+        [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.005")],
         "windows.step_seconds",
         r"must be at least 0\.01 s, got 0\.005",
     ),
@@ -231,9 +234,14 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         r"must not exceed ingest\.max_seconds=60\.0, got 90\.0",
     ),
     (
-        [*SHORT_FRAMES, ("windows.seconds", "seconds: 4"), ("features.n_fft", "n_fft: 128000")],
+        [
+            *SHORT_FRAMES,
+            ("windows.seconds", "seconds: 0.5"),
+            ("windows.step_seconds", "step_seconds: 0.5"),
+            ("features.n_fft", "n_fft: 16000"),
+        ],
         "features.n_fft",
-        r"must be less than two windows of 4\.0 s, got 128000 samples",
+        r"must be less than two windows of 0\.5 s, got 16000 samples",
     ),
     (
         [
@@ -245,6 +253,16 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         ],
         "features.f_min",
         r"must leave a bin, one every 10 Hz, to f_max=19\.0, got 11\.0",
+    ),
+    (  # a number alone is sound; with the others it fills the memory
+        [
+            *SHORT_FRAMES,
+            ("features.kind", "kind: spectrogram"),
+            ("features.n_fft", "n_fft: 16384"),
+            ("features.hop_length", "hop_length: 1"),
+        ],
+        "windows.seconds",
+        "must give at most 10000000 numbers, got 64001 frames of 8193",
     ),
     (
         [("features.kind", "kind: mfcc"), ("model.kind", "kind: cnn14")],
@@ -352,6 +370,36 @@ def test_a_mask_may_not_cover_the_whole_window(mask: str, width: str, message: s
     run(params=tmp_path / "params.yaml", out=tmp_path / "off")
     on = text.replace(f"    {mask}: 0", f"    {mask}: 1")
     assert re.search(rf"train\.spec_augment\.{key}: {message}$", refusal(on, tmp_path), re.MULTILINE)
+
+
+def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    """Each size is possible by itself. They are counted without any weight being made."""
+    text = edited(("model.kind", "kind: mfcc_transformer")).replace("    width: 128 ", "    width: 65536 ")
+    said = r"model\.kind: must have at most 1000000000 weights, got \d{11} of mfcc_transformer as it is set$"
+    assert re.search(said, refusal(text, tmp_path))
+
+
+def test_every_number_has_a_highest_value_and_every_list_a_length() -> None:
+    """Of every section, whatever is added to it: none lets a typo fill the memory or run for ever."""
+    schemas = {name: TypeAdapter(kind).json_schema() for name, kind in SECTIONS.items()}
+    found = [place for name, schema in schemas.items() for place in endless(schema, schema.get("$defs", {}), name)]
+    assert sum(1 for text in map(str, schemas.values()) for _ in re.finditer("maximum|exclusiveMaximum", text)) > 100
+    assert found == ["split.folds[]"]  # whose type checks itself
+
+
+def endless(schema: Any, defs: Any, path: str) -> Iterator[str]:
+    """The numbers without an upper and a lower bound, and the lists without a greatest length."""
+    schema = defs[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    sides = [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}]
+    if schema.get("type") in ("integer", "number") and not all(schema.keys() & side for side in sides):
+        yield path
+    if schema.get("type") == "array":
+        yield from [] if "maxItems" in schema else [path]
+        yield from endless(schema["items"], defs, f"{path}[]")
+    if not schema.keys() & {"type", "$ref"}:
+        yield path
+    for name, of in schema.get("properties", {}).items():
+        yield from endless(of, defs, f"{path}.{name}")
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -13,6 +13,7 @@ from spira.params import load
 from spira.stages import ingest
 from tiny import ROOT
 
+pytestmark = pytest.mark.usefixtures("any_size")
 SOUND = 0.5 * np.sin(np.arange(24_000) / 20)
 
 

@@ -19,6 +19,7 @@ from spira.core.resampling import resample
 from spira.errors import DataError
 from spira.stages import ingest, ingest_noise
 
+pytestmark = pytest.mark.usefixtures("any_size")
 LIMITS = bad_audio.LIMITS
 P = IngestParams.model_validate(LIMITS)
 STRICT = IngestParams.model_validate(LIMITS | {"max_rejected": 0.25})

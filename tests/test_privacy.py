@@ -13,6 +13,7 @@ from spira.core.personal import personal, personal_column, pseudonym, shown
 from spira.errors import DataError, ParamError
 from spira.stages import ingest, ingest_noise
 
+pytestmark = pytest.mark.usefixtures("any_size")
 RATE = 16000
 HASHED = P.model_copy(update={"personal_data": "pseudonymise"})
 SECRET = "a key of more than sixteen bytes"

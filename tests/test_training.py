@@ -167,13 +167,13 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
         optimizer.zero_grad()
         loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
         optimizer.step()
-    assert validation_loss(net, windows, 8) < 0.1
+    assert validation_loss(net, windows, 8, []) < 0.1
 
 
 def test_validation_loss_is_a_mean_without_dropout_whatever_the_batch_size() -> None:
     """The same weights give the same number, twice and in any batches: forgetting ``eval()`` breaks this."""
     net, windows = net_of(1).train(), some_windows(7)
-    losses = [validation_loss(net, windows, size) for size in (7, 7, 2, 1)]
+    losses = [validation_loss(net, windows, size, []) for size in (7, 7, 2, 1)]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
     net.eval()
     batch = torch.arange(7)

@@ -43,7 +43,7 @@ def test_a_window_of_four_seconds_has_401_frames() -> None:
 def test_a_step_shorter_than_a_frame_is_refused() -> None:
     """Windows that start in the same frame would be the same window twice."""
     with pytest.raises(ParamError, match=r"windows\.step_seconds: must be at least 0\.01 s, got 0\.005"):
-        WindowParams(seconds=4.0, step_seconds=0.005).frames(16_000, 160)
+        WindowParams(seconds=0.4, step_seconds=0.005).frames(16_000, 160)
 
 
 def test_a_batch_holds_the_frames_that_its_starts_name() -> None:

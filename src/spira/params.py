@@ -19,6 +19,7 @@ from spira.errors import ParamError
 PARAMS = Path("params.yaml")
 _LONGEST = 50_000  # characters; ours has a fifth of it
 _MOST_BRACKETS = 300  # each may be inside the one before
+_LONGEST_SHOWN = 300  # characters of a value in a message
 _MOST_VALUES = 10_000  # aliases of aliases make a few lines into millions
 T = TypeVar("T")
 
@@ -125,10 +126,10 @@ def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
             field, _, message = str(problem["ctx"]["error"]).partition(": ")
             return f"{key}.{field}", message
         case "model_type":
-            return key, f"must be a section of `key: value` lines, got {_as_written(problem['input'])!r}"
+            return key, f"must be a section of `key: value` lines, got {_as_written(problem['input'])}"
         case _:
             expected = re.sub(r"^\w+ should\b", "must", problem["msg"]).replace("tuple", "list")
-            return key, f"{expected}, got {_as_written(problem['input'])!r}{_meant(problem)}"
+            return key, f"{expected}, got {_as_written(problem['input'])}{_meant(problem)}"
 
 
 def _meant(problem: Any) -> str:
@@ -160,8 +161,9 @@ def _line_of(key: str, lines: Mapping[str, int]) -> str:
     return f":{lines[key]}" if key in lines else ""
 
 
-def _as_written(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _as_written(value: object) -> str:
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(text)} characters)"
 
 
 def _tuples(value: object) -> object:

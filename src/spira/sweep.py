@@ -171,7 +171,7 @@ def _refuse_impossible(path: Path, plan: Plan, params: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for key, tree in settings(plan, params):
             written = Path(folder) / "params.yaml"
-            written.write_text(json.dumps(tree), encoding="utf-8")  # JSON is YAML
+            written.write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")  # JSON is YAML
             try:
                 check.run(params=written, out=Path(folder) / "checked")
             except ParamError as error:

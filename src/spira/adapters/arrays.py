@@ -1,5 +1,6 @@
 """Large arrays on disk: written once, front to back; read through a memory map."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -69,3 +70,17 @@ def read_array(path: Path) -> NDArray[np.float32]:
     if array.dtype != np.float32:
         raise DataError(f"{path}: expected float32, got {array.dtype}")
     return array
+
+
+def require_finite(array: NDArray[np.float32], places: Iterable[tuple[str, int, int]], path: Path) -> None:
+    """Raises DataError, which names the clips, where a row is NaN or infinite: no stage writes one.
+
+    Args:
+        array: shape (n_rows, ...).
+        places: whose rows are which: name, first row, number of rows.
+        path: of the array, for the message.
+    """
+    odd = sorted({name for name, start, n in places if not np.isfinite(array[start : start + n]).all()})
+    if odd:
+        more = f" and {len(odd) - 20} more" if len(odd) > 20 else ""
+        raise DataError(f"{path}: must be finite, got NaN or infinity in {', '.join(odd[:20])}{more}; is it damaged?")

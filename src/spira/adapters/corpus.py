@@ -48,6 +48,23 @@ def read_corpus(folder: Path) -> pl.DataFrame:
     ).select("file_path", "label", *OPTIONAL)
 
 
+def require_learnable(table: pl.DataFrame, folder: Path) -> None:
+    """Raises DataError where no split has both classes in every subset: told before anything is decoded in vain.
+
+    Args:
+        table: of ``read_corpus``.
+        folder: of the corpus, for the message.
+    """
+    speakers = dict(table.group_by("label").agg(pl.n_unique("speaker_id")).rows())
+    n_control, n_patient = speakers.get(0, 0), speakers.get(1, 0)
+    n_subsets = len(set(_SPLITS.values()) - {""})
+    if min(n_control, n_patient) < n_subsets:
+        raise DataError(
+            f"{folder / 'metadata.csv'}: must name {n_subsets} speakers of each class at least, to train, validate and "
+            f"test with, got {n_patient} patients and {n_control} controls; bring more speakers"
+        )
+
+
 def read_recordings(folder: Path) -> pl.DataFrame:
     """The ``file_path`` of each noise recording, sorted.
 

@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from spira.adapters.arrays import ArrayWriter, read_array
+from spira.adapters.arrays import ArrayWriter, read_array, require_finite
 from spira.adapters.tables import read_table, write_table
 from spira.core.windows import Windows, windows_of
 from spira.errors import DataError
@@ -38,6 +38,7 @@ class FrameWriter:
         return self
 
     def append(self, clip_id: str, speaker_id: str, label: int, view: int, frames: Tensor) -> None:
+        require_finite(frames.numpy(), [(clip_id, 0, len(frames))], self._array.path)
         start = self._array.append(frames.numpy())
         self._rows.append((clip_id, speaker_id, label, view, start, len(frames)))
 
@@ -78,9 +79,14 @@ def read_windows(
 
     Returns:
         The windows; and the table with ``clip_id``, ``speaker_id`` and ``label`` of each clip.
+
+    Raises:
+        DataError: a file is missing or damaged, lacks a clip, or holds NaN or infinity in one.
     """
-    index = _index_of(folder, condition, clips)
-    frames = torch.from_numpy(read_array(folder / f"{condition}.npy")).to(device)
+    index, path = _index_of(folder, condition, clips), folder / f"{condition}.npy"
+    array = read_array(path)
+    require_finite(array, index.select("clip_id", "start", "n_frames").rows(), path)
+    frames = torch.from_numpy(array).to(device)
     views = index.partition_by("view", maintain_order=True)
     heard = views[0]
     firsts = torch.tensor([view["start"].to_list() for view in views])

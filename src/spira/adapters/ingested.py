@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.arrays import WAVEFORMS, read_array
+from spira.adapters.arrays import WAVEFORMS, read_array, require_finite
 from spira.adapters.tables import read_table
 from spira.core.noise import NoiseBank, Waveform
 
@@ -20,10 +20,14 @@ def waveforms_of(table: pl.DataFrame, folder: Path) -> list[Waveform]:
     """
     samples = read_array(folder / WAVEFORMS)
     places = table.select(pl.col(name).cast(kind) for name, kind in _PLACE.items()).rows()
+    named = [(name, *place) for name, place in zip(table["clip_id"], places, strict=True)]
+    require_finite(samples, named, folder / WAVEFORMS)
     return [samples[start : start + n_samples] for start, n_samples in places]
 
 
 def read_noise(folder: Path) -> NoiseBank:
     """Every recording of noise."""
-    recordings = read_table(folder / "recordings.csv", _PLACE)
-    return NoiseBank(read_array(folder / WAVEFORMS), tuple(recordings["start"]), tuple(recordings["n_samples"]))
+    recordings = read_table(folder / "recordings.csv", {"recording_id": pl.String, **_PLACE})
+    samples = read_array(folder / WAVEFORMS)
+    require_finite(samples, recordings.select("recording_id", *_PLACE).rows(), folder / WAVEFORMS)
+    return NoiseBank(samples, tuple(recordings["start"]), tuple(recordings["n_samples"]))

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from spira.adapters.tables import read_table, write_table
+from spira.errors import DataError
 
 PREDICTIONS = "data/predictions.csv"
 ONLY_FOLD = "holdout"  # of a corpus that is cut once, and of tables from before there were others
@@ -69,5 +70,16 @@ def scored(table: pl.DataFrame, subset: str) -> dict[str, Scored]:
 
 
 def write_predictions(table: pl.DataFrame, path: Path) -> None:
-    """The table's columns of predictions, in the order that readers expect."""
+    """The table's columns of predictions, in the order that readers expect.
+
+    Raises:
+        DataError: a score is not finite; the clips and the models are named, and nothing is written.
+    """
+    odd = table.filter(~pl.col("score").is_finite())
+    if len(odd):
+        clips = ", ".join(odd["clip_id"].unique().sort().head(20))
+        whose = ", ".join(
+            f"{fold}/{seed}" for fold, seed in odd.select("fold", "seed").unique().sort("fold", "seed").rows()
+        )
+        raise DataError(f"{path}: scores must be finite, got {odd['score'][0]} of {clips} by the models of {whose}")
     write_table(table.select(_COLUMNS.keys()), path)

@@ -32,13 +32,17 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises DataError where the file is missing or not JSON."""
+    """Raises DataError where the file is missing or not JSON, which has no NaN and no infinity."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
     except ValueError as error:  # no JSON, or no UTF-8
         raise DataError(f"{path}: not JSON: {error}") from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:

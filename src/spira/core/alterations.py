@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from spira.core.background import BackgroundParams, Floats, Waveform, background, frames, looped, quiet_samples
-from spira.core.section import Section
+from spira.core.section import Count, Seconds, Section, Seed
 
 Alteration = Literal["louder", "inverted", "padded", "trimmed", "noise_added", "own_class_noise", "other_class_noise"]
 FORMS: tuple[Alteration, ...] = ("louder", "inverted", "padded", "trimmed")  # that say nothing of the speaker
@@ -23,12 +23,12 @@ _FLOOR = 0.1  # of amplitude, under which no cell of it is taken: -20 dB
 
 
 class AlterParams(Section):
-    seed: NonNegativeInt  # of whose background is taken
-    n_clips: PositiveInt  # of the test clips, at most
-    gain_db: PositiveFloat  # by which a clip is made louder
-    pad_seconds: PositiveFloat  # of its own background, added at either end
-    n_noises: PositiveInt  # recordings summed onto a clip, whatever the model was trained with
-    min_background_seconds: PositiveFloat  # of a clip whose background is lent to others
+    seed: Seed  # of whose background is taken
+    n_clips: Count  # of the test clips, at most
+    gain_db: float = Field(gt=0, le=60)  # by which a clip is made louder
+    pad_seconds: float = Field(gt=0, le=60)  # of its own background, added at either end
+    n_noises: int = Field(gt=0, le=100)  # recordings summed onto a clip, whatever the model was trained with
+    min_background_seconds: Seconds  # of a clip whose background is lent to others
 
 
 def in_form(

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from spira.core.section import Section
 
@@ -34,10 +34,10 @@ Code = Literal[
 
 
 class IngestParams(Section):
-    min_sample_rate: PositiveInt  # Hz
-    max_sample_rate: PositiveInt  # Hz
+    min_sample_rate: int = Field(gt=0, le=10**7)  # Hz
+    max_sample_rate: int = Field(gt=0, le=10**7)  # Hz
     max_channels: int = Field(ge=1, le=64)
-    min_seconds: PositiveFloat
+    min_seconds: float = Field(gt=0, le=86400)
     max_seconds: float = Field(gt=0, le=86400)
     max_noise_seconds: float = Field(gt=0, le=86400)  # noise recordings may be longer than speech
     max_frames: int = Field(ge=1, le=10**10)  # samples a channel, at any rate

@@ -4,10 +4,12 @@ A voice detector of another kind would hear breath as voice or as none, by its o
 speech is loud against the rest of the same recording, so what it says can be checked by eye.
 """
 
+from typing import Self
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, model_validator
 
 from spira.core.section import Section
 
@@ -18,12 +20,19 @@ FLOOR = 1e-10  # of power: -100 dB, as in core/features.py
 
 
 class BackgroundParams(Section):
-    frame_seconds: PositiveFloat  # whose energy is one number
-    step_seconds: PositiveFloat  # from one frame to the next
+    frame_seconds: float = Field(ge=0.001, le=1)  # whose energy is one number
+    step_seconds: float = Field(ge=0.001, le=1)  # from one frame to the next
     loud: float = Field(gt=0, lt=1)  # the quantile of a clip's frame levels that is speech for certain
-    below_db: PositiveFloat  # a frame this far below it is background
-    guard_seconds: NonNegativeFloat  # next to speech that is no background yet
+    below_db: float = Field(gt=0, le=200)  # a frame this far below it is background
+    guard_seconds: float = Field(ge=0, le=60)  # next to speech that is no background yet
     least: float = Field(gt=0, lt=1)  # the share of a clip's frames that is background at least: its quietest
+
+    @model_validator(mode="after")
+    def _overlap(self) -> Self:
+        if self.frame_seconds > 20 * self.step_seconds:  # every sample is copied into each frame that it is in
+            most = 20 * self.step_seconds
+            raise ValueError(f"frame_seconds: must not exceed 20 * step_seconds={most:g}, got {self.frame_seconds}")
+        return self
 
 
 def frames(waveform: Waveform, length: int, step: int) -> NDArray[np.float32]:

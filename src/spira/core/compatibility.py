@@ -12,6 +12,7 @@ from spira.core.training import TrainParams
 from spira.errors import ParamError
 
 Problem = tuple[str, str]  # dotted key, message
+_MOST_NUMBERS, _MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 GB, twelve times the largest published
 
 
 def contradictions(
@@ -27,6 +28,9 @@ def contradictions(
     if features.kind not in takes:
         yield "features.kind", f"must be {' or '.join(takes)} for model.kind={model.kind}, got {features.kind!r}"
         return
+    if n_frames * n_features > _MOST_NUMBERS:
+        yield "windows.seconds", f"must give at most {_MOST_NUMBERS} numbers, got {n_frames} frames of {n_features}"
+        return
     try:
         with torch.device("meta"):  # shapes without numbers
             net = build(model, n_frames, n_features)
@@ -34,6 +38,8 @@ def contradictions(
         key, _, message = str(error).partition(": ")
         yield key, message
         return
+    if (n_weights := sum(weight.numel() for weight in net.parameters())) > _MOST_WEIGHTS:
+        yield "model.kind", f"must have at most {_MOST_WEIGHTS} weights, got {n_weights} of {model.kind} as it is set"
     for layer in model.reinit:
         if not of_layers(net.state_dict(), [layer]):
             yield "model.reinit", f"must name layers of model.kind={model.kind}, got {layer!r}; {_layers(net)}"

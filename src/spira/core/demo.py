@@ -16,9 +16,9 @@ from math import erf, exp, log, sqrt
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
-from spira.core.section import Section
+from spira.core.section import Section, Seed
 
 Label = Literal["control", "patient"]
 Sex = Literal["F", "M"]
@@ -52,8 +52,8 @@ class Stream(IntEnum):
 class Range(Section):
     """A number drawn uniformly from [low, high), the same for both classes."""
 
-    low: PositiveFloat
-    high: PositiveFloat
+    low: float = Field(gt=0, le=600)
+    high: float = Field(gt=0, le=600)
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -68,9 +68,9 @@ class Range(Section):
 class Normal(Section):
     """A latent of a speaker: one mean a class, one spread for both."""
 
-    control: float  # mean
-    patient: float  # mean
-    sd: PositiveFloat
+    control: float = Field(ge=-1000, le=1000)  # mean
+    patient: float = Field(ge=-1000, le=1000)  # mean
+    sd: float = Field(gt=0, le=1000)
 
     @property
     def separation(self) -> float:
@@ -85,9 +85,9 @@ class Normal(Section):
 class LogNormal(Section):
     """A positive latent of a speaker: one median a class, one spread of its logarithm for both."""
 
-    control: PositiveFloat  # median
-    patient: PositiveFloat  # median
-    log_sd: PositiveFloat
+    control: float = Field(gt=0, le=10)  # median
+    patient: float = Field(gt=0, le=10)  # median
+    log_sd: float = Field(gt=0, le=1)
 
     @property
     def separation(self) -> float:
@@ -100,24 +100,26 @@ class LogNormal(Section):
 
 
 class SynthesizeParams(Section):
-    seed: NonNegativeInt
-    n_speakers: Annotated[int, Field(gt=0, multiple_of=4)]  # one block is 2 labels x 2 sexes
-    youngest: Annotated[int, Field(ge=0)]  # years
-    oldest: Annotated[int, Field(le=120)]  # years, inclusive
-    sample_rates: Annotated[tuple[Annotated[int, Field(ge=8000, le=192000)], ...], Field(min_length=1)]  # Hz
+    seed: Seed
+    n_speakers: Annotated[int, Field(gt=0, le=10_000, multiple_of=4)]  # one block is 2 labels x 2 sexes
+    youngest: Annotated[int, Field(ge=0, le=120)]  # years
+    oldest: Annotated[int, Field(ge=0, le=120)]  # years, inclusive
+    sample_rates: Annotated[
+        tuple[Annotated[int, Field(ge=8000, le=192000)], ...], Field(min_length=1, max_length=100)
+    ]  # Hz
     pauses: LogNormal  # expected in an utterance
     pause_seconds: LogNormal
     words_per_minute: Normal  # while speaking
     pitch_semitones: Normal  # above the voice's own
     pitch_range: LogNormal  # 1 is the voice's own
-    pause_log_sd: PositiveFloat  # of one pause about its speaker's own
+    pause_log_sd: Annotated[float, Field(gt=0, le=1)]  # of one pause about its speaker's own
     speech_peak: Range  # |amplitude|
     edge_seconds: Range  # before the first word and after the last
     room_tone_rms: Range
     breath_peak: Range  # of the breath taken in a pause
     ward_noise_in_patients: bool
     ward_noise_peak: Range
-    n_noises: Annotated[int, Field(gt=0)]
+    n_noises: Annotated[int, Field(gt=0, le=1000)]
     noise_seconds: Range
     noise_peak: Annotated[float, Field(gt=0, lt=1)]
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from spira.core.section import Section
+from spira.core.section import Columns, Count, Resamples, Section, Seed
 
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
@@ -13,7 +13,7 @@ Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 class ThresholdParams(Section):
     rule: Literal["youden", "sensitivity", "cost"]
     sensitivity: float = Field(gt=0, le=1)  # of validation's patients' clips, at least; read by that rule
-    cost_of_a_miss: PositiveFloat  # where a false alarm costs 1; read by the rule cost
+    cost_of_a_miss: float = Field(gt=0, le=10**6)  # where a false alarm costs 1; read by the rule cost
 
 
 class CalibrationParams(Section):
@@ -27,15 +27,19 @@ class EvaluateParams(Section):
     inconclusive_width: float = Field(ge=0, le=1)  # of the band about the threshold, in score; 0 is none
     at_specificity: Share  # at which the best sensitivity is read off the test clips' curve
     at_sensitivity: Share  # and the reverse
-    prevalences: tuple[Share, ...] = Field(min_length=1)  # of patients; predictive values are stated for each
+    prevalences: tuple[Share, ...] = Field(
+        min_length=1, max_length=100
+    )  # of patients; predictive values are stated for each
     calibration: CalibrationParams
-    subgroups: tuple[str, ...]  # columns of the table of clips
-    age_bands: tuple[PositiveInt, ...] = Field(min_length=1)  # years in which the next begins
-    min_speakers: PositiveInt  # of each class in a group that is judged
-    n_worst: PositiveInt  # clips that are listed as most confidently wrong
-    n_resamples: PositiveInt  # of the speakers, for intervals
+    subgroups: Columns  # columns of the table of clips
+    age_bands: tuple[Annotated[int, Field(gt=0, le=150)], ...] = Field(
+        min_length=1, max_length=100
+    )  # years in which the next begins
+    min_speakers: Count  # of each class in a group that is judged
+    n_worst: Count  # clips that are listed as most confidently wrong
+    n_resamples: Resamples  # of the speakers, for intervals
     confidence: float = Field(gt=0, lt=1)
-    seed: NonNegativeInt
+    seed: Seed
 
     @model_validator(mode="after")
     def _groups(self) -> Self:

@@ -9,7 +9,7 @@ whatever tensor it is given: one loud neighbour changes a window's features.)
 from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import pad
 from torchaudio.functional import create_dct, melscale_fbanks
@@ -22,13 +22,13 @@ _BLOCK = 128  # frames; their spectra are 0.8 MB
 
 class FeatureParams(Section):
     kind: Literal["mfcc", "mel", "spectrogram"]
-    n_fft: PositiveInt  # samples
-    win_length: PositiveInt  # samples
-    hop_length: PositiveInt  # samples
-    n_mels: PositiveInt  # bands of mfcc and mel
-    n_mfcc: PositiveInt  # coefficients of mfcc
-    f_min: NonNegativeFloat  # Hz
-    f_max: PositiveFloat  # Hz
+    n_fft: int = Field(gt=0, le=16_384)  # samples; what its spectrum is folded by grows with the square
+    win_length: int = Field(gt=0, le=16_384)  # samples
+    hop_length: int = Field(gt=0, le=16_384)  # samples
+    n_mels: int = Field(gt=0, le=8193)  # bands of mfcc and mel
+    n_mfcc: int = Field(gt=0, le=8193)  # coefficients of mfcc
+    f_min: float = Field(ge=0, le=24_000)  # Hz
+    f_max: float = Field(gt=0, le=24_000)  # Hz
 
     @model_validator(mode="after")
     def _layout(self) -> Self:

@@ -1,6 +1,6 @@
 """One epoch of training after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -36,10 +36,10 @@ def learn(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names:
         names: of the clips, for the message.
 
     Raises:
-        DataError: the loss is no longer finite; the clips of that batch are named.
+        DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named.
     """
     if isinstance(net, LogisticRegression):
-        yield _solve(net, windows, p)
+        yield _solve(net, windows, p, names)
     else:
         yield from _descend(net, windows, p, seed=seed, names=names)
 
@@ -60,10 +60,11 @@ def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, nam
         drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
         for batch in drawn.split(sizes(n_windows, p.batch_size, least)):
             loss = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least)
-            if not torch.isfinite(loss):
-                raise DataError(_diverged(epoch, float(loss), [names[clip] for clip in windows.clips[batch].tolist()]))
-            clip_grad_norm_(net.parameters(), p.max_grad_norm)
+            where = f"in epoch {epoch}, in the batch with windows of {_listed(names, windows.clips[batch])}"
+            _require_finite("loss", where, [loss])
+            _require_finite("gradient", where, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
             optimizer.step()
+            _require_finite("network", where, net.state_dict().values())  # batch normalisation's statistics too
             schedule.step()  # Noam counts optimizer steps, not epochs
             epoch_loss += float(loss)
         yield Epoch(epoch_loss / n_windows, float(schedule.get_last_lr()[0]))
@@ -102,13 +103,16 @@ def _backward(
 
 
 @torch.no_grad()
-def _solve(net: LogisticRegression, windows: Windows, p: TrainParams) -> Epoch:
+def _solve(net: LogisticRegression, windows: Windows, p: TrainParams, names: Sequence[str]) -> Epoch:
     every = torch.arange(len(windows), device=windows.labels.device).split(p.batch_size)
     views = range(len(windows.starts))
     statistics = torch.cat(
         [net.statistics(windows.batch(batch, torch.full_like(batch, view))) for view in views for batch in every]
     )
     labels = windows.labels.repeat(len(views))
+    odd = windows.clips.repeat(len(views))[~statistics.isfinite().all(dim=1)]
+    if len(odd):
+        raise DataError(f"statistics of frames must be finite, got NaN or infinity of {_listed(names, odd)}")
     net.solve(statistics, labels, balanced=p.balance == "loss")
     logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
     return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0)
@@ -133,6 +137,12 @@ def sizes(n: int, size: int, least: int) -> list[int]:
     return pieces
 
 
-def _diverged(epoch: int, loss: float, clips: Sequence[str]) -> str:
-    batch = ", ".join(sorted(set(clips)))
-    return f"the loss became {loss} in epoch {epoch}, in the batch with windows of {batch}; try a lower train.lr"
+def _require_finite(what: str, where: str, tensors: Iterable[Tensor]) -> None:
+    extremes = torch.stack([extreme for tensor in tensors for extreme in tensor.aminmax()])  # NaN is both
+    if not extremes.isfinite().all():
+        got = float(extremes[~extremes.isfinite()][0])
+        raise DataError(f"the {what} became {got} {where}; try a lower train.lr")
+
+
+def _listed(names: Sequence[str], clips: Tensor) -> str:
+    return ", ".join(sorted({names[clip] for clip in clips.tolist()}))

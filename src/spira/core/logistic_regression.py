@@ -4,7 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor, nn
 
 from spira.core.section import Section
@@ -14,8 +14,10 @@ Quantile = Annotated[float, Field(gt=0, lt=1)]
 
 
 class LogisticRegressionParams(Section):
-    quantiles: tuple[Quantile, ...]  # of each coefficient over a window's frames, beside mean and deviation
-    inverse_penalty: PositiveFloat  # scikit-learn's C; less is smoother
+    quantiles: tuple[Quantile, ...] = Field(
+        max_length=100
+    )  # of each coefficient over a window's frames, beside mean and deviation
+    inverse_penalty: float = Field(gt=0, le=10**9)  # scikit-learn's C; less is smoother
 
 
 class LogisticRegression(nn.Module):

@@ -3,7 +3,7 @@
 from typing import Self
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from spira.core.section import Section
@@ -11,10 +11,10 @@ from spira.core.spiraconv import Probability
 
 
 class MfccTransformerParams(Section):
-    width: PositiveInt  # numbers a frame inside the encoder
-    n_layers: PositiveInt
-    n_heads: PositiveInt
-    feed_forward: PositiveInt  # units between a layer's two linear maps
+    width: int = Field(gt=0, le=65_536)  # numbers a frame inside the encoder
+    n_layers: int = Field(gt=0, le=100)
+    n_heads: int = Field(gt=0, le=1000)
+    feed_forward: int = Field(gt=0, le=65_536)  # units between a layer's two linear maps
     dropout: Probability
 
     @model_validator(mode="after")

@@ -19,7 +19,9 @@ ALL = ("mfcc", "mel", "spectrogram")
 class ModelParams(Section):
     kind: str  # one of MODELS
     init_from: FolderName  # none, or a file of weights in data/pretrained
-    reinit: tuple[Annotated[str, Field(min_length=1)], ...]  # layers of that file that start fresh
+    reinit: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        max_length=1000
+    )  # layers of that file that start fresh
     spiraconv: SpiraConvParams
     mfcc_transformer: MfccTransformerParams
     logistic_regression: LogisticRegressionParams

@@ -14,11 +14,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from spira.core.background import Floats, Waveform, frames
 from spira.core.resampling import resample
-from spira.core.section import Section
+from spira.core.section import Seconds, Section
 
 _N_BITS = 32
 _RATE = 5000  # Hz; the bands end at 2000
@@ -29,9 +29,9 @@ Prints = NDArray[np.uint32]  # (n_frames,)
 
 
 class FingerprintParams(Section):
-    min_seconds: PositiveFloat  # of agreement
+    min_seconds: Seconds  # of agreement
     max_bit_errors: float = Field(gt=0, lt=0.5)  # of the bits of that stretch; two strangers differ in half
-    max_sharers: PositiveInt  # clips in which a frame's bits may occur and still point to one another
+    max_sharers: int = Field(gt=0, le=10_000)  # clips in which a frame's bits may occur and still point to one another
 
     @model_validator(mode="after")
     def _long_enough(self) -> Self:

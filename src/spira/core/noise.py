@@ -10,9 +10,9 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from spira.core.section import Section
+from spira.core.section import Section, Seed
 
 Waveform = NDArray[np.float32]  # (time,), samples in [-1, 1]
 Condition = Literal["clean", "noisy", "noisy_controls"]
@@ -20,10 +20,10 @@ CONDITIONS: tuple[Condition, ...] = ("clean", "noisy", "noisy_controls")
 
 
 class NoiseParams(Section):
-    seed: NonNegativeInt
-    views: PositiveInt  # noisy renderings of each training clip
-    n_patient: NonNegativeInt  # recordings summed onto each patient's clip
-    n_control: NonNegativeInt  # recordings summed onto each control's clip
+    seed: Seed
+    views: int = Field(gt=0, le=100)  # noisy renderings of each training clip
+    n_patient: int = Field(ge=0, le=100)  # recordings summed onto each patient's clip
+    n_control: int = Field(ge=0, le=100)  # recordings summed onto each control's clip
     min_peak: float = Field(gt=0, le=1)  # of one inserted noise, full scale is 1
     max_peak: float = Field(gt=0, le=1)
 

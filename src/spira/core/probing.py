@@ -11,11 +11,11 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from spira.core.metrics import CLASSES, Floats, Ints
 from spira.core.near_duplicates import FingerprintParams, Pair
-from spira.core.section import Section
+from spira.core.section import Columns, Count, Resamples, Seconds, Section, Seed
 
 Verdict = Literal["fail", "warn", "pass", "not run"]
 Mask = NDArray[np.bool_]
@@ -23,26 +23,28 @@ Mask = NDArray[np.bool_]
 
 class ProbeParams(Section):
     condition: Literal["clean", "noisy", "noisy_controls"]  # under which the model must beat a shortcut
-    metadata: tuple[str, ...] = Field(min_length=1)  # columns of the table of clips that say who it is
-    match_exactly: tuple[str, ...]  # columns in which a matched pair agrees
-    caliper_years: NonNegativeFloat  # between the ages of a matched pair
-    min_pairs: PositiveInt  # fewer matched pairs are not judged
-    min_speakers: PositiveInt  # of each class among those judged; fewer are not judged
+    metadata: Columns = Field(min_length=1)  # columns of the table of clips that say who it is
+    match_exactly: Columns  # columns in which a matched pair agrees
+    caliper_years: float = Field(ge=0, le=150)  # between the ages of a matched pair
+    min_pairs: Count  # fewer matched pairs are not judged
+    min_speakers: Count  # of each class among those judged; fewer are not judged
     shortcut_auc: float = Field(ge=0.5, lt=1)  # a shortcut whose whole interval is above it is one
     max_drop: float = Field(ge=0, lt=1)  # of the AUC, that is not a failure
     max_shift: float = Field(gt=0, lt=1)  # of a score, that is not a failure
-    n_shuffles: int = Field(strict=True, ge=2)  # of the labels
+    n_shuffles: int = Field(strict=True, ge=2, le=10_000)  # of the labels
     max_permuted: float = Field(ge=0, lt=0.5)  # from 0.5, of the AUC with shuffled labels
-    inverse_penalties: tuple[PositiveFloat, ...] = Field(min_length=1)  # scikit-learn's C of the lines tried
-    tree_depths: tuple[PositiveInt, ...]  # of the trees tried
-    tree_leaf: PositiveInt  # clips in a tree's leaf at least
-    n_inner_folds: int = Field(strict=True, ge=2)  # of the clips that teach, which choose among these
+    inverse_penalties: tuple[Annotated[float, Field(gt=0, le=10**9)], ...] = Field(
+        min_length=1, max_length=100
+    )  # scikit-learn's C of the lines tried
+    tree_depths: tuple[Annotated[int, Field(gt=0, le=100)], ...] = Field(max_length=100)  # of the trees tried
+    tree_leaf: Count  # clips in a tree's leaf at least
+    n_inner_folds: int = Field(strict=True, ge=2, le=100)  # of the clips that teach, which choose among these
     n_bands: int = Field(strict=True, ge=2, le=64)  # of a spectrum
-    edge_seconds: PositiveFloat  # of sound at either end
+    edge_seconds: Seconds  # of sound at either end
     fingerprint: FingerprintParams
-    n_resamples: PositiveInt  # of the speakers, for intervals
+    n_resamples: Resamples  # of the speakers, for intervals
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class Fold(NamedTuple):

@@ -1,7 +1,7 @@
 """Windows -> the score of each clip."""
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from spira.core.section import Section
@@ -10,7 +10,7 @@ from spira.core.windows import Windows
 
 
 class PredictParams(Section):
-    batch_size: PositiveInt  # windows a forward pass
+    batch_size: int = Field(gt=0, le=4096)  # windows a forward pass
 
 
 def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from spira.core.dropout import Dropout, kept
@@ -12,7 +12,9 @@ from spira.core.section import Section
 from spira.core.time_convolution import TimeConv2d
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]  # one a convolution
+Sizes = Annotated[
+    tuple[Annotated[int, Field(gt=0, le=4096)], ...], Field(min_length=1, max_length=100)
+]  # one a convolution
 
 
 class SpiraConvParams(Section):
@@ -20,7 +22,7 @@ class SpiraConvParams(Section):
     kernels: Sizes  # frames
     dilations: Sizes  # frames
     norm: Literal["group", "batch"]  # group: in groups of two channels
-    hidden: PositiveInt  # units of the linear layer before the last
+    hidden: int = Field(gt=0, le=65_536)  # units of the linear layer before the last
     dropout: Probability
 
     @model_validator(mode="after")

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from spira.core.section import Section
+from spira.core.section import Count, Section, Seed
 from spira.errors import DataError
 
 Subset = Literal["train", "validation", "test"]
@@ -18,18 +18,18 @@ HOLDOUT = "holdout"  # the one fold of a corpus that is cut once
 
 def _fold(value: object) -> object:
     """One message where a union of types has one for each."""
-    if value == HOLDOUT or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    if value == HOLDOUT or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63):
         return value
     raise PydanticCustomError("fold", "must be a number from 0, or holdout")
 
 
 class SplitParams(Section):
     scheme: Literal["holdout", "kfold"]
-    folds: tuple[Annotated[Any, AfterValidator(_fold)], ...]
-    seed: NonNegativeInt
+    folds: tuple[Annotated[Any, AfterValidator(_fold)], ...] = Field(max_length=100)
+    seed: Seed
     validation: float = Field(gt=0, lt=1)  # fraction of the speakers
     test: float = Field(gt=0, lt=1)  # fraction of the speakers
-    min_speakers: PositiveInt  # of each class in each subset
+    min_speakers: Count  # of each class in each subset
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:

@@ -1,34 +1,35 @@
 """What the loop in core/learning.py is made of: optimizer, schedule, loss, early stopping."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import cos, pi
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.core.augmentation import SpecAugmentParams
-from spira.core.section import Section
+from spira.core.section import Count, Section
 from spira.core.threads import in_threads
 from spira.core.windows import Windows
+from spira.errors import DataError
 
 
 class TrainParams(Section):
-    batch_size: PositiveInt  # windows an optimizer step
-    micro_batch_size: PositiveInt  # windows a forward pass; gradients are summed over a batch
-    max_epochs: PositiveInt
-    patience: PositiveInt  # epochs without a lower validation loss
+    batch_size: int = Field(gt=0, le=65_536)  # windows an optimizer step
+    micro_batch_size: int = Field(gt=0, le=4096)  # windows a forward pass; gradients are summed over a batch
+    max_epochs: int = Field(gt=0, le=100_000)
+    patience: int = Field(gt=0, le=100_000)  # epochs without a lower validation loss
     optimizer: Literal["adam", "adamw", "radam"]
-    lr: PositiveFloat  # at its highest
-    weight_decay: NonNegativeFloat
+    lr: float = Field(gt=0, le=100)  # at its highest
+    weight_decay: float = Field(ge=0, le=100)
     schedule: Literal["noam", "cosine", "constant"]
-    warmup_steps: PositiveInt  # optimizer steps until noam or cosine is at its highest
-    max_grad_norm: PositiveFloat
+    warmup_steps: Count  # optimizer steps until noam or cosine is at its highest
+    max_grad_norm: float = Field(gt=0, le=10**9)
     windows: Literal["overlap", "random", "whole"]  # what is learnt from in an epoch
     balance: Literal["none", "sampler", "loss"]
-    mixup_alpha: NonNegativeFloat  # of Beta(alpha, alpha); 0 is off
+    mixup_alpha: float = Field(ge=0, le=1000)  # of Beta(alpha, alpha); 0 is off
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     spec_augment: SpecAugmentParams
     precision: Literal["float32", "bfloat16"]
@@ -114,10 +115,19 @@ def loss_of(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
     return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
-def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
+def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str]) -> float:
     """Mean loss over every window, without dropout, mixing, smoothing or class weights, in float32.
 
     The same weights give the same number, whatever the options that trained them.
+
+    Args:
+        net: on the windows' device.
+        windows: of the validation clips.
+        batch_size: windows a forward pass.
+        names: of the clips, for the message.
+
+    Raises:
+        DataError: some clip's loss is not finite, so no epoch could be told from another.
     """
     net.eval()
     batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
@@ -127,8 +137,12 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int) -> float:
         logits = net(windows.batch(batch, torch.zeros_like(batch)))
         return loss_of(logits, windows.labels[batch]).double()
 
-    losses = in_threads(one, batches, device=windows.frames.device)
-    return float(torch.stack(losses).sum() / len(windows))
+    losses = torch.stack(in_threads(one, batches, device=windows.frames.device))
+    if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
+        clips = sorted({names[clip] for i in odd for clip in windows.clips[batches[i]].tolist()})
+        got = f"got {float(losses[odd[0]])} in batches with {', '.join(clips)}"
+        raise DataError(f"the validation loss must be finite, {got}; try a lower train.lr")
+    return float(losses.sum() / len(windows))
 
 
 class BestWeights:

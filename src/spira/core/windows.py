@@ -6,21 +6,26 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
-from spira.core.section import Section
+from spira.core.section import Seconds, Section
 from spira.errors import ParamError
 
 
 class WindowParams(Section):
-    seconds: PositiveFloat  # length of one window
-    step_seconds: PositiveFloat  # from one start to the next
+    seconds: Seconds  # length of one window
+    step_seconds: Seconds  # from one start to the next
 
     @model_validator(mode="after")
     def _overlap(self) -> Self:
         if self.step_seconds > self.seconds:
             raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
+        if self.step_seconds < self.seconds / 100:
+            raise ValueError(
+                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are windows "
+                f"without end, got {self.step_seconds}"
+            )
         return self
 
     def samples(self, sample_rate: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.corpus import read_corpus
+from spira.adapters.corpus import read_corpus, require_learnable
 from spira.adapters.privacy import namer, refuse_personal, renamed
 from spira.adapters.tables import write_table
 from spira.adapters.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
@@ -33,6 +33,7 @@ def run(
     name = namer(ingest.personal_data)
     refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_corpus(corpus)
+    require_learnable(rows, corpus)
     recordings, refused = store_waveforms(
         corpus,
         rows["file_path"].to_list(),

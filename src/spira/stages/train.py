@@ -43,7 +43,7 @@ def run(
     length = longest_clip(training, "noisy", clips.train) if train.windows == "whole" else length
     to_learn, heard = read_windows(training, "noisy", clips.train, length=length, step=step, device=device)
     to_learn = first_of_each_clip(to_learn) if train.windows == "random" else to_learn
-    to_choose, _ = read_windows(validation, "noisy", clips.validation, length=length, step=step, device=device)
+    to_choose, judged = read_windows(validation, "noisy", clips.validation, length=length, step=step, device=device)
     net = build(model, length, features.n_features(sample_rate))
     adopted = start(net, model, pretrained)
     net.to(device)
@@ -52,7 +52,7 @@ def run(
     with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         learnt = learn(net, to_learn, train, seed=seed, names=heard["clip_id"].to_list())
         for epoch, (loss, lr) in enumerate(learnt, start=1):
-            chosen_by = validation_loss(net, to_choose, train.micro_batch_size)
+            chosen_by = validation_loss(net, to_choose, train.micro_batch_size, judged["clip_id"].to_list())
             live.log_metric("train/loss", loss)
             live.log_metric("validation/loss", chosen_by)
             live.log_metric("train/lr", lr)
