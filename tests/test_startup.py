@@ -24,17 +24,18 @@ NOWHERE = {
 }
 
 
-def loaded_by(stages: list[str]) -> set[str]:
-    """Modules that are there once these stages are imported, in a process of their own."""
+def loaded_by(stages: list[str], then: str = "") -> set[str]:
+    """Modules that are there once these stages are imported, and more is done, in a process of their own."""
     imports = ", ".join(f"spira.stages.{stage}" for stage in stages)
-    told = [sys.executable, "-c", f"import json, sys, {imports}; print(json.dumps(list(sys.modules)))"]
+    told = [sys.executable, "-c", f"import json, sys, {imports}\n{then}\nprint(json.dumps(list(sys.modules)))"]
     return set(json.loads(subprocess.run(told, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout))
 
 
 def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere() -> None:
     """A second of start-up each: scikit-learn and parts of SciPy wait in the function that needs them."""
     assert not loaded_by([stage for stage in STAGES if stage not in TENSORS]) & {*NOWHERE, "torch", "torchaudio"}
-    assert not loaded_by(sorted(TENSORS)) & NOWHERE
+    prepare = "from spira.adapters.engine import prepare; prepare('cpu', 0)"
+    assert not loaded_by(sorted(TENSORS), prepare) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])
