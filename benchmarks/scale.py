@@ -187,12 +187,12 @@ def status(at: Path) -> Measured:
     """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
     names = ["raw/many", "noise", "folds", *OUTS.values()]
     outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]
-    if not (at / ".dvc").exists():
-        stages = {Path(out).stem: {"cmd": "true", "outs": [out]} for out in outs}
-        (at / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-        for words in ("git init -q", "dvc init -q", "dvc config cache.type hardlink,copy", "dvc commit -q -f"):
-            tool, *rest = words.split()
-            subprocess.run([which(tool) or tool, *rest], cwd=at, check=True)
+    stages = {Path(out).stem: {"cmd": "true", "outs": [out]} for out in outs}
+    (at / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    new = [] if (at / ".dvc").exists() else ["git init -q", "dvc init -q", "dvc config cache.type hardlink,copy"]
+    for words in (*new, "dvc commit -q -f"):
+        tool, *rest = words.split()
+        subprocess.run([which(tool) or tool, *rest], cwd=at, check=True)
     of_process([which("dvc") or "dvc", "status", "-q"], at)
     return of_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
 
