@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes reliability release-check push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability release-check push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ bench-evaluate: $(READY) ## what judging 10,000 clips of five seeds takes: secon
 
 bench-probes: $(READY) ## how often each probe catches a planted confound, and cries out where there is none
 	python benchmarks/probe_studies.py
+
+bench-scale: $(READY) ## time, memory and files of each stage at 1000, 4000 and 16,000 clips; minutes
+	python benchmarks/scale.py
+
+bench-startup: $(READY) ## what each stage takes before it works, beside torch alone
+	python benchmarks/startup.py
 
 reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py

@@ -6,6 +6,7 @@ medians are what counts; seconds depend on the machine, which is written beside 
 """
 
 import argparse
+import importlib.util
 import json
 import platform
 import resource
@@ -19,6 +20,7 @@ from time import perf_counter
 
 import numpy as np
 import polars as pl
+import soundfile
 import torch
 
 from spira.adapters.arrays import read_array
@@ -30,6 +32,7 @@ from spira.core.features import FeatureParams, Frames
 from spira.core.learning import learn
 from spira.core.model import ModelParams, build
 from spira.core.noise import NoiseParams
+from spira.core.resampling import resample, to_mono
 from spira.core.training import TrainParams
 from spira.core.windows import WindowParams
 from spira.params import load
@@ -46,6 +49,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     p.add_argument("--quick", action="store_true", help="fewer recordings and rounds")
     p.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    p.add_argument("--table", help="the one whose name has this in it")
     p.add_argument("--side", help=argparse.SUPPRESS)
     p.add_argument("--at", type=Path, help=argparse.SUPPRESS)
     asked = p.parse_args()
@@ -54,10 +58,15 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({"seconds": took, "amount": amount, "peak_mb": peak}, allow_nan=False))
         return
+    for side, package in PEERS.items():
+        if importlib.util.find_spec(package) is None:
+            print(f"{side}: left out, for {package} is not installed; the extra `peers` has it")
+            MFCC.remove(side)
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         set_up(at, n_clips=20 if asked.quick else 90)
-        found = {name: compared(sides, at, rounds=2 if asked.quick else 5) for name, sides in TABLES.items()}
+        tables = {name: sides for name, sides in TABLES.items() if not asked.table or asked.table in name}
+        found = {name: compared(sides, at, rounds=2 if asked.quick else 5) for name, sides in tables.items()}
     for name, rows in found.items():
         head = f"| | {UNITS[name]}, median | fastest to slowest | times the first | peak MB |"
         print(f"\n{name}\n\n{head}\n|---|---|---|---|---|")
@@ -199,6 +208,70 @@ def features_of_ours(at: Path) -> Seconds:
     return featured(at, lambda clip: frames(torch.from_numpy(clip)), in_threads=True)
 
 
+def features_by_speechbrain(at: Path) -> Seconds:
+    from speechbrain.lobes.features import MFCC
+
+    mfcc = MFCC(deltas=False, context=False, sample_rate=RATE, n_fft=1200, n_mels=40, n_mfcc=40)
+    return featured(at, lambda clip: mfcc(torch.from_numpy(clip)[None]))
+
+
+def features_by_opensmile(at: Path) -> Seconds:
+    import opensmile
+
+    level = opensmile.FeatureLevel.LowLevelDescriptors
+    smile = opensmile.Smile(opensmile.FeatureSet.ComParE_2016, level)
+    return featured(at, lambda clip: smile.process_signal(clip, RATE))
+
+
+def read_alone(at: Path) -> Seconds:
+    """libsndfile and the SoX resampler on all cores, no question asked; and the samples on disk."""
+    corpus = at / "corpus"
+
+    def waveform(name: str) -> np.ndarray:
+        samples, rate = soundfile.read(corpus / name, dtype="float32", always_2d=True)
+        return resample(to_mono(samples), rate, RATE)
+
+    def work() -> float:
+        n_samples = 0
+        with tempfile.TemporaryFile() as file:
+            for samples in ordered_map(waveform, pl.read_csv(corpus / "metadata.csv")["file_path"].to_list()):
+                file.write(np.ascontiguousarray(samples).data)
+                n_samples += samples.size
+        return n_samples / RATE / 60
+
+    return timed(work)
+
+
+def read_by_torchaudio(at: Path) -> Seconds:
+    """The same with torchaudio's resampler, whose filters are made anew for each rate of a process."""
+    from torchaudio.transforms import Resample
+
+    torch.set_num_threads(1)
+    corpus, filters = at / "corpus", {}
+
+    def waveform(name: str) -> np.ndarray:
+        samples, rate = soundfile.read(corpus / name, dtype="float32", always_2d=True)
+        if rate not in filters:
+            filters[rate] = Resample(rate, RATE)
+        made: np.ndarray = filters[rate](torch.from_numpy(to_mono(samples))).numpy()
+        return made
+
+    names = pl.read_csv(corpus / "metadata.csv")["file_path"].to_list()
+    return timed(lambda: sum(samples.size for samples in ordered_map(waveform, names)) / RATE / 60)
+
+
+def ingest_of_ours(at: Path) -> Seconds:
+    """Each file in a guarded process, checked, its tags looked at, its digest taken."""
+    n_minutes = float(pl.read_csv(at / "clips" / "clips.csv")["n_samples"].sum()) / RATE / 60
+
+    def work() -> float:
+        with tempfile.TemporaryDirectory() as out:
+            ingest.run(RATE, load("ingest", IngestParams), corpus=at / "corpus", out=Path(out))
+        return n_minutes
+
+    return timed(work)
+
+
 def machine() -> dict[str, object]:
     model = next(
         (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
@@ -209,17 +282,36 @@ def machine() -> dict[str, object]:
 SIDES: dict[str, Callable[[Path], Seconds]] = {
     "version 1": epoch_of_version_1,
     "ours": epoch_of_ours,
+    "decoder and resampler alone": read_alone,
+    "decoder, and torchaudio's resampler": read_by_torchaudio,
+    "our ingest": ingest_of_ours,
     "version 1, window by window": features_by_window,
     "librosa, file by file": features_by_librosa,
+    "SpeechBrain, clip by clip": features_by_speechbrain,
+    "openSMILE, clip by clip; its own features": features_by_opensmile,
     "torchaudio, clip by clip": features_by_torchaudio,
     "torchaudio, a clip a thread": features_by_torchaudio_in_threads,
     "our frames, a clip a thread": features_of_ours,
 }
+PEERS = {"SpeechBrain, clip by clip": "speechbrain", "openSMILE, clip by clip; its own features": "opensmile"}
+MFCC = [
+    "version 1, window by window",
+    "librosa, file by file",
+    *PEERS,
+    "torchaudio, clip by clip",
+    "torchaudio, a clip a thread",
+    "our frames, a clip a thread",
+]
 TABLES = {
     "A training epoch with version 1's settings: fresh noise, features, SpiraConvV2": ["version 1", "ours"],
-    "MFCC of 16 kHz waveforms": [name for name in SIDES if name not in ("version 1", "ours")],
+    "Recordings to 16 kHz mono, on all cores": [
+        "decoder and resampler alone",
+        "decoder, and torchaudio's resampler",
+        "our ingest",
+    ],
+    "MFCC of 16 kHz waveforms": MFCC,
 }
-UNITS = dict(zip(TABLES, ("windows a second", "minutes of sound a second"), strict=True))
+UNITS = dict(zip(TABLES, ("windows a second", *["minutes of sound a second"] * 2), strict=True))
 
 if __name__ == "__main__":
     main()

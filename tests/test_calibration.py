@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
@@ -96,6 +97,21 @@ def test_slope_and_intercept_solve_their_equations() -> None:
     free = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], labels)
     residuals = labels - expit(odds * steep + free.intercept_[0])
     assert np.sum(residuals * odds) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_fits_agree_with_scipy_and_scikit_learn(seed: int) -> None:
+    """To nine decimals where theirs stop there, and the temperature to six: what is written has six."""
+    labels, scores = planted(60 * 4**seed, 0.5 + seed, seed - 1.5, seed)
+    odds, signs = log_odds(scores), 2 * labels - 1
+    found = minimize_scalar(
+        lambda heat: np.mean(np.logaddexp(0, -signs * odds / np.exp(heat))), bounds=(-3, 3), options={"xatol": 1e-10}
+    )
+    assert temperature(labels, scores) == pytest.approx(np.exp(found.x), rel=1e-6)
+    added = brentq(lambda added: np.mean(expit(odds + added) - labels), -99, 99, xtol=1e-12)
+    assert intercept(labels, scores) == pytest.approx(added, abs=1e-9)
+    line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(odds[:, None], labels)
+    assert slope(labels, scores) == pytest.approx(line.coef_[0, 0], abs=1e-9)
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.9, 0.8, 0.2, 0.1], [0.4] * 4, [0.1, 0.5, 0.5, 0.9]])

@@ -112,3 +112,21 @@ def test_nothing_is_left_behind() -> None:
         for thread in threads:
             thread.join()
     assert count() == before
+
+
+def several(item: int) -> tuple[list[np.ndarray], str]:
+    rng = np.random.default_rng(item)
+    return [rng.standard_normal(size).astype(np.float32) for size in (item, 100, 3 * item)], f"item {item}"
+
+
+@pytest.mark.parametrize("n_shared", [0, 1000, 2**20])
+def test_arrays_come_whole_and_stay_whole(n_shared: int) -> None:
+    """Through shared memory or the pipe, whichever has room for them; the next result overwrites none."""
+    with Guard(several, LIMITS, 2, n_shared) as guard:
+        results = list(ordered_map(guard, range(60), 2))
+    for item, result in enumerate(results):
+        assert not isinstance(result, Lost)
+        expected, name = several(item)
+        assert result[1] == name
+        assert [array.tobytes() for array in result[0]] == [array.tobytes() for array in expected]
+        assert all(array.flags.writeable for array in result[0])

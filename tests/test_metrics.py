@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import t
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score, roc_auc_score, roc_curve
 
 from spira.core.curves import (
     mean_precision_recall,
@@ -26,6 +26,7 @@ from spira.core.metrics import (
     at_threshold,
     auc,
     confusion,
+    roc_counts,
     spread,
 )
 from spira.core.resamples import difference_interval, share_interval, speaker_resamples
@@ -395,6 +396,16 @@ def test_one_who_has_clips_of_both_classes_counts_in_each() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # Curves
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+@given(studies())
+@settings(deadline=None)
+def test_the_points_of_a_roc_are_scikit_learns(study: tuple[Ints, Floats]) -> None:
+    """The same numbers to the last bit, its infinite threshold left out."""
+    alarms, hits, thresholds = roc_counts(*study)
+    theirs = roc_curve(*study, drop_intermediate=False)
+    for ours, of_theirs in zip((alarms / alarms[-1], hits / hits[-1], thresholds), theirs, strict=True):
+        assert_array_equal(ours, of_theirs[1:])
 
 
 def test_a_perfect_roc_goes_straight_up_and_then_right() -> None:

@@ -19,7 +19,17 @@ class DataError(ValueError):
 
 @contextmanager
 def told() -> Iterator[None]:
-    """The message of a ``ParamError`` or ``DataError`` without a traceback, exit status 1; 130 after Ctrl-C."""
+    """The message of a ``ParamError`` or ``DataError`` without a traceback, exit status 1; 130 after Ctrl-C.
+
+    A command that is asked for ``--help`` says what it does, and does nothing.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(
+            sys.modules["__main__"].__doc__,
+            "Settings are in params.yaml, files and descriptions in dvc.yaml.",
+            sep="\n",
+        )
+        sys.exit()
     try:
         yield
     except (ParamError, DataError) as error:

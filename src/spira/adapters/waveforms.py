@@ -24,6 +24,7 @@ from spira.core.resampling import resample, to_mono
 from spira.errors import DataError
 
 REJECTS = "rejects.csv"
+_MARGIN = 2**12  # bytes; a resampler may round its length up
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def store_waveforms(
     work = partial(_mono, folder, sample_rate, ingest, max_seconds)
     n_workers = min(n_workers or n_cores(), len(file_paths))
     limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
-    with Guard(work, limits, n_workers) as guard, ArrayWriter(out / WAVEFORMS) as writer:
+    n_shared = 4 * ceil(max_seconds * sample_rate) + _MARGIN
+    with Guard(work, limits, n_workers, n_shared) as guard, ArrayWriter(out / WAVEFORMS) as writer:
         results = progress(ordered_map(guard, file_paths, n_workers), len(file_paths), folder.name)
         for file_path, result in zip(file_paths, results, strict=True):
             if isinstance(result, Lost):
@@ -73,11 +75,9 @@ def store_waveforms(
             elif isinstance(result, Refusal):
                 refused.append((file_path, result))
             else:
-                waveform, source_rate, told = result
+                waveform, recording, told = result
                 tagged.update(told)
-                digest = sha256(waveform.data).hexdigest()
-                start, header = writer.append(waveform), asdict(read_header(folder / file_path))
-                accepted.append(Recording(file_path, start, waveform.size, source_rate, digest=digest, **header))
+                accepted.append(replace(recording, start=writer.append(waveform)))
     if tagged:
         kinds = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
         print(
@@ -88,7 +88,8 @@ def store_waveforms(
 
 def _mono(
     folder: Path, sample_rate: int, ingest: IngestParams, max_seconds: float, file_path: str
-) -> tuple[NDArray[np.float32], int, set[str]] | Refusal:
+) -> tuple[NDArray[np.float32], Recording, set[str]] | Refusal:
+    """All that is to be known of one file, but where its waveform will lie."""
     decoded = decode(folder / file_path, ingest, max_seconds)
     if isinstance(decoded, Refusal):
         return decoded
@@ -97,7 +98,9 @@ def _mono(
     refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
     if refusal is not None:
         return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
-    return waveform, source_rate, personal_tags(folder / file_path)
+    digest, header = sha256(waveform.data).hexdigest(), asdict(read_header(folder / file_path))
+    recording = Recording(file_path, 0, waveform.size, source_rate, digest=digest, **header)
+    return waveform, recording, personal_tags(folder / file_path)
 
 
 def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:

@@ -108,11 +108,10 @@ def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
         samples: shape (n_frames, n_channels) or (n_frames,), n_frames >= 1.
         min_peak: the least half swing, from lowest to highest sample of a channel, that counts as a recording.
     """
-    pieces = _pieces(samples)
-    n_bad = sum(int(np.count_nonzero(~np.isfinite(piece))) for piece in pieces)
-    if n_bad:
-        return Refusal("not_finite", f"{n_bad} of {samples.size} samples are NaN or infinite")
     low, high = samples.min(axis=0), samples.max(axis=0)
+    if not np.isfinite([low, high]).all():
+        n_bad = sum(int(np.count_nonzero(~np.isfinite(piece))) for piece in _pieces(samples))
+        return Refusal("not_finite", f"{n_bad} of {samples.size} samples are NaN or infinite")
     swing = float((high - low).max()) / 2  # an offset is no sound, whatever its level
     if swing == 0:
         return Refusal("silent", f"every sample is {samples.flat[0]:g}: a muted microphone")
@@ -137,8 +136,11 @@ def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
     near = (high - low) / 2000
     if max(high.max(), -low.min()) < 0.1:  # so soft that eight bits may hold it in a few steps
         return None
-    at_extremes = sum(((piece >= high - near) | (piece <= low + near)).sum(axis=0) for piece in _pieces(samples))
-    clipped = float(np.max(at_extremes)) / len(samples)
+    at_extremes = [
+        sum(np.count_nonzero(piece >= top) + np.count_nonzero(piece <= bottom) for piece in _pieces(channel))
+        for channel, top, bottom in zip(samples.T, high - near, low + near, strict=True)
+    ]
+    clipped = max(at_extremes) / len(samples)
     if clipped > max_clipped:
         return Refusal("clipped", f"expected at most {max_clipped:.0%} of samples at the extremes, got {clipped:.0%}")
     return None

@@ -5,20 +5,16 @@ the clips that are given 0.8, eight in ten are patients': at the share of patien
 """
 
 from collections.abc import Callable
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from spira.core.evaluation import CalibrationParams
 from spira.core.metrics import Floats, Ints, require_both_classes
 
 Calibrator = Callable[[Floats], Floats]
 _CLIP = 1e-6  # a score of exactly 0 or 1 has no logit
+_MOST_STEPS = 100  # ten are usual
 _HOTTEST = 20.0  # temperatures are sought from 1 / this to this; separable clips ask for 0
 
 
@@ -33,6 +29,8 @@ def calibrator(labels: Ints, scores: Floats, p: CalibrationParams) -> Calibrator
     if p.method == "temperature":
         heat = temperature(labels, scores)
         return lambda of: np.asarray(expit(log_odds(of) / heat))
+    from sklearn.isotonic import IsotonicRegression  # a second, which the other method need not wait
+
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
     return lambda of: np.asarray(fitted.predict(of))
 
@@ -50,12 +48,11 @@ def temperature(labels: Ints, scores: Floats) -> float:
     """
     odds, signs = log_odds(scores), 2 * labels - 1
 
-    def loss(log_heat: float) -> float:
-        return float(np.mean(np.logaddexp(0, -signs * odds / np.exp(log_heat))))
+    def gain(log_heat: float) -> float:
+        return float(np.mean(signs * odds * expit(-signs * odds / np.exp(log_heat))))  # were it a little colder
 
-    limit = np.log(_HOTTEST)
-    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-9})
-    return float(np.exp(found.x))
+    limit = float(np.log(_HOTTEST))
+    return float(np.exp(_crossing(gain, -limit, limit)))
 
 
 def squared_error(labels: Ints, scores: Floats, weights: Floats | None = None) -> Floats:
@@ -114,10 +111,21 @@ def slope(labels: Ints, scores: Floats) -> float:
     patients, controls = odds[labels == 1], odds[labels == 0]
     if patients.min() >= controls.max() or controls.min() >= patients.max():
         return float("nan")
-    line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    with catch_warnings():  # where it starts at the optimum no step is better; scikit-learn warns, and ends by L-BFGS
-        simplefilter("ignore", ConvergenceWarning)
-        return float(line.fit(odds[:, None], labels).coef_[0, 0])
+    line, columns = np.zeros(2), np.stack([odds - odds.mean(), np.ones(odds.size)], axis=1)
+    for _ in range(_MOST_STEPS):  # of Newton
+        expected = expit(columns @ line)
+        pull = columns.T @ (labels - expected)
+        step = np.linalg.solve((columns * (expected * (1 - expected))[:, None]).T @ columns, pull)
+        while _loss(labels, columns @ (line + step)) > _loss(labels, columns @ line) + 1e-12:
+            step /= 2  # past the top of the likelihood
+        line += step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(line[0])
+
+
+def _loss(labels: Ints, odds: Floats) -> float:
+    return float(np.mean(np.logaddexp(0, (1 - 2 * labels) * odds)))
 
 
 def intercept(labels: Ints, scores: Floats) -> float:
@@ -134,4 +142,12 @@ def intercept(labels: Ints, scores: Floats) -> float:
     def surplus(added: float) -> float:
         return float(np.mean(expit(odds + added) - labels))
 
-    return float(brentq(surplus, -reach, reach, xtol=1e-10))
+    return _crossing(surplus, -reach, reach)
+
+
+def _crossing(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that rises passes 0, by halves, to a millionth of a millionth; else the end nearer to it."""
+    while high - low > 1e-12 * max(1.0, abs(low), abs(high)):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2

@@ -9,7 +9,7 @@ people and of other trainings at once: see ``spira.core.trainings``.
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from spira.core.metrics import Floats, Ints
 from spira.core.trainings import distinct, error_of_difference, judge
@@ -80,7 +80,7 @@ def paired_differences(base: Judged, head: Judged, confidence: float, names: tup
         metrics, covariance = judge(name, base.labels, base.speakers, trainings)
         before, after = (float(metrics[list(members)].mean()) for members in (trainings.of_base, trainings.of_head))
         error = error_of_difference(trainings, metrics, covariance, people - 2)
-        reach = float(t.ppf(0.5 + confidence / 2, error.freedom)) * error.size
+        reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
         difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
         lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
         found[name] = Difference(before, after, difference, lo, hi, error.of_trainings)

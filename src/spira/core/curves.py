@@ -6,9 +6,8 @@ Scores, labels and their conventions are those of ``spira.core.metrics``.
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_curve
 
-from spira.core.metrics import Floats, Ints, confusion
+from spira.core.metrics import Floats, Ints, confusion, roc_counts
 
 
 def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
@@ -23,8 +22,8 @@ def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats,
     grid = np.linspace(0, 1, n_points)
     curves = []
     for of_seed in scores:
-        fpr, tpr, _ = roc_curve(labels, of_seed)
-        curves.append(np.interp(grid, fpr, tpr))
+        alarms, hits, _ = roc_counts(labels, of_seed)
+        curves.append(np.interp(grid, np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])))
     return np.concatenate([[0.0], grid]), np.concatenate([[0.0], np.mean(curves, axis=0)])
 
 
@@ -37,10 +36,9 @@ def mean_precision_recall(labels: Ints, scores: Floats, n_points: int = 101) -> 
     grid = np.linspace(0, 1, n_points)
     curves = []
     for of_seed in scores:
-        precision, recall, _ = precision_recall_curve(labels, of_seed)
-        precision, recall = precision[:-1], recall[:-1]  # the last point is nobody's: precision 1 by convention
-        envelope = np.maximum.accumulate(precision)  # recall falls along the curve, so this looks at recall >= r
-        curves.append(envelope[np.searchsorted(-recall, -grid, side="right") - 1])
+        alarms, hits, _ = roc_counts(labels, of_seed)
+        best = np.maximum.accumulate((hits / (hits + alarms))[::-1])[::-1]  # at this recall or above
+        curves.append(best[np.searchsorted(hits / hits[-1], grid)])
     return grid, np.mean(curves, axis=0)
 
 

@@ -12,7 +12,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import pad
-from torchaudio.functional import create_dct, melscale_fbanks
 
 from spira.core.section import Section
 
@@ -82,6 +81,8 @@ class Frames:
     """
 
     def __init__(self, p: FeatureParams, sample_rate: int) -> None:
+        from torchaudio.functional import create_dct, melscale_fbanks  # which check, train and predict need not wait
+
         self.p = p
         self.taper = torch.hann_window(p.win_length)
         self.bins = p.bins(sample_rate)

@@ -60,6 +60,18 @@ def running_sum(weights: Floats) -> Floats:
     return sums
 
 
+def roc_counts(labels: Ints, scores: Floats) -> tuple[Ints, Ints, Floats]:
+    """(controls called patient, patients called patient, threshold) at every score, the highest first.
+
+    Source:
+        ``sklearn.metrics.roc_curve``, whose first point, which calls nobody, is left out.
+    """
+    order = np.argsort(-scores, kind="stable")
+    lasts = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of each run of equal scores
+    hits = np.cumsum(labels[order])[lasts]
+    return 1 + lasts - hits, hits, scores[order][lasts]
+
+
 def places(folds: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     """By fold, in the order in which they are first met, which clips are its own."""
     return {fold: np.asarray(folds) == fold for fold in dict.fromkeys(folds)}

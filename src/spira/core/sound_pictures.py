@@ -4,7 +4,6 @@ import struct
 import zlib
 
 import numpy as np
-from scipy.signal import stft
 
 from spira.core.metrics import Floats
 
@@ -23,8 +22,11 @@ def peaks_of(samples: Floats) -> Floats:
 def spectrogram(samples: Floats, sample_rate: int) -> bytes:
     """A grey PNG: time from left to right, 0 Hz at the bottom, half the sample rate at the top, 70 dB of range."""
     n = int(_WINDOW_SECONDS * sample_rate)
-    _, _, spectrum = stft(samples, nperseg=n, noverlap=n // 2, boundary="even", padded=True)
-    power = _pooled(_pooled(np.abs(spectrum) ** 2, _ROWS).T, _COLUMNS).T
+    step, taper = n - n // 2, np.hanning(n + 1)[:-1]
+    mirrored = np.pad(samples, n // 2, mode="reflect")
+    whole = np.pad(mirrored, (0, (n - len(mirrored)) % step))
+    spectrum = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(whole, n)[::step] * (taper / taper.sum()))
+    power = _pooled(_pooled(np.abs(spectrum.T) ** 2, _ROWS).T, _COLUMNS).T
     decibels = 10 * np.log10(np.maximum(power, 1e-20))
     grey = np.clip((decibels - decibels.max() + _RANGE_DB) / _RANGE_DB, 0, 1)
     return png(np.round(255 * grey[::-1]).astype(np.uint8))

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from sklearn.metrics import roc_curve
 
 from spira.core.evaluation import ThresholdParams
-from spira.core.metrics import Floats, Ints, places, ratio, require_both_classes
+from spira.core.metrics import Floats, Ints, places, ratio, require_both_classes, roc_counts
 from spira.errors import DataError
 
 _BEFORE: dict[str, Any] = {"rule": "youden", "sensitivity": 0.9, "cost_of_a_miss": 1.0}
@@ -65,8 +64,8 @@ def cost_threshold(labels: Ints, scores: Floats, cost_of_a_miss: float) -> float
 def _candidates(labels: Ints, scores: Floats) -> tuple[Floats, Floats, Floats]:
     """(false positive rate, true positive rate, threshold) at every score, the highest first."""
     require_both_classes(labels, "threshold")
-    fpr, tpr, thresholds = roc_curve(labels, scores, drop_intermediate=False)
-    return fpr[1:], tpr[1:], thresholds[1:]  # the first is infinite and calls nobody a patient
+    alarms, hits, thresholds = roc_counts(labels, scores)
+    return alarms / alarms[-1], hits / hits[-1], thresholds
 
 
 def threshold(labels: Ints, scores: Floats, p: ThresholdParams) -> float:

@@ -15,7 +15,6 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from spira.core.metrics import Floats, Ints, require_both_classes
 
@@ -92,10 +91,19 @@ def _credit(metric: str, labels: Ints, scores: Floats, thresholds: Floats) -> Fl
     if metric != "auc":
         return called if metric == "sensitivity" else 1 - called
     patients = labels == 1
-    above, beats = rankdata(scores, axis=1), np.empty(scores.shape)  # ties count half
-    beats[:, patients] = (above[:, patients] - rankdata(scores[:, patients], axis=1)) / (~patients).sum()
-    beats[:, ~patients] = 1 - (above[:, ~patients] - rankdata(scores[:, ~patients], axis=1)) / patients.sum()
+    beats = np.empty(scores.shape)
+    beats[:, patients] = _below(scores[:, ~patients], scores[:, patients])
+    beats[:, ~patients] = 1 - _below(scores[:, patients], scores[:, ~patients])
     return beats
+
+
+def _below(of: Floats, scores: Floats) -> Floats:
+    """The share of each row of ``of`` that is below each score of the same row, ties counting half."""
+    ends = [
+        [np.searchsorted(row, places, side) for side in ("left", "right")]
+        for row, places in zip(np.sort(of, axis=1), scores, strict=True)
+    ]
+    return np.asarray(np.mean(ends, axis=1) / of.shape[1])
 
 
 def error_of_difference(trainings: Trainings, metrics: Floats, covariance: Floats, freedom: int) -> Error:

@@ -1,0 +1,212 @@
+"""How time, memory and the number of files grow with the number of clips, stage by stage: `make bench-scale`.
+
+Corpora of 1 s clips whose content is repeated but for two samples, so that none is a copy of another. Each stage is a
+process of its own: processor seconds are its own and its workers', which a busy machine changes little; memory
+is the most that they held together, looked at every 50 ms. Pages of mapped files are told apart: the system takes
+them back where it needs them.
+"""
+
+import argparse
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from shutil import which
+from time import perf_counter, sleep
+
+import numpy as np
+import psutil
+import yaml
+
+RATE = 16_000
+SIZES = (1000, 4000, 16_000)
+SEEDS = (1,)
+STAGES = ("ingest", "split", "featurize", "predict")
+OUTS = {"ingest": "clips", "split": "subsets.csv", "featurize": "features", "predict": "predictions.csv"}
+Measured = dict[str, float]
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    p.add_argument("--clips", type=int, nargs="+", default=SIZES, help="sizes of the corpora")
+    p.add_argument("--stages", nargs="+", default=STAGES)
+    p.add_argument("--folder", type=Path, help="keep what is made here, and go on from what is there")
+    p.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    p.add_argument("--stage", help=argparse.SUPPRESS)
+    asked = p.parse_args()
+    if asked.stage:
+        run_stage(asked.stage, asked.folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        top = asked.folder or Path(temporary)
+        found = {n: measured(top / str(n), n, asked.stages) for n in asked.clips}
+    show(found)
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
+    """What each stage takes of a corpus of n clips, and `dvc status` once all are done."""
+    if not (at / "data/raw/many").exists():
+        write_corpus(at / "data/raw/many", n)
+        write_noise(at / "data/raw/hiss")
+        run_stage("ingest_noise", at)
+    found = {stage: of_process([sys.executable, __file__, "--stage", stage, "--folder", str(at)]) for stage in stages}
+    for stage in stages:
+        out = at / "data" / OUTS[stage]
+        files = [file for file in out.rglob("*") if file.is_file()] or [out]
+        found[stage] |= {"files": len(files), "out_mb": sum(file.stat().st_size for file in files) / 2**20}
+    found["dvc status"] = status(at)
+    return found
+
+
+def of_process(command: list[str], where: Path | None = None) -> Measured:
+    """Processor seconds of a command and its workers, and the most megabytes that they held together."""
+    start, before, own, mapped = perf_counter(), children_seconds(), 0.0, 0.0
+    process = subprocess.Popen(command, cwd=where, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        held = memory_of_tree(process.pid)
+        own, mapped = max(own, held[0]), max(mapped, held[1])
+        sleep(0.05)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)}: ended with status {process.returncode}")
+    spent = children_seconds() - before
+    return {"processor_seconds": spent, "seconds": perf_counter() - start, "own_mb": own, "mapped_mb": mapped}
+
+
+def children_seconds() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def memory_of_tree(pid: int) -> tuple[float, float]:
+    """Megabytes of a process and its children: their own, and pages of files, which the system may take back."""
+    kilobytes = [0, 0]
+    with suppress(OSError, psutil.NoSuchProcess):
+        for one in (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))):
+            lines = Path(f"/proc/{one}/status").read_text(encoding="ascii").splitlines()
+            rows = dict(line.split(":", 1) for line in lines)
+            for i, name in enumerate(("RssAnon", "RssFile")):
+                kilobytes[i] += int(rows.get(name, "0 kB").split()[0])
+    return kilobytes[0] / 1024, kilobytes[1] / 1024
+
+
+def write_corpus(folder: Path, n: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    contents = [(3000 * rng.standard_normal(RATE)).astype("<i2") for _ in range(16)]
+    rows = ["file_path,label,speaker_id"]
+    for i in range(n):
+        samples = contents[i % 16].copy()
+        samples[:2] = i % 30_000 - 15_000, i // 30_000  # so that it is no copy
+        form = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16, b"data", samples.nbytes)
+        wave = struct.pack("<4sI4s", b"RIFF", 36 + samples.nbytes, b"WAVE") + form + samples.tobytes()
+        name = f"{i // 1000:03}/{i:07}.wav"
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(wave)
+        rows.append(f"{name},{('control', 'patient')[i % 2]},s{i // 4 * 2 + i % 2}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def write_noise(folder: Path) -> None:
+    import soundfile
+
+    folder.mkdir(parents=True)
+    for i in range(3):
+        hiss = 0.05 * np.random.default_rng(i).standard_normal(20 * RATE)
+        soundfile.write(folder / f"{i}.wav", hiss, RATE, subtype="PCM_16")
+    (folder / "metadata.csv").write_text("file_path\n0.wav\n1.wav\n2.wav\n", encoding="utf-8")
+
+
+def run_stage(stage: str, at: Path) -> None:
+    """A stage as `dvc repro` runs it but for windows of 1 s, one view, and models that learnt nothing."""
+    from spira.core.audio import IngestParams
+    from spira.params import load
+
+    data = at / "data"
+    if stage in ("ingest", "ingest_noise"):
+        from spira.stages import ingest, ingest_noise
+
+        p = load("ingest", IngestParams)
+        if stage == "ingest":
+            ingest.run(RATE, p, corpus=data / "raw/many", out=data / "clips")
+        else:
+            ingest_noise.run(RATE, p, noise_corpus=data / "raw/hiss", out=data / "noise")
+    elif stage == "split":
+        from spira.core.splitting import SplitParams
+        from spira.stages import split
+
+        paths = {"subsets": data / "subsets.csv", "folds": data / "folds", "summary": data / "subsets_summary.csv"}
+        split.run(RATE, load("split", SplitParams), clips=data / "clips/clips.csv", **paths)
+    else:
+        with_tensors(stage, data)
+
+
+def with_tensors(stage: str, data: Path) -> None:
+    from spira.adapters.models import save_model
+    from spira.core.features import FeatureParams
+    from spira.core.model import ModelParams, build
+    from spira.core.noise import NoiseParams
+    from spira.core.scoring import PredictParams
+    from spira.core.windows import WindowParams
+    from spira.params import load
+    from spira.stages import featurize, predict
+
+    features, windows = load("features", FeatureParams), WindowParams(seconds=1.0, step_seconds=1.0)
+    subsets = data / "subsets.csv"
+    if stage == "featurize":
+        noise = load("noise", NoiseParams).model_copy(update={"views": 1})
+        clips, noises, out = (data / name for name in ("clips", "noise", "features"))
+        featurize.run(RATE, features, windows, noise, clips=clips, noises=noises, subsets=subsets, out=out)
+        return
+    model, n_frames = load("model", ModelParams), windows.frames(RATE, features.hop_length)[0]
+    for seed in SEEDS:
+        net = build(model, n_frames, features.n_features(RATE))
+        facts = {"model": model.model_dump(), "n_frames": n_frames, "n_features": features.n_features(RATE)}
+        save_model(net.state_dict(), facts, data / f"models/holdout/{seed}")
+    predict.run(
+        SEEDS,
+        RATE,
+        features,
+        windows,
+        load("predict", PredictParams),
+        subsets=subsets,
+        models=data / "models",
+        validation=data / "features/validation",
+        test=data / "features/test",
+        out=data / "predictions.csv",
+    )
+
+
+def status(at: Path) -> Measured:
+    """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
+    names = ["raw/many", "noise", "folds", *OUTS.values()]
+    outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]
+    stages = {Path(out).stem: {"cmd": "true", "outs": [out]} for out in outs}
+    (at / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    new = [] if (at / ".dvc").exists() else ["git init -q", "dvc init -q", "dvc config cache.type hardlink,copy"]
+    for words in (*new, "dvc commit -q -f"):
+        tool, *rest = words.split()
+        subprocess.run([which(tool) or tool, *rest], cwd=at, check=True)
+    of_process([which("dvc") or "dvc", "status", "-q"], at)
+    return of_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
+
+
+def show(found: dict[int, dict[str, Measured]]) -> None:
+    head = "| | clips | processor s | s | ms a clip | MB of its own | MB of files mapped | files | MB |"
+    print(f"{os.cpu_count()} cores\n\n{head}\n{'|---' * head.count('| ')}|")
+    for stage in next(iter(found.values())):
+        for n, of_stages in found.items():
+            of = of_stages[stage]
+            took = f"{of['processor_seconds']:.1f} | {of['seconds']:.1f} | {1000 * of['processor_seconds'] / n:.2f}"
+            print(f"| {stage} | {n} | {took} | {of['own_mb']:.0f} | {of['mapped_mb']:.0f} | ", end="")
+            print(f"{of['files']:.0f} | {of['out_mb']:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

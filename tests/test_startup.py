@@ -1,0 +1,47 @@
+"""What a stage costs before it works: it imports what it uses, and help runs nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from closures import ROOT, STAGES
+
+TENSORS = {"alter", "check", "featurize", "predict", "train"}  # check reads the parameters of what computes with them
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+NOWHERE = {
+    "librosa",
+    "numba",
+    "pandas",
+    "matplotlib",
+    "scipy.stats",
+    "scipy.signal",
+    "scipy.optimize",
+    "sklearn",
+}
+
+
+def loaded_by(stages: list[str], then: str = "") -> set[str]:
+    """Modules that are there once these stages are imported, and more is done, in a process of their own."""
+    imports = ", ".join(f"spira.stages.{stage}" for stage in stages)
+    told = [sys.executable, "-c", f"import json, sys, {imports}\n{then}\nprint(json.dumps(list(sys.modules)))"]
+    return set(json.loads(subprocess.run(told, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout))
+
+
+def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere() -> None:
+    """A second of start-up each: scikit-learn and parts of SciPy wait in the function that needs them."""
+    assert not loaded_by([stage for stage in STAGES if stage not in TENSORS]) & {*NOWHERE, "torch", "torchaudio"}
+    prepare = "from spira.adapters.engine import prepare; prepare('cpu', 0)"
+    assert not loaded_by(sorted(TENSORS), prepare) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help_says_what_a_stage_does_and_does_nothing(asked: str, tmp_path: Path) -> None:
+    """It needs neither data nor params.yaml, and leaves no file."""
+    told = [sys.executable, "-m", "spira.stages.split", asked]
+    done = subprocess.run(told, cwd=tmp_path, check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.stdout.startswith("split: the table of clips -> the subset of each clip")
+    assert list(tmp_path.iterdir()) == []
