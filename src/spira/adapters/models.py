@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from spira.adapters.outputs import checked, write_bytes
 from spira.adapters.tables import read_json, write_json
 from spira.core.model import ModelParams, build
 from spira.errors import DataError
@@ -22,7 +23,8 @@ _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueEr
 def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Path) -> None:
     """``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features, windows and model)."""
     write_json(facts, folder / "model.json")
-    save_file({name: weights[name].contiguous() for name in sorted(weights)}, folder / "weights.safetensors")
+    tensors = {name: weights[name].contiguous() for name in sorted(weights)}
+    write_bytes(save(tensors), folder / "weights.safetensors", summed=True)
 
 
 def load_model(folder: Path, device: torch.device) -> nn.Module:
@@ -35,7 +37,7 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     weights = folder / "weights.safetensors"
     net = build(ModelParams.model_validate_json(json.dumps(facts["model"])), facts["n_frames"], facts["n_features"])
     try:
-        net.load_state_dict(load_file(weights))
+        net.load_state_dict(load_file(checked(weights)))
     except FileNotFoundError as error:
         raise DataError(f"{weights}: no such file; run the stage that writes it: dvc repro train") from error
     except (SafetensorError, RuntimeError) as error:
@@ -54,6 +56,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: the file is missing, damaged, or holds something other than named tensors.
     """
+    checked(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
