@@ -13,6 +13,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from pipeline_clone import Clone
+from spira.adapters.arrays import ArrayWriter
 from spira.adapters.frames import longest_clip, read_windows
 from spira.adapters.models import load_model
 from spira.core.features import FeatureParams

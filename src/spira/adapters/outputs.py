@@ -12,7 +12,7 @@ from functools import cache
 from hashlib import file_digest
 from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from spira.errors import DataError, naming
 
@@ -28,11 +28,11 @@ class _Part(FileIO):
         self._path = path
         with naming(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            super().__init__(part_of(path), "w")
+            super().__init__(os.open(part_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "w")
 
-    def write(self, piece: object) -> int:
+    def write(self, piece: Any) -> int:
         with naming(self._path, "written"):
-            return super().write(piece)  # type: ignore[arg-type]  # any buffer
+            return os.write(self.fileno(), piece)
 
 
 def part_of(path: Path) -> Path:
