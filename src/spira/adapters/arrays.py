@@ -66,8 +66,9 @@ def read_array(path: Path) -> NDArray[np.float32]:
     Raises:
         DataError: the file is missing, truncated, not a float32 array, or not what its checksum says.
     """
+    checked(path)
     try:
-        array: NDArray[Any] = npy.open_memmap(checked(path), mode="c")
+        array: NDArray[Any] = npy.open_memmap(path, mode="c")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
     except (ValueError, OSError) as error:

@@ -36,8 +36,9 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     facts = read_json(folder / "model.json")
     weights = folder / "weights.safetensors"
     net = build(ModelParams.model_validate_json(json.dumps(facts["model"])), facts["n_frames"], facts["n_features"])
+    checked(weights)
     try:
-        net.load_state_dict(load_file(checked(weights)))
+        net.load_state_dict(load_file(weights))
     except FileNotFoundError as error:
         raise DataError(f"{weights}: no such file; run the stage that writes it: dvc repro train") from error
     except (SafetensorError, RuntimeError) as error:

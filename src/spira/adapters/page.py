@@ -33,8 +33,9 @@ def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
 
 def read_rows(path: Path) -> list[list[str]]:
     """A CSV file's cells as they are written, its head first."""
+    checked(path)
     try:
-        table = pl.read_csv(checked(path), infer_schema=False, empty_string_is_null=False)
+        table = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not readable as CSV: {error}") from error
     return [table.columns, *map(list, table.iter_rows())]

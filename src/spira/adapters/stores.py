@@ -19,8 +19,8 @@ from dvc_objects.fs.local import localfs
 from dvc_objects.fs.utils import as_atomic
 
 from spira.adapters.outputs import SUM, checked, sum_of
+from spira.adapters.remote import N_AT_ONCE
 from spira.adapters.repairs import aside, at_work
-from spira.adapters.workers import n_cores
 from spira.core.health import Finding
 from spira.core.objects import md5_of
 from spira.errors import DataError, naming
@@ -72,7 +72,7 @@ class Stores:
                     wanted[file.oid].append(file)
             else:
                 wanted[one.oid].append(one)
-        with ThreadPoolExecutor(n_cores()) as pool:
+        with ThreadPoolExecutor(N_AT_ONCE) as pool:
             return [*findings, *chain.from_iterable(pool.map(self._same, wanted.values()))]
 
     def _same(self, places: list[Wanted]) -> list[Finding]:

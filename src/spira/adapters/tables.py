@@ -17,8 +17,9 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     Raises:
         DataError: the file is missing, lacks a column, holds something of another type, or is not what it was.
     """
+    checked(path)
     try:
-        table = pl.read_csv(checked(path), schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
+        table = pl.read_csv(path, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
         return table.select(schema.keys())
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
@@ -33,8 +34,9 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
 
 def read_json(path: Path) -> Any:
     """Raises DataError where the file is missing, not JSON, or not what its checksum says."""
+    checked(path)
     try:
-        return json.loads(checked(path).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
     except ValueError as error:  # no JSON, or no UTF-8

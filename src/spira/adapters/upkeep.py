@@ -45,10 +45,10 @@ def staleness(repo: Any) -> Iterator[Finding]:
     absent = sorted(name for name, changes in status.items() if only_absent(changes))
     stale = sorted(status.keys() - set(absent))
     if stale:
-        found = f"dvc.lock: older than the parameters, code or data of {len(stale)} stages: {', '.join(stale)}"
-        yield Finding(found, todo="make repro (git checkout dvc.lock dvc.yaml params.yaml src, if you did not mean it)")
+        found = f"dvc.lock: not of the parameters, code or data that are here, for {', '.join(stale)}"
+        yield Finding(found, todo="make repro; or git checkout what you did not mean to change")
     elif absent:
-        yield Finding(f"data of {len(absent)} stages are not here; make pull brings them, or make repro makes them")
+        yield Finding(f"no data here of {', '.join(absent)}: make pull brings them, make repro makes them")
 
 
 def remote(root: Path) -> list[Finding]:
