@@ -229,6 +229,7 @@ def _child(stage: list[str], kind: str, at: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     sys.argv, status = stage, 0
+    sys.modules.pop(f"spira.stages.{stage[0]}", None)  # it is to run, not to be imported
     tamper = Tamper(kind, at)
     try:
         runpy.run_module(f"spira.stages.{stage[0]}", run_name="__main__", alter_sys=True)

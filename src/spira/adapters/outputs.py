@@ -105,7 +105,8 @@ def checked(path: Path) -> Path:
 def _promised(path: Path) -> tuple[str, str]:
     """The kind of checksum and the checksum; "" where there is none."""
     if (beside := sum_of(path)).is_file():
-        return "sha256", _text(beside).partition(" ")[0] or "nothing"
+        text = _text(beside)
+        return "sha256", text[:64] if text[64:] == f"  {path.name}\n" else repr(text)
     if (beside := path.with_name(f"{path.name}.dvc")).is_file():
         named = re.search(r"\bmd5: ([0-9a-f]{32})$", _text(beside), re.MULTILINE)
         return "md5", named[1] if named else ""
@@ -114,7 +115,7 @@ def _promised(path: Path) -> tuple[str, str]:
 
 def _text(path: Path) -> str:
     with naming(path, "read"):
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 @cache
