@@ -5,12 +5,13 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability release-check push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability doctor release-check push pull verify storage deps lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
+	@python -m spira.doctor --locks
 	dvc repro
 	@python -m spira.corpus_changes
 
@@ -111,6 +112,9 @@ storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say
 	@echo '  dvc remote modify --local storage url s3://spira/dvc && dvc remote modify --local storage endpointurl http://127.0.0.1:$(STORAGE_PORT)'
 	@echo '  export AWS_ACCESS_KEY_ID=spira AWS_SECRET_ACCESS_KEY=$$(cat .storage/secret)'
 	@RCLONE_AUTH_KEY="\"spira,$$(cat .storage/secret)\"" exec rclone --config '' serve s3 --addr 127.0.0.1:$(STORAGE_PORT) .storage/buckets
+
+doctor: $(READY) ## find and repair what a crash or a disk left: locks, dvc.lock, cache, data, environment
+	@python -m spira.doctor
 
 release-check: $(READY) ## fail while docs/card.yaml lacks what only a person can write
 	@python -m spira.release_check

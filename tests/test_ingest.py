@@ -181,7 +181,10 @@ def test_one_sound_twice_is_dropped_and_the_array_closed_up(tmp_path: Path) -> N
     assert list(clips) == ["five.wav", "four.wav", "one.wav", "zero.wav"]
     for name, seed in (("five.wav", 5), ("four.wav", 4), ("one.wav", 1), ("zero.wav", 6)):
         np.testing.assert_allclose(clips[name], voice(seed), atol=2**-15)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clips.csv", "rejects.csv", "waveforms.npy"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        f"{name}{end}" for name in ("clips.csv", "rejects.csv", "waveforms.npy") for end in ("", ".sha256")
+    }
 
 
 def test_a_conflict_names_the_other_files(tmp_path: Path) -> None:

@@ -1,12 +1,28 @@
 """The two errors that a person is meant to read, and how a stage shows them.
 
-Both say where, what was expected and what was found; everything else that
-escapes a stage is a defect of this repository and keeps its traceback.
+Both say where, what was expected and what was found. So does a disk that is full, broken or closed to us, which is
+nobody's mistake in this repository; everything else that escapes a stage is a defect of it and keeps its traceback.
 """
 
+import errno
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+_ADVICE = {
+    errno.ENOSPC: "free some of the disk that it is on; `make doctor` says how much a run needs",
+    errno.EDQUOT: "free some of what you may use of that disk; `make doctor` says how much a run needs",
+    errno.EFBIG: "larger than this process may write; see `ulimit -f`",
+    errno.EIO: "the disk fails; see `dmesg`, and work on another",
+    errno.EROFS: "mount that disk for writing, or work in another folder",
+    errno.EACCES: "run as the user who owns it, or chown it",
+    errno.EPERM: "run as the user who owns it, or chown it",
+    errno.EMFILE: "raise the limit on open files; see `ulimit -n`",
+}
 
 
 class ParamError(ValueError):
@@ -14,14 +30,24 @@ class ParamError(ValueError):
 
 
 class DataError(ValueError):
-    """A file that a stage was given is missing, broken or contradictory."""
+    """A file that a stage was given is missing, broken or contradictory, or one that it makes cannot be written."""
+
+
+@contextmanager
+def naming(path: Path, done: str) -> Iterator[None]:
+    """What the system says of a file, with its name, which ``write`` forgets; ``done`` is ``read`` or ``written``."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(_sentence(error, f"{path}: cannot be {done}")) from error
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """The message of a ``ParamError`` or ``DataError`` without a traceback, exit status 1; 130 after Ctrl-C.
+    """The message of a ``ParamError`` or ``DataError``, or of a disk that fails, without a traceback; exit status 1.
 
-    A command that is asked for ``--help`` says what it does, and does nothing.
+    130 after Ctrl-C and 143 after SIGTERM, each once what was half done is put away. A command that is asked for
+    ``--help`` says what it does, and does nothing.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(
@@ -30,9 +56,27 @@ def told() -> Iterator[None]:
             sep="\n",
         )
         sys.exit()
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
     except (ParamError, DataError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        sys.exit(f"DataError: {_sentence(error, str(error.filename or 'a file'))}")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _sentence(error: OSError, where: str) -> str:
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{where}: {os.strerror(error.errno or 0)}" + (f"; {advice}" if advice else "")
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """A second SIGTERM ends it there and then."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)

@@ -13,6 +13,7 @@ from pathlib import Path
 import vl_convert
 
 from spira.adapters.corpus_versions import corpus_changes_section
+from spira.adapters.outputs import write_bytes
 from spira.adapters.predictions import ONLY_FOLD
 from spira.adapters.results import declared, fetch, judged, validation_losses
 from spira.adapters.revisions import Revision, content, corpora, own_hashes, resolve, yaml_tree
@@ -79,9 +80,8 @@ def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
 
 def draw(compared: Comparison, folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, spec in drawings(compared).items():
-        (folder / name).write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT))
+        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name, summed=False)
 
 
 def main(arguments: list[str]) -> int:

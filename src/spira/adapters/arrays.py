@@ -1,6 +1,7 @@
 """Large arrays on disk: written once, front to back; read through a memory map."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from spira.adapters.outputs import checked, whole
 from spira.errors import DataError
 
 WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
@@ -18,7 +20,7 @@ class ArrayWriter:
     """A ``.npy`` file of float32 rows that grows along its first axis.
 
     Rows are written as they come and the header's length is filled in at the end
-    (NumPy leaves room for it), so an array larger than memory needs none.
+    (NumPy leaves room for it), so an array larger than memory needs none. It has its name once it is whole.
     """
 
     def __init__(self, path: Path, *row_shape: int) -> None:
@@ -27,9 +29,8 @@ class ArrayWriter:
         self.n_rows = 0
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("wb")
-        self._write_header()
+        self._writing = self._begun()
+        self._writing.__enter__()
         return self
 
     def append(self, rows: NDArray[np.float32]) -> int:
@@ -43,11 +44,15 @@ class ArrayWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
-        if kind is not None:
-            self.path.unlink()  # what an interrupted run leaves must not look whole
+        self._writing.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        with whole(self.path, summed=True) as self._file:
+            self._write_header()
+            yield
+            self._file.seek(0)
+            self._write_header()
 
     def _write_header(self) -> None:
         shape = (self.n_rows, *self.row_shape)
@@ -59,8 +64,9 @@ def read_array(path: Path) -> NDArray[np.float32]:
     """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
 
     Raises:
-        DataError: the file is missing, truncated or not a float32 array.
+        DataError: the file is missing, truncated, not a float32 array, or not what its checksum says.
     """
+    checked(path)
     try:
         array: NDArray[Any] = npy.open_memmap(path, mode="c")
     except FileNotFoundError as error:

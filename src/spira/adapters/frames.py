@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from spira.adapters.arrays import ArrayWriter, read_array, require_finite
+from spira.adapters.outputs import sum_of, whole
 from spira.adapters.tables import read_table, write_table
 from spira.core.windows import Windows, windows_of
 from spira.errors import DataError
@@ -51,15 +52,11 @@ class FrameWriter:
 
 
 def copy_frames(source: Path, target: Path, condition: str) -> None:
-    """The same clips under the same condition for another subset; a file is there whole or not at all."""
-    target.mkdir(parents=True, exist_ok=True)
+    """The same clips under the same condition for another subset, with the checksums that they had."""
     for name in (f"{condition}.npy", f"{condition}.csv"):
-        half = target / f"{name}.part"
-        try:
-            shutil.copyfile(source / name, half)
-            half.replace(target / name)
-        finally:
-            half.unlink(missing_ok=True)
+        for path in (target / name, sum_of(target / name)):
+            with (source / path.name).open("rb") as read, whole(path, summed=False) as written:
+                shutil.copyfileobj(read, written, 1 << 20)
 
 
 def read_windows(

@@ -127,7 +127,8 @@ class _Worker:
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared: Any) -> None:
     """The life of a worker: until it is stopped, or the stage is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the stage, which stops this
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the stage, which stops this
+        signal.signal(number, signal.SIG_IGN)
     faulthandler.disable()
     _limit(resource.RLIMIT_CORE, 0)
     if own := _bytes_held():

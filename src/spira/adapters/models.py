@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from spira.adapters.outputs import checked, write_bytes
 from spira.adapters.tables import read_json, write_json
 from spira.core.model import ModelParams, build
 from spira.errors import DataError
@@ -23,7 +24,8 @@ def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Pat
     """``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features, windows and model)."""
     _require_finite(weights, folder / "weights.safetensors")
     write_json(facts, folder / "model.json")
-    save_file({name: weights[name].contiguous() for name in sorted(weights)}, folder / "weights.safetensors")
+    tensors = {name: weights[name].contiguous() for name in sorted(weights)}
+    write_bytes(save(tensors), folder / "weights.safetensors", summed=True)
 
 
 def load_model(folder: Path, device: torch.device) -> nn.Module:
@@ -36,6 +38,7 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     weights = folder / "weights.safetensors"
     model = ModelParams.model_validate_json(json.dumps(facts["model"], allow_nan=False))
     net = build(model, facts["n_frames"], facts["n_features"])
+    checked(weights)
     try:
         net.load_state_dict(_require_finite(load_file(weights), weights))
     except FileNotFoundError as error:
@@ -56,6 +59,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: the file is missing, damaged, or holds something other than named, finite tensors.
     """
+    checked(path)
     try:
         plain = path.suffix == ".safetensors"
         held = load_file(path) if plain else torch.load(path, map_location="cpu", weights_only=True)

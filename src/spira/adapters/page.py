@@ -13,6 +13,7 @@ import soundfile
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from spira.adapters.ingested import waveforms_of
+from spira.adapters.outputs import checked, write_bytes
 from spira.adapters.tables import read_table
 from spira.core.metrics import Floats
 from spira.errors import DataError
@@ -20,7 +21,7 @@ from spira.errors import DataError
 
 def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
     """By name, the columns of every plot that has numbers alone."""
-    found = {path.stem: pl.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    found = {path.stem: pl.read_csv(checked(path)) for path in sorted(folder.glob("*.csv"))}
     if not found:
         raise DataError(f"{folder}: no plots; run the stage that writes them: dvc repro evaluate")
     return {
@@ -32,6 +33,7 @@ def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
 
 def read_rows(path: Path) -> list[list[str]]:
     """A CSV file's cells as they are written, its head first."""
+    checked(path)
     try:
         table = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
@@ -82,5 +84,4 @@ def render(template: Path, content: Mapping[str, Any]) -> str:
 
 def write_texts(texts: Mapping[Path, str]) -> None:
     for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_bytes(text.encode(), path, summed=False)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import vl_convert
 
+from spira.adapters.outputs import write_bytes
 from spira.adapters.studies import Trial
 from spira.adapters.tables import write_table
 
@@ -71,5 +72,5 @@ def _draw_bars(fractions: Mapping[str, float], title: str, path: Path) -> None:
 
 def _draw(drawing: dict[str, Any], path: Path) -> None:
     size = {"width": 420, "height": 220, "background": "white"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(vl_convert.vegalite_to_png({"$schema": _SCHEMA, **size, **drawing}, scale=PIXELS_A_POINT))
+    png = vl_convert.vegalite_to_png({"$schema": _SCHEMA, **size, **drawing}, scale=PIXELS_A_POINT)
+    write_bytes(png, path, summed=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from spira.adapters.outputs import checked, write_bytes
 from spira.errors import DataError
 
 
@@ -14,8 +15,9 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     """The named columns of a CSV file that an earlier stage wrote, as the types given.
 
     Raises:
-        DataError: the file is missing, lacks a column, or holds something of another type.
+        DataError: the file is missing, lacks a column, holds something of another type, or is not what it was.
     """
+    checked(path)
     try:
         table = pl.read_csv(path, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
         return table.select(schema.keys())
@@ -27,12 +29,12 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """A CSV file with ``\\n`` ends; a missing number is an empty field."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.write_csv(path)
+    write_bytes(table.write_csv().encode(), path, summed=True)
 
 
 def read_json(path: Path) -> Any:
-    """Raises DataError where the file is missing or not JSON, which has no NaN and no infinity."""
+    """Raises DataError where the file is missing, not JSON (which has no NaN), or not what its checksum says."""
+    checked(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError as error:
@@ -47,5 +49,4 @@ def _no_number(name: str) -> None:
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Indented JSON, keys as given; NaN and infinity raise ``ValueError`` rather than be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_bytes((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path, summed=True)

@@ -114,12 +114,9 @@ def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:
 
 def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
     """Rewrite ``out/waveforms.npy`` without the recordings that are not kept; their new places."""
-    whole = read_array(out / WAVEFORMS)
-    shorter = out / f"{WAVEFORMS}.part"
-    with ArrayWriter(shorter) as writer:
-        moved = [replace(r, start=writer.append(whole[r.start : r.start + r.n_samples])) for r in kept]
-    shorter.replace(out / WAVEFORMS)
-    return moved
+    all_ = read_array(out / WAVEFORMS)
+    with ArrayWriter(out / WAVEFORMS) as writer:  # what is read stays mapped until the new one takes its name
+        return [replace(r, start=writer.append(all_[r.start : r.start + r.n_samples])) for r in kept]
 
 
 def on_one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+from spira.adapters.outputs import write_bytes
 from spira.core.alterations import AlterParams
 from spira.core.audio import IngestParams
 from spira.core.background import BackgroundParams
@@ -56,8 +57,7 @@ def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
     problems = problems or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
     if problems:
         raise ParamError(report(problems, lines, params))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("every section of params.yaml can be used\n", encoding="utf-8")
+    write_bytes(b"every section of params.yaml can be used\n", out, summed=False)
 
 
 def _names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from spira.adapters.ingested import waveforms_of
 from spira.adapters.judgements import refuse_incomplete, write_numbers
+from spira.adapters.outputs import write_bytes
 from spira.adapters.predictions import Scored, read_predictions, scored
 from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table, write_table
@@ -70,7 +71,7 @@ def run(
     write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
     said = probe_report(origin(corpus), overall(found), found, probe.confidence)
-    report.write_text(said, encoding="utf-8")
+    write_bytes(said.encode(), report, summed=False)
     print(said)
 
 

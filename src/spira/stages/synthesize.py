@@ -1,8 +1,11 @@
 """synthesize: its parameters -> the demo corpus and a folder of ward noises, both invented."""
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import contextmanager
+from io import BytesIO
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from spira.adapters import praat
+from spira.adapters.outputs import write_bytes
 from spira.core.demo import (
     TASKS,
     LogNormal,
@@ -47,12 +51,24 @@ def run(
     _replace(noise, _noise_readme(synthesize))
     parts = [range(part, synthesize.n_speakers, N_PARTS) for part in range(N_PARTS)]
     # One task a process: a worker that took both parts would carry state from one to the other.
-    with ProcessPoolExecutor(N_PARTS, mp_context=get_context("spawn"), max_tasks_per_child=1) as workers:
+    with ProcessPoolExecutor(N_PARTS, mp_context=get_context("spawn"), max_tasks_per_child=1) as workers, _ended():
         done = [workers.submit(_write_speakers, synthesize, part, speech) for part in parts]
         noises = [_write_noise(synthesize, number, noise) for number in range(synthesize.n_noises)]
         rows = [row for part in done for row in part.result()]
-    pl.DataFrame(rows).sort("file_path").write_csv(speech / "metadata.csv")
-    pl.DataFrame(noises).sort("file_path").write_csv(noise / "metadata.csv")
+    for folder, table in ((speech, rows), (noise, noises)):
+        text = pl.DataFrame(table).sort("file_path").write_csv()
+        write_bytes(text.encode(), folder / "metadata.csv", summed=False)
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    """No process goes on with its part, which takes half a minute, once the other has failed or the stage is to end."""
+    try:
+        yield
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
 
 
 def _replace(folder: Path, readme: str) -> None:
@@ -61,8 +77,7 @@ def _replace(folder: Path, readme: str) -> None:
     if folder.exists() and any(folder.iterdir()) and not (note.exists() and MARK in note.read_text("utf-8")):
         raise DataError(f"{folder}: must be empty or written by synthesize, got other files; move them away")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    note.write_text(readme, encoding="utf-8")
+    write_bytes(readme.encode(), note, summed=False)
 
 
 def _write_speakers(params: SynthesizeParams, numbers: range, folder: Path) -> list[dict[str, object]]:
@@ -111,7 +126,10 @@ def _write_noise(params: SynthesizeParams, number: int, folder: Path) -> dict[st
 
 
 def _write_wav(path: Path, sound: NDArray[np.float64], sample_rate: int) -> None:
-    soundfile.write(path, soxr.resample(sound, praat.SAMPLE_RATE, sample_rate), sample_rate, subtype="PCM_16")
+    wav = BytesIO()
+    samples = soxr.resample(sound, praat.SAMPLE_RATE, sample_rate)
+    soundfile.write(wav, samples, sample_rate, format="WAV", subtype="PCM_16")
+    write_bytes(wav.getvalue(), path, summed=False)
 
 
 def _speech_readme(params: SynthesizeParams) -> str:

@@ -1,0 +1,100 @@
+"""DVC's own files that a killed run leaves so that no other starts: its rwlock, and dvc.lock half written."""
+
+import fcntl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spira.adapters.outputs import write_bytes
+from spira.adapters.repairs import aside, at_work, gone
+from spira.core.health import Finding, holders, lock_fault, released, stages_of
+from spira.errors import naming
+
+RWLOCK = Path(".dvc/tmp/rwlock")
+LOCK = Path("dvc.lock")
+
+
+def repair_locks(root: Path) -> list[Finding]:
+    """Both, each only where nobody who is alive could be holding or writing it."""
+    return [*_repair_rwlock(root), *_repair_dvc_lock(root)]
+
+
+def _repair_rwlock(root: Path) -> Iterator[Finding]:
+    path = root / RWLOCK
+    if not path.is_file():
+        return
+    with _held(path.with_name("rwlock.lock")) as ours, naming(path, "read"):
+        if not ours:  # a DVC that is alive is just writing it
+            return
+        text, noted = path.read_text(encoding="utf-8", errors="replace"), path.stat().st_mtime
+        named = holders(text)
+        if named is None:
+            yield _remove(root, path, text)
+        elif killed := sorted(one for one in named if gone(one.pid, noted)):
+            write_bytes(released(text, {one.pid for one in killed}).encode(), path, summed=False)
+            who = ", ".join(f"{one.pid} ({one.cmd})" for one in killed)
+            yield Finding(f"{RWLOCK}: holds paths for processes that are no more: {who}", "released them")
+
+
+def _remove(root: Path, path: Path, text: str) -> Finding:
+    found = (
+        f"{RWLOCK}: {'not what DVC writes' if text else 'empty'}, as a killed dvc leaves it, so that dvc refuses to run"
+    )
+    if who := at_work(root):
+        return Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+    if text:
+        return Finding(found, f"moved it to {aside(root, path)}; nothing runs here that it could hold")
+    path.unlink()
+    return Finding(found, "removed it; nothing runs here that it could hold")
+
+
+def _repair_dvc_lock(root: Path) -> Iterator[Finding]:
+    path = root / LOCK
+    if not path.is_file():
+        return
+    with naming(path, "read"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    if not (fault := lock_fault(text)):
+        return
+    found = f"{LOCK}: {fault}"
+    if "merge" in fault:
+        yield Finding(found, todo="git checkout --ours dvc.lock (or --theirs), then make repro")
+    elif who := at_work(root):
+        yield Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+    else:
+        yield Finding(found, _restore(root, path, text))
+
+
+def _restore(root: Path, path: Path, half: str) -> str:
+    """What was done: the index's dvc.lock, else HEAD's, else none, is there instead."""
+    before = next((text for at in ("", "HEAD") if (text := _in_git(root, at)) and not lock_fault(text)), "")
+    moved = f"; the half one is in {aside(root, path)}" if half.strip() else ""
+    if not before:
+        path.unlink(missing_ok=True)
+        return f"removed it, for git has none: every stage is new to dvc{moved}"
+    write_bytes(before.encode(), path, summed=False)
+    known = stages_of(before)
+    lost = [name for name, entry in stages_of(half).items() if known.get(name) != entry]
+    whose = f" of {', '.join(lost)}" if lost else ""
+    return (
+        f"brought back git's{moved}. Lost are the hashes{whose} of what ran since it was committed or staged: "
+        "dvc repro finds such results in its run cache, or makes them anew"
+    )
+
+
+def _in_git(root: Path, revision: str) -> str:
+    show = subprocess.run(["git", "show", f"{revision}:./{LOCK}"], cwd=root, capture_output=True, check=False)
+    return show.stdout.decode(errors="replace") if show.returncode == 0 else ""
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Whether the lock that DVC takes around its rwlock could be taken; it is, until the end of the block."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

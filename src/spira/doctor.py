@@ -1,0 +1,77 @@
+"""doctor: the repository's state -> repaired, and what a person must do.
+
+``python -m spira.doctor``: exit status 1 where a person must act. ``--locks`` repairs only what keeps dvc from running,
+in a fraction of a second, and is silent where there is nothing.
+
+Nothing is deleted that may exist nowhere else: what is damaged goes to .dvc/aside. Nothing is touched that a process
+which is alive may hold.
+"""
+
+# What is not of the standard library is imported where it is used: without it, this still says so.
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spira.errors import DataError, told
+
+if TYPE_CHECKING:
+    from spira.core.health import Finding
+
+
+def doctor(root: Path) -> "list[Finding]":
+    """Everything; what is DVC's only where the environment is whole."""
+    from spira.adapters.dvc_locks import repair_locks
+    from spira.adapters.environment import environment
+
+    findings = repair_locks(root) + environment(root)
+    if any(finding.todo for finding in findings):
+        return findings
+    from dvc.repo import Repo
+
+    from spira.adapters.remote import explained
+    from spira.adapters.stores import Stores
+    from spira.adapters.upkeep import disk, remote, repair_leftovers, staleness
+
+    findings += repair_leftovers(root)
+    with explained("dvc"), Repo(str(root)) as repo:
+        findings += Stores(root, repo, partial(_bring, repo)).repaired()
+        findings += disk(root, repo)
+    with explained("dvc"), Repo(str(root)) as repo:  # anew: what was repaired is read again
+        findings += staleness(repo)
+    return findings + remote(root)
+
+
+def _bring(repo: Any, oid: str) -> None:
+    """Asks the remote only once something is missing."""
+    from spira.adapters.remote import connect, explained, find
+
+    remote, where = find(repo, "doctor")
+    with explained(where):
+        connect(repo.cache.local, remote).bring(oid)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m spira.doctor", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--locks", action="store_true", help="only what keeps dvc from running; at once")
+    asked = parser.parse_args(arguments)
+    root = Path.cwd()
+    if not (root / "dvc.yaml").is_file():
+        raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
+    try:
+        from spira.adapters.dvc_locks import repair_locks
+        from spira.core.health import told as told_of
+    except ImportError as error:
+        raise DataError(f"{sys.executable}: {error.name} is not installed; make venv, then make doctor") from error
+    findings = repair_locks(root) if asked.locks else doctor(root)
+    if findings:
+        print(told_of(findings))
+    elif not asked.locks:
+        print("healthy: nothing to repair, nothing to do")
+    return int(any(finding.todo for finding in findings))
+
+
+if __name__ == "__main__":
+    with told():
+        sys.exit(main(sys.argv[1:]))
