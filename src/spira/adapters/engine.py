@@ -7,7 +7,7 @@ import torch
 
 from spira.errors import ParamError
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h; see man mallopt
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h; see man mallopt
 
 
 def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
@@ -21,6 +21,7 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)  # initial weights and dropout draw from it
     torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a tenth of a step; nothing here reads what it has not written
     torch.set_flush_denormal(True)
     _keep_memory()
     return chosen
@@ -35,3 +36,4 @@ def _keep_memory() -> None:
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, 2**30)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_ARENA_MAX, 1)  # a thread's own arena would give its memory back all the same
