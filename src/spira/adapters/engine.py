@@ -7,7 +7,7 @@ import torch
 
 from spira.errors import ParamError
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h; see man mallopt
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h; see man mallopt
 
 
 def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
@@ -22,6 +22,9 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
     torch.manual_seed(seed)  # initial weights and dropout draw from it
     # torch.use_deterministic_algorithms does the same, and first loads a compiler, which takes a second and 70 MB
     torch.set_deterministic_debug_mode("error")
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # a tenth of a step; nothing here reads what was not written
+    )
     torch.set_flush_denormal(True)
     _keep_memory()
     return chosen
@@ -36,3 +39,4 @@ def _keep_memory() -> None:
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, 2**30)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_ARENA_MAX, 1)  # a thread's own arena would give its memory back all the same

@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
 from spira.core.dropout import drawing_from
 from spira.core.logistic_regression import LogisticRegression
-from spira.core.threads import in_threads
+from spira.core.threads import alone, in_threads
 from spira.core.training import TrainParams, loss_of, optimizer_for, schedule_for
 from spira.core.windows import Windows, moved_at_random
 from spira.errors import DataError
@@ -58,7 +58,7 @@ def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, nam
         views = torch.randint(n_views, (n_windows,), generator=order).to(device)
         drawn = torch.randperm(n_windows, generator=order).to(device)
         drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
-        for batch in drawn.split(sizes(n_windows, p.batch_size, least)):
+        for batch in alone(drawn.split(sizes(n_windows, p.batch_size, least))):
             loss = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least)
             where = f"in epoch {epoch}, in the batch with windows of {_listed(names, windows.clips[batch])}"
             _require_finite("loss", where, [loss])

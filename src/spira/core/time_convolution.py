@@ -32,8 +32,8 @@ class _TimeConv(torch.autograd.Function):
         ctx.save_for_backward(image, weight)
         ctx.step, n_left = dilation * width, n_frames - dilation * (kernel - 1)
         out = bias[:, None].expand(batch, n_out, n_left * width).clone(memory_format=torch.contiguous_format)
-        if n_in == 1:  # copying the pieces costs less than a pass over the output for each
-            out.baddbmm_(weight[:, 0, :, 0].expand(batch, -1, -1), torch.cat(_pieces(image, kernel, ctx.step), dim=1))
+        if n_in == 1:
+            out.baddbmm_(weight[:, 0, :, 0].expand(batch, -1, -1), _rows(image, kernel, ctx.step))
             return out.view(batch, n_out, n_left, width)
         for tap, piece in zip(weight.unbind(2), _pieces(image, kernel, ctx.step), strict=True):
             out.baddbmm_(tap[..., 0].expand(batch, -1, -1), piece)
@@ -43,8 +43,11 @@ class _TimeConv(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         image, weight = ctx.saved_tensors
         gradient, kernel = gradients[0].flatten(2), weight.shape[2]
-        pieces = _pieces(image, kernel, ctx.step)
-        of_weight = torch.stack([torch.bmm(gradient, piece.mT).sum(0) for piece in pieces], dim=2)[..., None]
+        if weight.shape[1] == 1:
+            of_weight = torch.bmm(_rows(image, kernel, ctx.step), gradient.mT).sum(0).T.reshape(weight.shape)
+        else:
+            pieces = _pieces(image, kernel, ctx.step)
+            of_weight = torch.stack([torch.bmm(gradient, piece.mT).sum(0) for piece in pieces], dim=2)[..., None]
         of_image = None
         if ctx.needs_input_grad[0]:
             of_image = torch.zeros_like(image)
@@ -58,3 +61,11 @@ def _pieces(image: Tensor, kernel: int, step: int) -> list[Tensor]:
     flat = image.flatten(2)
     n_seen = flat.shape[2] - step * (kernel - 1)
     return [flat[:, :, step * tap : step * tap + n_seen] for tap in range(kernel)]
+
+
+def _rows(image: Tensor, kernel: int, step: int) -> Tensor:
+    """The pieces of an image of one channel as (batch, tap, frame and coefficient).
+
+    All taps are then one product: to copy so little costs less than a pass over 32 channels for each tap, both ways.
+    """
+    return torch.cat(_pieces(image, kernel, step), dim=1)
