@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -81,18 +81,25 @@ class Checkpoint:
 
 def _key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
     """A hash of all that decides what a training comes to: another one has another."""
-    package = Path(__file__).resolve().parents[1]
-    imported = [getattr(module, "__file__", None) for module in tuple(sys.modules.values())]
-    loaded = {Path(file).resolve() for file in imported if file}
     all_ = {
         "facts": dict(facts),
-        "code": {str(file.relative_to(package)): _hash(file) for file in loaded if file.is_relative_to(package)},
+        "code": {name: _hash(file) for name, file in _code()},
         "data": {str(file): _hash(file) for file in data},
         "versions": [sys.version, torch.__version__, np.__version__],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
     }
     return sha256(json.dumps(all_, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _code() -> Iterator[tuple[str, Path]]:
+    """The modules of this package that this process has imported, and the one that it was started with."""
+    package = Path(__file__).resolve().parents[1]
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in {package.name, "__main__"} and (file := getattr(module, "__file__", None)):
+            path = Path(file).resolve()
+            if path.is_relative_to(package):
+                yield str(path.relative_to(package)), path
 
 
 def _unlink(path: Path) -> None:
