@@ -1,7 +1,7 @@
 """The pipeline killed at random moments and started again until all is done: `python benchmarks/reliability.py kills`.
 
-A repository is killed over and over on its way, by ``kill -9`` of all processes, of dvc alone, of the stage alone, or of
-all while a checkpoint is written. Each time the same command is given again, and nobody lays a hand on anything.
+A repository is killed over and over on its way, by ``kill -9`` of all processes, of dvc alone, of the stage alone, or
+of all while a checkpoint is written. Each time the same command is given again, and nobody lays a hand on anything.
 """
 
 import os
