@@ -18,6 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
+from killed_experiments import resumed
 from kills import KINDS, killed
 from spira.adapters.corpus import read_corpus
 from spira.adapters.guarded import Guard, Lost
@@ -116,8 +117,14 @@ def orphans(folder: Path) -> Row:
     return "no orphans", str(tally), tally.kept
 
 
+def resumes(folder: Path) -> Row:
+    ways = resumed(folder)
+    failed = [way for way, went_on in ways.items() if not went_on]
+    return "training goes on", f"under {len(ways) - len(failed)} of {', '.join(ways)}", not failed
+
+
 def main() -> None:
-    checks: list[Callable[[Path], Row]] = [bad_files, mutations, many_rows, splits, kills, orphans]
+    checks: list[Callable[[Path], Row]] = [bad_files, mutations, many_rows, splits, kills, orphans, resumes]
     if names := sys.argv[1:]:
         checks = [check for check in checks if check.__name__ in names]
     print("| promise | figure | |\n| --- | --- | --- |")
