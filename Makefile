@@ -135,5 +135,5 @@ lock: ## write the two requirements files anew from pyproject.toml
 	mv .venv-lock/run.txt requirements.txt && mv .venv-lock/tools.txt requirements-tools.txt
 	rm -rf .venv-lock
 
-clean: ## remove the environment and the tools' caches; data and DVC's cache stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environment, the tools' caches and old checkpoints; data and DVC's cache stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .ckpt/*.ckpt .ckpt/*.part

@@ -23,10 +23,16 @@ class Clone:
     @staticmethod
     def made(folder: Path) -> "Clone":
         """A new one, reproduced and committed."""
-        clone = Clone(folder)
-        clone._fill()
+        clone = Clone.filled(folder)
         clone.stages = tuple(clone.dvc("repro"))
         clone.commit("results")
+        return clone
+
+    @staticmethod
+    def filled(folder: Path) -> "Clone":
+        """A new one, in which nothing has run."""
+        clone = Clone(folder)
+        clone._fill()
         return clone
 
     def copy(self, name: str) -> "Clone":
@@ -37,6 +43,7 @@ class Clone:
 
     def _fill(self) -> None:
         folder = self.folder
+        folder.mkdir(exist_ok=True)
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,

@@ -430,6 +430,8 @@ def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, h
     assert process.wait(30) == 130
     assert not any(alive(int(path.name.removeprefix("pid-"))) for path in pids)
     assert experiments(fake) == {"plan-first"}
+    checkpoints = fake.folder / ".dvc/tmp/sweep/checkpoints"
+    assert list(checkpoints.iterdir())  # of a training that can go on, in whichever workplace
     if how == signal.SIGTERM:
         return
     said = sweep(
@@ -437,6 +439,7 @@ def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, h
     ).stdout
     assert "plan-first: is there already" in said
     assert "plan-other: done" in said
+    assert not checkpoints.exists()
 
 
 @pytest.mark.pipeline

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy
 
+from spira.core.best_weights import BestWeights
 from spira.core.model import build
 from spira.core.training import (
-    BestWeights,
     TrainParams,
     cosine,
     loss_of,

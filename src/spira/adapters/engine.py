@@ -22,9 +22,8 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
     torch.manual_seed(seed)  # initial weights and dropout draw from it
     # torch.use_deterministic_algorithms does the same, and first loads a compiler, which takes a second and 70 MB
     torch.set_deterministic_debug_mode("error")
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # a tenth of a step; nothing here reads what was not written
-    )
+    # a tenth of a step; nothing here reads what was not written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_flush_denormal(True)
     _keep_memory()
     return chosen

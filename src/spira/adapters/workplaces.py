@@ -44,6 +44,11 @@ class Workplace:
     snapshot: Snapshot
     device: str | None
 
+    @property
+    def checkpoints(self) -> Path:
+        """Where a training goes on after the whole sweep was killed, in whichever workplace: beside them all."""
+        return self.folder.parent / "checkpoints"
+
     def reset(self) -> None:
         """The snapshot's files, and no models or curves that could be taken for the next experiment's."""
         git(self.folder, "checkout", "-q", "--force", "--detach", self.snapshot.base)
@@ -56,7 +61,7 @@ class Workplace:
     def start(self, name: str, overrides: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """``dvc exp run`` as a process group of its own; all it says goes to the log."""
         asked = [part for text in overrides for part in ("-S", text)]
-        environment = {**os.environ, "PATH": _path()}
+        environment = {**os.environ, "PATH": _path(), "SPIRA_CHECKPOINTS": str(self.checkpoints)}
         environment.pop("PYTHONPATH", None)
         if self.device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.device
@@ -78,7 +83,9 @@ class Workplace:
         return git(self.folder, "rev-parse", "--verify", where).decode().strip()
 
     def remove(self) -> None:
+        """With the checkpoints of trainings that were given up."""
         shutil.rmtree(self.folder)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
 @contextmanager

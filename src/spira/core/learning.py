@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
 from spira.core.dropout import drawing_from
 from spira.core.logistic_regression import LogisticRegression
+from spira.core.resuming import Course, State
 from spira.core.threads import alone, in_threads
 from spira.core.training import TrainParams, loss_of, optimizer_for, schedule_for
 from spira.core.windows import Windows, moved_at_random
@@ -23,9 +24,12 @@ class Epoch(NamedTuple):
 
     loss: float  # mean over its windows of what was minimised
     lr: float  # of the step after it; 0 where nothing is descended
+    state: State | None  # all that the next one depends on; None where it is the only one
 
 
-def learn(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str]) -> Iterator[Epoch]:
+def learn(
+    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None = None
+) -> Iterator[Epoch]:
     """Changes the network's weights, an epoch each time it is asked; one solution where the model has one.
 
     Args:
@@ -34,6 +38,7 @@ def learn(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names:
         p: how.
         seed: of every draw but dropout's.
         names: of the clips, for the message.
+        since: of an earlier epoch of the same training, after which to go on.
 
     Raises:
         DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named.
@@ -41,17 +46,20 @@ def learn(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names:
     if isinstance(net, LogisticRegression):
         yield _solve(net, windows, p, names)
     else:
-        yield from _descend(net, windows, p, seed=seed, names=names)
+        yield from _descend(net, windows, p, seed=seed, names=names, since=since)
 
 
-def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str]) -> Iterator[Epoch]:
+def _descend(
+    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None
+) -> Iterator[Epoch]:
     device, n_windows, n_views = windows.labels.device, len(windows), len(windows.starts)
     order, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)  # rng: the options' own
     optimizer = optimizer_for(net, p)
     schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
     weights = class_weights(windows.labels) if p.balance == "loss" else None
     least = 2 if has_batch_norm(net) else 1
-    for epoch in range(1, p.max_epochs + 1):
+    course = Course(net, optimizer, schedule, order, rng)
+    for epoch in range(course.resume(since) + 1 if since else 1, p.max_epochs + 1):
         net.train()
         epoch_loss = 0.0
         heard = moved_at_random(windows, rng) if p.windows == "random" else windows
@@ -67,7 +75,7 @@ def _descend(net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, nam
             _require_finite("network", where, net.state_dict().values())  # batch normalisation's statistics too
             schedule.step()  # Noam counts optimizer steps, not epochs
             epoch_loss += float(loss)
-        yield Epoch(epoch_loss / n_windows, float(schedule.get_last_lr()[0]))
+        yield Epoch(epoch_loss / n_windows, float(schedule.get_last_lr()[0]), course.state(epoch))
 
 
 def _examples(
@@ -115,7 +123,7 @@ def _solve(net: LogisticRegression, windows: Windows, p: TrainParams, names: Seq
         raise DataError(f"statistics of frames must be finite, got NaN or infinity of {_listed(names, odd)}")
     net.solve(statistics, labels, balanced=p.balance == "loss")
     logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
-    return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0)
+    return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0, None)
 
 
 def has_batch_norm(net: nn.Module) -> bool:

@@ -1,6 +1,6 @@
-"""What the loop in core/learning.py is made of: optimizer, schedule, loss, early stopping."""
+"""What the loop in core/learning.py is made of: optimizer, schedule, loss."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import cos, pi
 from typing import Annotated, Literal, Self
 
@@ -143,20 +143,3 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Se
         got = f"got {float(losses[odd[0]])} in batches with {', '.join(clips)}"
         raise DataError(f"the validation loss must be finite, {got}; try a lower train.lr")
     return float(losses.sum() / len(windows))
-
-
-class BestWeights:
-    """The weights of the epoch with the lowest validation loss, and when to give up."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.loss = float("inf")
-        self.epoch = 0
-        self.weights: dict[str, Tensor] = {}
-
-    def seen(self, epoch: int, loss: float, weights: Iterable[tuple[str, Tensor]]) -> bool:
-        """Take note of an epoch; True where it is time to stop. A tie keeps the earlier epoch."""
-        if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
-            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in weights}
-        return epoch - self.epoch >= self.patience

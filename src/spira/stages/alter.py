@@ -1,5 +1,7 @@
 """alter: the test clips, every model -> their scores in other forms and over other people's background."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,6 @@ from spira.core.scoring import PredictParams, clip_scores
 from spira.core.section import SampleRate, Seeds
 from spira.core.splitting import drawn
 from spira.core.windows import WindowParams, Windows, windows_of
-from spira.errors import told
 from spira.params import load
 
 _CLIPS = {
@@ -178,7 +179,7 @@ def _table(clips: Sequence[Clip], scores: NDArray[np.float64], condition: str, f
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("seeds", Seeds),
             load("sample_rate", SampleRate),

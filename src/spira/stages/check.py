@@ -4,6 +4,8 @@ Everything else waits for it, so that a typo in `train` costs a second and not t
 half hour of stages before it.
 """
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Iterator
 from math import ceil, floor
 from pathlib import Path
@@ -25,7 +27,7 @@ from spira.core.section import FolderName, SampleRate, Seeds
 from spira.core.splitting import SplitParams
 from spira.core.training import TrainParams
 from spira.core.windows import WindowParams
-from spira.errors import ParamError, told
+from spira.errors import ParamError
 from spira.params import PARAMS, check, parse, read, report, suggest
 
 SECTIONS: dict[str, Any] = {
@@ -110,5 +112,5 @@ def _training(
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run()

@@ -1,5 +1,7 @@
 """evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ from spira.core.section import FolderName
 from spira.core.subgroups import subgroups, values_of
 from spira.core.thresholds import of_each_clip, thresholds_of_folds
 from spira.core.worst import worst_clips
-from spira.errors import told
 from spira.params import load
 
 
@@ -105,5 +106,5 @@ def _sizes(judged: Scored) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    with told(), threadpool_limits(1):  # its matrices are thin: BLAS's threads would only wait for each other
+    with as_stage(), threadpool_limits(1):  # its matrices are thin: BLAS's threads would only wait for each other
         run(load("corpus", FolderName), load("evaluate", EvaluateParams))

@@ -1,5 +1,7 @@
 """featurize: waveforms, noise and subsets -> the frames of every clip, one array a subset and condition."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,6 @@ from spira.core.noise import CONDITIONS, Condition, NoiseBank, NoiseParams, Wave
 from spira.core.section import SampleRate
 from spira.core.splitting import SUBSETS
 from spira.core.windows import WindowParams
-from spira.errors import told
 from spira.params import load
 
 _CLIPS = {
@@ -118,7 +119,7 @@ def _arrays(views: int) -> Iterator[tuple[str, Condition, int]]:
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),

@@ -1,5 +1,7 @@
 """ingest: the corpus's recordings -> mono waveforms at one rate, a table of the clips, and the refused."""
 
+from spira.adapters.life import as_stage
+
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,6 @@ from spira.adapters.tables import write_table
 from spira.adapters.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
 from spira.core.audio import Code, IngestParams, Refusal
 from spira.core.section import FolderName, SampleRate
-from spira.errors import told
 from spira.params import load
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
@@ -91,7 +92,7 @@ def _contradicted(corpus: Path, refused: Refused, who: Who, name: Name) -> Itera
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("sample_rate", SampleRate),
             load("ingest", IngestParams),

@@ -1,5 +1,7 @@
 """ingest_noise: the noise recordings -> mono waveforms at one rate, a table of them, and the refused."""
 
+from spira.adapters.life import as_stage
+
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +12,6 @@ from spira.adapters.tables import write_table
 from spira.adapters.waveforms import store_waveforms, write_rejects
 from spira.core.audio import IngestParams
 from spira.core.section import FolderName, SampleRate
-from spira.errors import told
 from spira.params import load
 
 
@@ -42,6 +43,6 @@ def run(
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         noise_corpus = Path("data/raw", load("noise_corpus", FolderName))
         run(load("sample_rate", SampleRate), load("ingest", IngestParams), noise_corpus=noise_corpus)

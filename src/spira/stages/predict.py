@@ -1,5 +1,7 @@
 """predict: the frames of validation and test clips, every model -> a score a clip, condition and seed."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +17,6 @@ from spira.core.noise import CONDITIONS
 from spira.core.scoring import PredictParams, clip_scores
 from spira.core.section import SampleRate, Seeds
 from spira.core.windows import WindowParams
-from spira.errors import told
 from spira.params import load
 
 
@@ -63,7 +64,7 @@ def _name_leftovers(models: Path, used: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("seeds", Seeds),
             load("sample_rate", SampleRate),

@@ -1,5 +1,7 @@
 """probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from spira.core.probing import Fold, Heard, ProbeParams, Study
 from spira.core.section import FolderName, SampleRate
 from spira.core.shortcut_probes import HEADER
 from spira.core.sound_statistics import statistics
-from spira.errors import DataError, told
+from spira.errors import DataError
 from spira.params import load
 
 
@@ -108,7 +110,7 @@ def _write_pairs(study: Study, names: list[str], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("corpus", FolderName),
             load("sample_rate", SampleRate),

@@ -1,5 +1,7 @@
 """report: what was measured and probed -> a page to read, its Markdown twin, a model card and a data card."""
 
+from spira.adapters.life import as_stage
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from spira.core.evaluation import EvaluateParams, ReportParams
 from spira.core.markdown import html, table
 from spira.core.report import title
 from spira.core.sound_pictures import peaks_of, spectrogram
-from spira.errors import ParamError, told
+from spira.errors import ParamError
 from spira.params import PARAMS, check, load, parse, read
 from spira.params import report as problems_of
 
@@ -139,5 +141,5 @@ def _known(ids: Sequence[str], clips: Path) -> dict[str, list[bool]]:
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run()

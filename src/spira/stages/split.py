@@ -1,5 +1,7 @@
 """split: the table of clips -> the subset of each clip in each fold, and who is in each subset."""
 
+from spira.adapters.life import as_stage
+
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +12,6 @@ from spira.core.cross_validation import cross_validate
 from spira.core.section import SampleRate
 from spira.core.splitting import HOLDOUT, SUBSETS, SplitParams, Subset
 from spira.core.splitting import split as split_speakers
-from spira.errors import told
 from spira.params import load
 
 _CLIPS = {
@@ -82,5 +83,5 @@ def _summary(table: pl.DataFrame, sample_rate: int) -> pl.DataFrame:
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(load("sample_rate", SampleRate), load("split", SplitParams))

@@ -1,5 +1,7 @@
 """synthesize: its parameters -> the demo corpus and a folder of ward noises, both invented."""
 
+from spira.adapters.life import as_stage
+
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +31,7 @@ from spira.core.demo import (
     generator,
 )
 from spira.core.demo_sound import KINDS, compose, ward_noise
-from spira.errors import DataError, told
+from spira.errors import DataError
 from spira.params import load
 
 MARK = "Written by `python -m spira.stages.synthesize`; do not edit."
@@ -228,5 +230,5 @@ The rhyme is traditional.
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(load("synthesize", SynthesizeParams))

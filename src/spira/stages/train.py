@@ -1,23 +1,30 @@
 """train: the frames of training and validation clips -> the weights of one fold and seed, and their learning curves."""
 
+from spira.adapters.life import as_stage
+
 import sys
 from pathlib import Path
+from typing import Any
 
+import torch
 from dvclive import Live
 from torch import nn
 
+from spira.adapters.checkpoints import Checkpoint
 from spira.adapters.engine import prepare
 from spira.adapters.frames import longest_clip, read_windows
 from spira.adapters.models import read_weights, save_model
 from spira.adapters.subsets import read_learning
+from spira.core.best_weights import BestWeights
 from spira.core.features import FeatureParams
 from spira.core.learning import learn
 from spira.core.model import ModelParams, build
 from spira.core.pretrained import Adopted, adopt
+from spira.core.resuming import State
 from spira.core.section import SampleRate
-from spira.core.training import BestWeights, TrainParams, validation_loss
+from spira.core.training import TrainParams, validation_loss
 from spira.core.windows import WindowParams, first_of_each_clip
-from spira.errors import DataError, told
+from spira.errors import DataError
 from spira.params import load
 
 
@@ -48,20 +55,9 @@ def run(
     adopted = start(net, model, pretrained)
     net.to(device)
     best = BestWeights(train.patience)
-
-    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        learnt = learn(net, to_learn, train, seed=seed, names=heard["clip_id"].to_list())
-        for epoch, (loss, lr) in enumerate(learnt, start=1):
-            chosen_by = validation_loss(net, to_choose, train.micro_batch_size, judged["clip_id"].to_list())
-            live.log_metric("train/loss", loss)
-            live.log_metric("validation/loss", chosen_by)
-            live.log_metric("train/lr", lr)
-            live.next_step()
-            print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {chosen_by:.4f}", flush=True)
-            if best.seen(epoch, chosen_by, net.state_dict().items()):
-                break
-
-    facts = {
+    read = [folder / f"noisy.{kind}" for folder in (training, validation) for kind in ("npy", "csv")]
+    read += [folds / f"{fold}.csv", *([pretrained / model.init_from] if adopted else [])]
+    facts: dict[str, Any] = {
         "fold": fold,
         "seed": seed,
         "sample_rate": sample_rate,
@@ -72,10 +68,51 @@ def run(
         "n_features": features.n_features(sample_rate),
         "adopted": None if adopted is None else adopted._asdict(),
         "n_parameters": sum(p.numel() for p in net.parameters()),
-        "best_epoch": best.epoch,
-        "validation_loss": best.loss,
     }
+    checkpoint = Checkpoint(f"{fold}-{seed}", facts | {"train": train.model_dump()}, read)
+
+    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        since, done = resumed(checkpoint, best)
+        for row in done:
+            log(live, *row)
+        learnt = learn(net, to_learn, train, seed=seed, names=heard["clip_id"].to_list(), since=since)
+        for epoch, (loss, lr, state) in enumerate(learnt, start=len(done) + 1):
+            chosen_by = validation_loss(net, to_choose, train.micro_batch_size, judged["clip_id"].to_list())
+            done.append((loss, chosen_by, lr))
+            log(live, *done[-1])
+            print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {chosen_by:.4f}", flush=True)
+            if best.seen(epoch, chosen_by, net.state_dict().items()):
+                break
+            if state:
+                checkpoint.write(
+                    {
+                        "learning": state,
+                        "best": best.state(),
+                        "curves": State({"done": torch.tensor(done, dtype=torch.float64)}, {}),
+                    }
+                )
+
+    facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
     save_model(best.weights, facts, models / fold / str(seed))
+    checkpoint.remove()
+
+
+def log(live: Live, loss: float, chosen_by: float, lr: float) -> None:
+    """One epoch's numbers, as the learning curves have them."""
+    live.log_metric("train/loss", loss)
+    live.log_metric("validation/loss", chosen_by)
+    live.log_metric("train/lr", lr)
+    live.next_step()
+
+
+def resumed(checkpoint: Checkpoint, best: BestWeights) -> tuple[State | None, list[tuple[float, float, float]]]:
+    """The state to go on from, and what was logged until then; ``best`` is as it was then. Or the start."""
+    if not (parts := checkpoint.read()):
+        return None, []
+    best.resume(parts["best"])
+    done = [(loss, chosen_by, lr) for loss, chosen_by, lr in parts["curves"].tensors["done"].tolist()]
+    print(f"{checkpoint.path}: training goes on after epoch {len(done)}", flush=True)
+    return parts["learning"], done
 
 
 def start(net: nn.Module, model: ModelParams, pretrained: Path) -> Adopted | None:
@@ -92,7 +129,7 @@ def start(net: nn.Module, model: ModelParams, pretrained: Path) -> Adopted | Non
 
 
 if __name__ == "__main__":
-    with told():
+    with as_stage():
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
