@@ -93,7 +93,8 @@ def put_aside(clone: Clone) -> list[str]:
 def running(folder: Path, *words: str) -> Iterator[int]:
     """A process whose command line has these words; its number."""
     with subprocess.Popen([sys.executable, "-c", "input()", *words], cwd=folder, stdin=subprocess.PIPE) as process:
-        while not any(str(process.pid) in one for one in at_work(folder)) and words:
+        until = time.monotonic() + 20
+        while not any(str(process.pid) in one for one in at_work(folder)) and time.monotonic() < until:
             time.sleep(0.01)
         yield process.pid
         process.communicate(b"\n")
@@ -322,8 +323,9 @@ def test_the_whole_doctor_says_what_is_to_do_and_is_content_once_it_is_done(clon
     assert "no-such-package: not installed, 1 is pinned\n  TO DO: rm .venv/ready && make venv" in said.stdout
 
 
-def test_data_that_are_not_here_are_worth_a_word_and_no_more(clone: Clone) -> None:
+def test_data_that_are_not_here_are_worth_a_word_and_no_more(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh clone has none."""
+    monkeypatch.chdir(clone.folder)
     shutil.rmtree(clone.folder / "out")
     (clone.folder / "one.txt").unlink()
     assert data_repaired(clone) == []
