@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -18,6 +18,7 @@ def noise(*shape: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
+@settings(deadline=None, max_examples=50)  # each waits for the disk
 @given(st.lists(st.integers(0, 50), max_size=8), st.sampled_from([(), (1,), (3,), (2, 3)]))
 def test_rows_come_back_in_the_order_written(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], row_shape: tuple[int, ...]

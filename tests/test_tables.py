@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spira.adapters.tables import read_json, read_table, write_json, write_table
@@ -18,6 +18,7 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None, max_examples=50)  # each waits for the disk
 @given(st.lists(st.tuples(text, st.integers(-(2**63), 2**63 - 1), finite)))
 def test_a_table_comes_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int, float]]

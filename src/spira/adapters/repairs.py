@@ -53,4 +53,4 @@ def at_work(root: Path) -> list[str]:
 
 
 def _ours(cmdline: list[str]) -> bool:
-    return any(Path(word).name == "dvc" or word.startswith("spira.") for word in cmdline[:4])
+    return any(Path(word).name == "dvc" or word.startswith("spira.") for word in cmdline[:6])

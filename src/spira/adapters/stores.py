@@ -62,7 +62,8 @@ class Stores:
         for out in self.repo.index.outs:
             if not out.hash_info:
                 continue
-            one = Wanted(out.hash_info.value, Path(out.fs_path), out.stage.addressing, not out.stage.is_data_source)
+            stage = getattr(out.stage, "name", "") or out.stage.path_in_repo
+            one = Wanted(out.hash_info.value, Path(out.fs_path), stage, not out.stage.is_data_source)
             if not out.use_cache:
                 findings += self._in_git(one)
             elif out.hash_info.isdir:
@@ -142,10 +143,10 @@ class Stores:
         found = f"{where}: not what {'dvc.lock' if one.made else one.stage} says"
         if one.made and _later(one.path):
             return Finding(f"{found}, but as some later run of {one.stage} wrote it", todo="make repro")
-        if not one.made:
-            return Finding(found, todo=f"dvc add it if it was changed on purpose, dvc checkout {where} --force if not")
         if not in_cache:
             return Finding(found, todo=one.again)
+        if not one.made:
+            return Finding(found, todo=f"dvc add it if it was changed on purpose, dvc checkout {where} --force if not")
         moved = aside(self.root, one.path)
         with as_atomic(localfs, str(one.path), create_parents=True) as part:
             shutil.copyfile(there, part)
