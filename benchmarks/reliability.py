@@ -1,15 +1,17 @@
 """The long form of what the suite tries briefly: hostile recordings, corpora and splits; `make reliability`.
 
-Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About five minutes on two cores.
+Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About seven minutes on two cores.
 """
 
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from os import times
 from pathlib import Path
 from time import process_time
 
@@ -18,11 +20,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
+from determinism import determinism
 from spira.adapters.corpus import read_corpus
 from spira.adapters.guarded import Guard, Lost
 from spira.adapters.workers import n_cores, ordered_map
 from spira.core.splitting import SplitParams, split
+from spira.errors import ParamError
+from spira.stages.check import run as check_params
 from test_bad_audio import LIMITS, Outcome, outcome
+from test_bad_params import WRONG
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
 Row = tuple[str, str, bool]  # promise, figure, kept
@@ -103,8 +109,28 @@ def splits(_: Path) -> Row:
     return "splits", figure, not leaked and not moved
 
 
+def bad_params(folder: Path) -> Row:
+    slowest, accepted = 0.0, 0
+    for i, (_, text) in enumerate(WRONG):
+        path = written(folder, f"{i}.yaml", text if isinstance(text, bytes) else text.encode())
+        before = process_time()
+        try:
+            check_params(params=path, out=folder / "checked")
+            accepted += 1
+        except ParamError:
+            slowest = max(slowest, process_time() - before)
+    before = times().children_user
+    subprocess.run([sys.executable, "-m", "spira.stages.check"], cwd=folder, check=False, capture_output=True)
+    figure = f"{len(WRONG)} files: {accepted} accepted; at most {slowest:.2f} s each once the stage has started"
+    return (
+        "bad params.yaml",
+        f"{figure}, which takes {times().children_user - before:.1f} s",
+        not accepted and slowest < 1,
+    )
+
+
 def main() -> None:
-    checks: list[Callable[[Path], Row]] = [bad_files, mutations, many_rows, splits]
+    checks: list[Callable[[Path], Row]] = [bad_files, mutations, bad_params, many_rows, splits, determinism]
     if names := sys.argv[1:]:
         checks = [check for check in checks if check.__name__ in names]
     print("| promise | figure | |\n| --- | --- | --- |")
