@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes reliability release-check push pull verify storage deps lock hashes clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes reliability ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-probes: $(READY) ## how often each probe catches a planted confound, and c
 
 reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py
+
+ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the marks of its tests
+	@python tests/ml_test_score.py
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD

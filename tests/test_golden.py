@@ -39,7 +39,7 @@ def test_features_are_these_numbers() -> None:
 
 
 def test_a_training_ends_at_these_scores() -> None:
-    """Two epochs of SpiraConvV2, seed 1: scores to 0.001; an older processor's instructions change less than 0.00001."""
+    """Two epochs of SpiraConvV2, seed 1: scores to 0.001; older instructions change less than 0.00001."""
     frames = torch.cat([Frames(params(), RATE)(torch.from_numpy(sound(i))) for i in range(6)])
     n = len(frames) // 6
     windows = Windows(

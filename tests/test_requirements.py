@@ -12,6 +12,7 @@ FILES = [ROOT / "requirements.txt", ROOT / "requirements-tools.txt"]
 TEXTS = [file.read_text(encoding="utf-8") for file in FILES]
 
 
+@pytest.mark.ml_test_score("Monitoring 1")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_package_has_one_version_and_its_hashes(file: Path) -> None:
     """No line is anything but a comment, a pin or a hash; so no host, no range and no extra is in it."""

@@ -105,6 +105,7 @@ def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> N
     run_to_probes(n_workers)
 
 
+@pytest.mark.ml_test_score("Infrastructure 1")
 @pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice, with one worker and one thread, and with three and two: the same bytes, and a test AUC over 0.9."""
@@ -145,6 +146,7 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     assert digests(tmp_path / "again") == digests(tmp_path / "first")
 
 
+@pytest.mark.ml_test_score("Data 4")
 def test_a_clip_keeps_its_features_when_another_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise and frames depend on the clip's identity, never on its position or neighbours."""
     prepare(tmp_path, monkeypatch)
