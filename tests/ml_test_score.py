@@ -33,11 +33,11 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Infrastructure 2": ("the model's code has unit tests", ""),
     "Infrastructure 3": ("the whole path is tested together", ""),
     "Infrastructure 4": ("a model is judged before it is used", ""),
-    "Infrastructure 5": ("one example can be followed through the model", "the page shows the worst clips, and no layer"),
+    "Infrastructure 5": ("one example can be followed through the model", "the page shows the worst clips, no layer"),
     "Infrastructure 6": ("a new model is tried on a few before all", "nothing is served from here"),
     "Infrastructure 7": ("an old model can be brought back", "its files can; what serves them is elsewhere"),
     "Monitoring 1": ("a change of what we depend on is told", ""),
-    "Monitoring 2": ("what held in training holds of inputs in use", "`ingest` checks; use does not pass through it yet"),
+    "Monitoring 2": ("what held in training holds of inputs in use", "`ingest` checks; use does not pass it yet"),
     "Monitoring 3": ("training and use compute the same features", "there is no second path to compare with"),
     "Monitoring 4": ("the model in use is not too old", "stale results are refused here; in use nobody looks"),
     "Monitoring 5": ("no number goes astray", ""),
@@ -52,7 +52,9 @@ def holding(folder: Path = ROOT / "tests") -> Holding:
     found: Holding = defaultdict(list)
     for path in sorted(folder.glob("test_*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.ml_test_score":
                     (item,), manual = map(ast.literal_eval, mark.args), bool(mark.keywords)
                     found[item].append((f"{path.stem}::{node.name}", 0.5 if manual else 1.0))
