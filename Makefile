@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability doctor release-check push pull verify storage deps lock clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +25,25 @@ lint: $(READY) ## style and types alone
 
 venv: $(READY) ## make the environment alone: .venv, from the locked requirements
 
+# Every file is refused whose sha256 the two requirements files do not list; nothing is resolved, and what comes as
+# source is built by the setuptools just installed. torch goes first, by itself: of its builds pip prefers, once it has
+# hashes, the one whose hash the index tells beforehand, so that a CPU build would be passed over for gigabytes of CUDA;
+# hence it is chosen without hashes, and checked. The CUDA build asks for CUDA libraries, whose versions are pinned in
+# torch's own wheel, which was checked; the line without hashes adds them, and nothing on a CPU build.
 # torchaudio's wheel carries a CUDA extension that cannot load beside a torch without CUDA, and then
 # `import torchaudio` fails. Its transforms are Python and do without.
 $(READY): requirements.txt requirements-tools.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements-tools.txt
+	$(VENV)/bin/python -m pip download --quiet --no-deps --dest $(VENV)/wheel "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)"
+	sed -n '/^torch==/,/[^\]$$/p' requirements.txt > $(VENV)/wheel/torch.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-index --find-links $(VENV)/wheel --require-hashes --requirement $(VENV)/wheel/torch.txt
+	rm -r $(VENV)/wheel
+	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --no-build-isolation --requirement requirements-tools.txt
+	$(VENV)/bin/python -m pip install --quiet "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)"
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(VENV)/bin/python -m pip check >/dev/null || $(VENV)/bin/python -m pip check
 	$(VENV)/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is not None)' \
 		&& rm -f $(VENV)/lib/python3.11/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
 	@touch $@
@@ -88,6 +100,9 @@ bench-startup: $(READY) ## what each stage takes before it works, beside torch a
 reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py
 
+ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the marks of its tests
+	@python tests/ml_test_score.py
+
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD
 	@python -m spira.corpus_changes '$(SINCE)'
@@ -122,17 +137,28 @@ release-check: $(READY) ## fail while docs/card.yaml lacks what only a person ca
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
 	python tests/closures.py
 
-lock: ## write the two requirements files anew from pyproject.toml
+lock: ## write the two requirements files anew from pyproject.toml: the newest versions, with their hashes
 	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade 'setuptools<82'
 	.venv-lock/bin/python -m pip install --quiet --editable .
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
-		| grep -viE '^(pip|setuptools|nvidia-|cuda-|triton)' > .venv-lock/run
+		| grep -viE '^(pip|nvidia-|cuda-|triton)' > .venv-lock/run
 	.venv-lock/bin/python -m pip install --quiet --editable '.[tools]'
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-cu|nvidia-nccl|nvidia-nv|cuda-|triton)' | grep -vxFf .venv-lock/run > .venv-lock/tools
 	(sed -n '/^#/p' requirements.txt; cat .venv-lock/run) > .venv-lock/run.txt
 	(sed -n '/^#/p; /^-r/p' requirements-tools.txt; cat .venv-lock/tools) > .venv-lock/tools.txt
 	mv .venv-lock/run.txt requirements.txt && mv .venv-lock/tools.txt requirements-tools.txt
+	$(MAKE) hashes
+
+# Where pip takes another build of torch than the index's own (a CPU build has a version such as 2.13.0+cpu), its hash
+# is listed too, so that both are accepted.
+hashes: ## list the sha256 of every file, for every system, of the versions that the two requirements files pin
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet uv==0.13.9
+	.venv-lock/bin/python -m pip install --quiet --dry-run --no-deps --ignore-installed --report .venv-lock/torch.json \
+		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)"
+	.venv-lock/bin/python tests/locked.py .venv-lock/torch.json requirements.txt requirements-tools.txt
 	rm -rf .venv-lock
 
 clean: ## remove the environment, the tools' caches and old checkpoints; data and DVC's cache stay

@@ -1,39 +1,39 @@
 """The long form of what the suite tries briefly: recordings, corpora, splits, disks and kills; `make reliability`.
 
-Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About 15 minutes on two cores.
+Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About 25 minutes on two cores.
 """
 
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from os import times
 from pathlib import Path
 from time import process_time
 
 import numpy as np
-from dvc.repo import Repo
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import faults as injected
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
+from damage import bits, faults
+from determinism import determinism
 from killed_experiments import resumed
 from kills import KINDS, killed
-from s3_servers import Server
 from spira.adapters.corpus import read_corpus
 from spira.adapters.guarded import Guard, Lost
-from spira.adapters.stores import Stores
 from spira.adapters.workers import n_cores, ordered_map
 from spira.core.splitting import SplitParams, split
-from storage_clone import make
+from spira.errors import ParamError
+from spira.stages.check import run as check_params
 from test_bad_audio import LIMITS, Outcome, outcome
+from test_bad_params import WRONG
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
-N_POINTS = 50  # for each kind of fault
-N_BITS = {"workspace": 60, "cache": 20, "remote": 20}
 Row = tuple[str, str, bool]  # promise, figure, kept
 
 
@@ -112,67 +112,24 @@ def splits(_: Path) -> Row:
     return "splits", figure, not leaked and not moved
 
 
-def faults(folder: Path) -> Row:
-    with injected.Stages(folder) as stages:
-        every = injected.references(stages, injected.STAGES)
-        wrong = [
-            what
-            for kind in injected.KINDS
-            for reference, at in injected.points(every, N_POINTS)
-            for what in injected.disturbed(stages, reference, kind, at)
-        ]
-    print(*wrong, sep="\n", file=sys.stderr)
-    figure = f"{len(injected.KINDS)} kinds at {N_POINTS} points each of {len(every)} stages: {len(wrong)} half-written"
-    return "a disk that fails, and SIGTERM", f"{figure}, left over, unexplained or of another exit status", not wrong
-
-
-def bits(folder: Path) -> Row:
-    found = {"workspace": _in_workspace(folder / "stages"), **_in_stores(folder / "stores")}
-    figure = ", ".join(f"{found[where]} of {n} in the {where}" for where, n in N_BITS.items())
-    return "a flipped bit", f"{figure} found before it was used", found == N_BITS
-
-
-def _in_workspace(folder: Path) -> int:
-    """How many were refused by the stage that reads them."""
-    rng = np.random.default_rng(int(os.environ.get("SEED", "0")))
-    folder.mkdir()
-    with injected.Stages(folder) as stages:
-        made = [name for one in injected.references(stages, injected.STAGES) for name in one.made]
-        names = rng.choice([name for name in made if injected.read_by(name)], N_BITS["workspace"], replace=False)
-        missed = [name for name in map(str, names) if not injected.found(stages, name, int(rng.integers(2**32)))]
-    print(*missed, sep="\n", file=sys.stderr)
-    return len(names) - len(missed)
-
-
-def _in_stores(folder: Path) -> dict[str, int]:
-    """How many `make verify` and `make doctor` named, and brought back from the other copy."""
-    rng = np.random.default_rng(int(os.environ.get("SEED", "0")))
-    (folder / "here").mkdir(parents=True)
-    n = N_BITS["cache"] + N_BITS["remote"]
-    clone = make(folder / "here", {f"{i}.bin": rng.bytes(10_000) for i in range(n)})
-    server = Server("rclone", folder / "store")
-    try:
-        clone.key = server.key
-        clone.point("p", server.url)
-        clone.storage("push")
-        keys = sorted(key for key in server.keys("p") if not key.endswith(".dir"))
-        for key in keys[: N_BITS["remote"]]:
-            body = bytearray(server.read(key))
-            body[int(rng.integers(len(body)))] ^= 1
-            server.write(key, bytes(body))
-        said = clone.refused("verify")
-        n_remote = int(said.split(" of ")[0].split()[-1]) if "healed from this cache" in said else 0
-        clone.storage("verify")
-    finally:
-        server.kill()
-    victims = [clone.cached(key) for key in keys[-N_BITS["cache"] :]]
-    for path in victims:
-        injected.flip(path, int(rng.integers(2**32)))
-    with Repo(str(clone.folder)) as repo:
-        findings = Stores(clone.folder, repo, lambda _: None).repaired()
-        healed = not Stores(clone.folder, repo, lambda _: None).repaired()
-    named = sum(any(path.name in finding.found for finding in findings) for path in victims)
-    return {"cache": named if healed else 0, "remote": n_remote}
+def bad_params(folder: Path) -> Row:
+    slowest, accepted = 0.0, 0
+    for i, (_, text) in enumerate(WRONG):
+        path = written(folder, f"{i}.yaml", text if isinstance(text, bytes) else text.encode())
+        before = process_time()
+        try:
+            check_params(params=path, out=folder / "checked")
+            accepted += 1
+        except ParamError:
+            slowest = max(slowest, process_time() - before)
+    before = times().children_user
+    subprocess.run([sys.executable, "-m", "spira.stages.check"], cwd=folder, check=False, capture_output=True)
+    figure = f"{len(WRONG)} files: {accepted} accepted; at most {slowest:.2f} s each once the stage has started"
+    return (
+        "bad params.yaml",
+        f"{figure}, which takes {times().children_user - before:.1f} s",
+        not accepted and slowest < 1,
+    )
 
 
 def kills(folder: Path) -> Row:
@@ -195,15 +152,8 @@ def resumes(folder: Path) -> Row:
 
 def main() -> None:
     checks: list[Callable[[Path], Row]] = [
-        bad_files,
-        mutations,
-        many_rows,
-        splits,
-        faults,
-        bits,
-        kills,
-        orphans,
-        resumes,
+        *(bad_files, mutations, bad_params, many_rows, splits, determinism),
+        *(faults, bits, kills, orphans, resumes),
     ]
     if names := sys.argv[1:]:
         checks = [check for check in checks if check.__name__ in names]

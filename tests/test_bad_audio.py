@@ -36,6 +36,7 @@ def outcome(path: Path) -> Outcome:
     return Outcome(ACCEPTED)
 
 
+@pytest.mark.ml_test_score("Data 1")
 def test_every_crafted_file_becomes_what_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over 400 files of over 30 classes, none of which may end a worker; on a machine without ffmpeg."""
     monkeypatch.setenv("PATH", str(tmp_path))

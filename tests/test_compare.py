@@ -57,6 +57,7 @@ def test_an_experiment_is_compared_by_its_name(experiments: Repository) -> None:
     assert result.stderr.startswith("DataError: plan-good: 2 experiments have this name; give a commit: ")
 
 
+@pytest.mark.ml_test_score("Model 5", manual=True)
 def test_a_table_says_which_rows_differ_by_more_than_their_interval(experiments: Repository) -> None:
     """Against the first that has run, by the numbers of ``compare``; a row of other parameters is not held to it."""
     text = said(experiments, "table", "plan.yaml")

@@ -96,6 +96,7 @@ def test_stage_is_a_plain_command_with_a_description(stage: str) -> None:
     assert f'"""{stage}: ' in (SOURCE / f"spira/stages/{stage}.py").read_text()
 
 
+@pytest.mark.ml_test_score("Monitoring 1")
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_depends_on_the_environment(stage: str) -> None:
     """A new version of torch is a change like another: requirements.txt is a dependency of what it computes."""
@@ -163,6 +164,7 @@ def test_the_package_itself_is_empty() -> None:
     assert list(SOURCE.rglob("__init__.py")) == [SOURCE / "spira/__init__.py"]
 
 
+@pytest.mark.ml_test_score("Model 1")
 @pytest.mark.parametrize("stage", [name for name in LOCK if name.split("@")[0] in STAGES])
 def test_the_committed_results_are_those_of_the_committed_code(stage: str) -> None:
     """dvc.lock names the code, environment and parameters that made the results; after a change, ``dvc repro``."""

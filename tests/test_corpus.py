@@ -203,6 +203,7 @@ BAD = {
 }
 
 
+@pytest.mark.ml_test_score("Data 1")
 @pytest.mark.parametrize(("table", "said"), BAD.values(), ids=BAD.keys())
 def test_a_bad_table_is_refused_with_where_what_and_why(tmp_path: Path, table: str | bytes, said: str) -> None:
     """A line counts as an editor counts it: blank ones, and those inside quotes, too."""

@@ -121,6 +121,7 @@ def as_printed(line: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
 
 
+@pytest.mark.ml_test_score("Data 6")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path

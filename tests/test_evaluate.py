@@ -266,6 +266,7 @@ def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Judged, t
     assert isotonic.metrics["calibration"]["noisy"]["after"] != judged.metrics["calibration"]["noisy"]["after"]
 
 
+@pytest.mark.ml_test_score("Model 6")
 def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Judged) -> None:
     """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
     table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))

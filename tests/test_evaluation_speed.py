@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 import evaluation_speed as benchmark
 from spira.stages import evaluate
 from tiny import evaluate_params
 
 
+@pytest.mark.ml_test_score("Monitoring 6", manual=True)
 def test_its_table_is_judged_under_every_condition(tmp_path: Path) -> None:
     """400 clips, two seeds: a random detector of AUC 0.75 (two unit normals 1.3 * 0.707 apart), and every subgroup."""
     (tmp_path / "clips").mkdir()

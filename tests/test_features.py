@@ -71,6 +71,7 @@ def test_mel_agrees_with_librosa(waveform: np.ndarray, band: tuple[float, float]
     np.testing.assert_allclose(frames_of(waveform, p), reference_mel_db(waveform, p), atol=0.01)
 
 
+@pytest.mark.ml_test_score("Data 7")
 def test_mfcc_agrees_with_librosa_and_scipy(waveform: np.ndarray) -> None:
     """The orthonormal DCT-II of librosa's mel decibels; 40 sums of 0.01 dB make the tolerance."""
     expected = dct(reference_mel_db(waveform, params()), norm="ortho", axis=1)
@@ -99,6 +100,7 @@ def torchaudios(p: FeatureParams) -> torch.nn.Module:
     return torch.nn.Sequential(transform, AmplitudeToDB("power", top_db=None))
 
 
+@pytest.mark.ml_test_score("Data 7")
 @pytest.mark.parametrize(
     ("kind", "n_fft", "win_length", "hop_length"),
     [

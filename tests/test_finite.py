@@ -43,6 +43,7 @@ def trained(net: nn.Module, p: TrainParams, scale: float = 1.0) -> None:
     list(learn(net, windows, p, seed=3, names=NAMES))
 
 
+@pytest.mark.ml_test_score("Monitoring 5")
 def test_an_infinite_gradient_stops_before_the_step() -> None:
     """The loss is finite still. The batch's clips are named, all of them and no other's, and no weight has moved."""
     net = Steep()
@@ -102,6 +103,7 @@ def write_frames(folder: Path, **planted: float) -> None:
         array[5 * int(name[1:]) + 4, 2] = value
 
 
+@pytest.mark.ml_test_score("Monitoring 5")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_frames_that_are_not_finite_are_neither_written_nor_read(value: float, tmp_path: Path) -> None:
     """One number of one frame is enough; the clip is named, and what was begun is not left."""

@@ -113,6 +113,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
     assert not torch.equal(nets[0]["fc1.weight"], nets[1]["fc1.weight"])
 
 
+@pytest.mark.ml_test_score("Infrastructure 2")
 @pytest.mark.parametrize(
     "kind", [kind for kind in MODELS if not kind.startswith("spiraconv") and kind != "logistic_regression"]
 )

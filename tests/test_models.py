@@ -63,6 +63,7 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
     assert [name for name in silent if not (kind == "spiraconv_v1" and name.endswith("bias"))] == []
 
 
+@pytest.mark.ml_test_score("Infrastructure 2")
 @pytest.mark.parametrize(
     ("kind", "n_frames"), [("spiraconv_v2", 64), ("spiraconv_v1", 64), ("cnn6", 32), ("mfcc_transformer", 32)]
 )

@@ -80,6 +80,7 @@ def test_a_recording_that_is_mostly_silent_is_heard_where_it_is_not() -> None:
         assert np.median(np.abs(noise)) < 1e-4
 
 
+@pytest.mark.ml_test_score("Data 4")
 def test_the_same_number_of_noises_for_both_classes_by_default() -> None:
     """Preprocessing is blind to the label; only ``noisy_controls``, SPIRA's own test, is not."""
     for condition in CONDITIONS:

@@ -21,6 +21,7 @@ def clone(reproduced: Clone) -> Clone:
     return reproduced.copy("pipeline")
 
 
+@pytest.mark.ml_test_score("Infrastructure 3")
 def test_a_fresh_clone_runs_every_stage(reproduced: Clone) -> None:
     """Once each; ``check`` comes first."""
     assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, "train@holdout-1", *AFTER_TRAIN])
@@ -34,6 +35,7 @@ def leave_it_clean(clone: Clone) -> None:
     clone.run("dvc", "checkout", "-q", "--force")
 
 
+@pytest.mark.ml_test_score("Data 5")
 def test_git_holds_no_data(clone: Clone) -> None:
     """After ``git add -A`` git knows the code, the metrics, the tables to read and small .dvc files; no voice."""
     tracked = [name for name in clone.git("ls-files", "data").splitlines() if not name.endswith((".gitignore", ".dvc"))]
@@ -57,6 +59,7 @@ def test_nothing_changed_nothing_runs(clone: Clone) -> None:
     assert clone.git("status", "--porcelain") == ""
 
 
+@pytest.mark.ml_test_score("Infrastructure 1")
 def test_a_forced_rerun_leaves_the_lock_as_it_was(clone: Clone) -> None:
     """Same inputs, same bytes: every out has the hash that dvc.lock already holds."""
     stages = clone.dvc("repro", "--force")

@@ -101,6 +101,7 @@ def test_no_column_that_is_read_may_hold_it(column: str, tmp_path: Path) -> None
     assert "Maria" not in str(error.value)
 
 
+@pytest.mark.ml_test_score("Data 5")
 def test_other_columns_and_tags_are_reported_and_reach_no_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

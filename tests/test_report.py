@@ -52,6 +52,7 @@ def test_a_stage_without_results_and_results_without_a_stage_are_named() -> None
     }
 
 
+@pytest.mark.ml_test_score("Model 1")
 def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     """The real evaluate stage at two commits: parameters, data, metrics, verdict."""
     text = repository.report("good", "bad", "--check").stdout
@@ -118,6 +119,7 @@ def test_without_predictions_it_compares_points_and_says_so(repository: Reposito
     assert "mermaid" not in text
 
 
+@pytest.mark.ml_test_score("Monitoring 4", manual=True)
 def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> None:
     """A parameter and a module newer than dvc.lock: which stage, why, exit status 1 only where asked."""
     result = repository.report("good", "stale", "--check")

@@ -60,6 +60,7 @@ def a_file(server: Server, clone: Clone) -> str:
     return next(key for key in server.keys(clone.folder.parent.name) if not key.endswith(".dir"))
 
 
+@pytest.mark.ml_test_score("Infrastructure 7", manual=True)
 def test_another_clone_pulls_the_same_bytes(here: Clone, there: Clone) -> None:
     """What one pushes, another gets; and a second push and pull have nothing to do."""
     assert re.search(r"9 sent \(0 in place of damaged ones\), 0 were there", here.storage("push"))

@@ -338,6 +338,7 @@ def test_a_changed_plan_is_no_changed_code(fake: Clone) -> None:
     assert b"# changed" in snapshot(fake.folder).patch
 
 
+@pytest.mark.ml_test_score("Model 3", manual=True)
 @pytest.mark.pipeline
 def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(fake: Clone) -> None:
     """The best trial is that of the lowest validation loss, whose test metrics are the worst; a hopeless one is stopped

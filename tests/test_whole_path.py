@@ -105,8 +105,10 @@ def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> N
     run_to_probes(n_workers)
 
 
+@pytest.mark.ml_test_score("Infrastructure 1")
+@pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From recordings to metrics twice, with one worker and with three: the same bytes, and a test AUC over 0.9."""
+    """Twice, with one worker and one thread, and with three and two: the same bytes, and a test AUC over 0.9."""
     whole_path(tmp_path / "first", monkeypatch, n_workers=1)
     metrics = json.loads(Path("data/evaluation.json").read_text())
     assert metrics["noisy"]["auc"] > 0.9
@@ -139,10 +141,12 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     assert "The probes" in Path("data/probes.md").read_text().splitlines()[0]
     assert Path("data/near_duplicates.csv").read_text() == "clip_id,other_clip_id,bit_errors,delay_seconds\n"
 
+    torch.set_num_threads(2)
     whole_path(tmp_path / "again", monkeypatch, n_workers=3)
     assert digests(tmp_path / "again") == digests(tmp_path / "first")
 
 
+@pytest.mark.ml_test_score("Data 4")
 def test_a_clip_keeps_its_features_when_another_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise and frames depend on the clip's identity, never on its position or neighbours."""
     prepare(tmp_path, monkeypatch)

@@ -70,7 +70,7 @@ def digests(paths: Sequence[Path]) -> list[list[str]]:
 def packages(path: Path) -> list[list[str]]:
     """(name, version) of each package that requirements.txt pins."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [line.split("==", 1) for line in lines if "==" in line]
+    return [line.rstrip(" \\").split("==", 1) for line in lines if "==" in line]  # a backslash, and then its hashes
 
 
 def render(template: Path, content: Mapping[str, Any]) -> str:

@@ -1,0 +1,58 @@
+"""Numbers of another processor than the one that made them: the same to the tolerance stated, not to the byte."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from spira.core.features import Frames
+from spira.core.learning import learn
+from spira.core.model import build
+from spira.core.scoring import clip_scores
+from spira.core.windows import Windows
+from test_features import RATE, params
+from tiny import model_params, train_params
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FEATURES = [
+    [-68.44827, -19.27664, 10.42971, -7.31836],
+    [68.75733, 30.89358, -3.23692, -1.46359],
+    [65.01946, 9.34244, -12.86689, 0.97166],
+]
+LOSSES = [0.56719, 0.8515]
+SCORES = [0.52617, 0.52272, 0.51854, 0.49252, 0.49931, 0.51059]
+
+
+def sound(n: int) -> np.ndarray:
+    """A second of chirp and noise, of whole numbers, so that it is the same on any machine."""
+    t = np.arange(RATE, dtype=np.int64)
+    chirp = (t * t // (900 + 100 * n)) % 2000 - 1000
+    noise = (t * 1103515245 + 12345 + n) // 65536 % 200 - 100
+    return ((chirp + noise) / 4096).astype(np.float32)
+
+
+def test_features_are_these_numbers() -> None:
+    """To 0.01 dB: FFTs of other instructions add in another order."""
+    frames = np.asarray(Frames(params(), RATE)(torch.from_numpy(sound(0))))
+    np.testing.assert_allclose(frames[[10, 50, 90]][:, [0, 1, 5, 39]], FEATURES, atol=0.01)
+
+
+def test_a_training_ends_at_these_scores() -> None:
+    """Two epochs of SpiraConvV2, seed 1: scores to 0.001; older instructions change less than 0.00001."""
+    frames = torch.cat([Frames(params(), RATE)(torch.from_numpy(sound(i))) for i in range(6)])
+    n = len(frames) // 6
+    windows = Windows(
+        frames=frames,
+        starts=torch.arange(6)[None] * n,
+        remaining=torch.full((6,), n),
+        labels=(torch.arange(6) % 2).float(),
+        clips=torch.arange(6),
+        length=n,
+    )
+    torch.manual_seed(1)
+    net = build(model_params(), n, 40)
+    p = train_params(device="cpu", batch_size=3, schedule="constant", lr=0.001, max_epochs=2)
+    losses = [epoch.loss for epoch in islice(learn(net, windows, p, seed=1, names=["?"] * 6), 2)]
+    np.testing.assert_allclose(losses, LOSSES, atol=0.001)
+    np.testing.assert_allclose(clip_scores(net, windows, 6, 4).numpy(), SCORES, atol=0.001)
