@@ -91,13 +91,15 @@ class _GroupMishPool(torch.autograd.Function):
         for part in ctx.parts:
             first = None if ctx.first is None else ctx.first[part]
             group = slice(part.start // n_each, part.stop // n_each)
-            of_chosen = ctx.derivative[part] * of_out[part]  # of the loss by the normalised value, where pooling chose it
+            of_chosen = (
+                ctx.derivative[part] * of_out[part]
+            )  # of the loss by the normalised value, where pooling chose it
             by_bias = torch.sum(of_chosen, (1, 2)).view(-1, n_each)
             by_weight = (of_chosen * _chosen(rows[part], first)).sum((1, 2)).view(-1, n_each)
             by_weight = (by_weight - mean[group] * by_bias) * rstd[group]
             scale = rstd[group] * weights[group]
             n = n_each * rows[0].numel()  # values that share a mean
-            slope = -rstd[group] ** 2 * (weights[group] * by_weight).sum(1, keepdim=True) / n
+            slope = -(rstd[group] ** 2) * (weights[group] * by_weight).sum(1, keepdim=True) / n
             offset = -slope * mean[group] - (scale * by_bias).sum(1, keepdim=True) / n
             torch.addcmul(offset, rows[part].view(len(slope), -1), slope, out=of_rows[part].view(len(slope), -1))
             _add(of_rows[part], of_chosen.mul_(scale.view(-1, 1, 1)), first)
