@@ -115,6 +115,7 @@ def compared(sides: list[str], at: Path, rounds: int) -> dict[str, dict[str, flo
 
 
 def timed(work: Callable[[], float]) -> Seconds:
+    torch.optim.Adam([torch.zeros(1)])  # the first imports torch's compiler, for 2 s; a training does so once
     start = perf_counter()
     amount = work()
     return perf_counter() - start, amount
@@ -138,13 +139,13 @@ def epoch_of_ours(at: Path) -> Seconds:
     noise = load("noise", NoiseParams).model_copy(update={"views": 1})
     every_second = WindowParams(seconds=4.0, step_seconds=1.0)
     p = load("train", TrainParams).model_copy(update={"max_epochs": 1})
-    n_threads = torch.get_num_threads()
+    features, n_threads = load("features", FeatureParams), torch.get_num_threads()
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as out:
             featurize.run(
                 RATE,
-                load("features", FeatureParams),
+                features,
                 every_second,
                 noise,
                 clips=at / "clips",

@@ -132,7 +132,7 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
     losses = [epoch.loss for epoch in learn(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
 
     old = net_of()
-    optimizer = torch.optim.Adam(old.parameters(), lr=p.lr, weight_decay=p.weight_decay)
+    optimizer = torch.optim.Adam(old.parameters(), lr=p.lr, weight_decay=p.weight_decay, fused=True)
     order = torch.Generator().manual_seed(3)
     torch.manual_seed(2)
     step, expected = 0, []

@@ -63,6 +63,36 @@ def test_the_gradient_through_the_group_norm_is_torchs(pooled: bool) -> None:
         torch.testing.assert_close(mine, torchs)
 
 
+@pytest.mark.parametrize("n_cached", [1, 140, 2**30])  # a group at a time, two, which a window's end cuts, and all
+def test_the_size_of_the_pieces_changes_no_byte(n_cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three windows of three groups: each group meets its own statistics, weights, dropout and gradient."""
+    norm = nn.GroupNorm(3, 6)
+    with torch.no_grad():
+        norm.weight.copy_(torch.arange(6) - 2.5)
+        norm.bias.copy_(torch.arange(6) / 4)
+    x = image(3, 6, 7, 5).float().detach().requires_grad_()
+    kept, back = mask(x, pooled=True), torch.randn(3, 6, 3, 5)
+
+    def computed() -> list[Tensor]:
+        out = group_mish_pool(x, norm, kept, pooled=True)
+        return [out, *torch.autograd.grad(out, (x, norm.weight, norm.bias), back)]
+
+    usual = computed()
+    monkeypatch.setattr("spira.core.mish_pool._N_CACHED", n_cached)
+    assert all(torch.equal(a, b) for a, b in zip(computed(), usual, strict=True))
+    theirs = reference(norm(x), kept, pooled=True)
+    for a, b in zip(usual, [theirs, *torch.autograd.grad(theirs, (x, norm.weight, norm.bias), back)], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_values_far_out_stay_finite() -> None:
+    """Both ends of float32: Mish of -1e38 is 0 with no gradient, and of 1e38 itself, with a gradient of 1."""
+    x = torch.tensor([-1e38, -200.0, 200.0, 1e38]).view(1, 1, 4, 1).requires_grad_()
+    out = mish_pool(x, None, pooled=False)
+    assert out.flatten().tolist() == [0.0, 0.0, 200.0, pytest.approx(1e38)]
+    assert torch.autograd.grad(out.sum(), x)[0].flatten().tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
 def test_float32_agrees_to_rounding() -> None:
     """The tolerance that is promised: 2 parts in a million of the largest value, forward and back."""
     norm = nn.GroupNorm(16, 32)

@@ -6,9 +6,14 @@ from time import sleep
 import pytest
 import torch
 
-from spira.core.threads import in_threads
+from spira.core.threads import alone, in_threads
 
 CPU = torch.device("cpu")
+
+
+def thread_of_a_slow_piece(_: int) -> int:
+    sleep(0.05)
+    return get_ident()
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -37,3 +42,21 @@ def test_what_one_piece_raises_is_raised() -> None:
     """No piece fails in silence."""
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda x: 1 // x, [1, 0, 1], device=CPU)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_between_the_pieces_torch_computes_alone() -> None:
+    """Its own threads, which wait by computing, take no core from ``in_threads``; after it all is as before."""
+    for _ in alone(range(2)):
+        assert torch.get_num_threads() == 1
+        assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_what_is_raised_between_the_pieces_leaves_the_threads_as_they_were() -> None:
+    """The next epoch, or the next test, has them again; also from a loop within a loop."""
+    with pytest.raises(ZeroDivisionError):
+        [1 // x for _ in alone(range(2)) for x in alone([1, 0])]
+    assert torch.get_num_threads() == 2
+    assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2

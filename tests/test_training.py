@@ -201,3 +201,19 @@ def test_the_kept_weights_are_a_copy() -> None:
     best.seen(1, 0.5, [("w", weight)])
     weight += 1
     assert float(best.weights["w"]) == 1.0
+
+
+@pytest.mark.parametrize(("name", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_one_pass_over_the_weights_is_the_plain_optimizer(name: str, plain: type[torch.optim.Adam]) -> None:
+    """The fused form gives the weights of torch's plain one, to float32 rounding, after twenty steps."""
+    ours, theirs = torch.nn.Linear(30, 20), torch.nn.Linear(30, 20)
+    theirs.load_state_dict(ours.state_dict())
+    p = train_params(optimizer=name, lr=0.01, weight_decay=0.1)
+    optimizers = (optimizer_for(ours, p), plain(theirs.parameters(), lr=p.lr, weight_decay=p.weight_decay))
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        gradient = torch.randn(20, 30, generator=rng)
+        for net, optimizer in zip((ours, theirs), optimizers, strict=True):
+            net.weight.grad = gradient.clone()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=0, atol=1e-6)

@@ -20,9 +20,8 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
         raise ParamError("train.device: cuda was asked for, but torch finds no CUDA device; auto takes what there is")
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)  # initial weights and dropout draw from it
-    # torch.use_deterministic_algorithms does the same, and first loads a compiler, which takes a second and 70 MB
-    torch.set_deterministic_debug_mode("error")
-    # a tenth of a step; nothing here reads what was not written
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without importing torch's compiler: 2 s
+    # What such algorithms are told to do besides, and what cost a tenth of a step: nothing here reads unwritten memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_flush_denormal(True)
     _keep_memory()

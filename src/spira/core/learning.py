@@ -106,7 +106,7 @@ def _backward(
     # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
     done = in_threads(one, *work, device=frames.device) if is_separable(net) else list(map(one, *work))
     for weight, *gradients in zip(learnt, *(gradient for _, gradient in done), strict=True):
-        weight.grad = reduce(Tensor.add_, gradients)
+        weight.grad = reduce(Tensor.add_, gradients).contiguous()  # the fused optimizer takes it to be so, unasked
     return torch.stack([loss for loss, _ in done]).sum()
 
 

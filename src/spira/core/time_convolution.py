@@ -44,7 +44,7 @@ class _TimeConv(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         gradient, kernel = gradients[0].flatten(2), weight.shape[2]
         if weight.shape[1] == 1:
-            of_weight = torch.bmm(_rows(image, kernel, ctx.step), gradient.mT).sum(0).T.reshape(weight.shape)
+            of_weight = torch.bmm(_rows(image, kernel, ctx.step), gradient.mT).sum(0).T.contiguous().view_as(weight)
         else:
             pieces = _pieces(image, kernel, ctx.step)
             of_weight = torch.stack([torch.bmm(gradient, piece.mT).sum(0) for piece in pieces], dim=2)[..., None]
