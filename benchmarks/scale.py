@@ -55,7 +55,7 @@ def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
     if not (at / "data/raw/many").exists():
         write_corpus(at / "data/raw/many", n)
         write_noise(at / "data/raw/hiss")
-        run_stage("ingest_noise", at)
+    run_stage("ingest_noise", at)
     found = {}
     for stage in stages:
         if stage == "dvc status":
