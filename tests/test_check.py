@@ -438,7 +438,7 @@ def test_the_command_writes_its_word_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(COMMITTED, encoding="utf-8")
     done = start(tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["checked", "data", "params.yaml"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [".ckpt", "check.lock", "checked", "data", "params.yaml"]
 
 
 def test_the_command_fails_with_a_sentence_and_no_traceback(tmp_path: Path) -> None:
