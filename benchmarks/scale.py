@@ -47,7 +47,7 @@ def main() -> None:
         found = {n: measured(top / str(n), n, asked.stages) for n in asked.clips}
     show(found)
     if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        asked.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:

@@ -89,7 +89,7 @@ def _key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
     }
-    return sha256(json.dumps(all_, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(json.dumps(all_, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
 
 
 def _code() -> Iterator[tuple[str, Path]]:

@@ -104,7 +104,7 @@ class Stores:
         """The list of a folder as DVC writes it, where that is what the folder's hash is of."""
         files = sorted(p for p in folder.path.rglob("*") if p.is_file()) if folder.path.is_dir() else []
         rows = [{"md5": _md5(file), "relpath": file.relative_to(folder.path).as_posix()} for file in files]
-        text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True).encode()
+        text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True, allow_nan=False).encode()
         return text if md5(text, usedforsecurity=False).hexdigest() == md5_of(folder.oid) else None
 
     def _one(self, one: Wanted) -> Iterator[Finding]:

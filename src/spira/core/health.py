@@ -50,7 +50,7 @@ def released(rwlock: str, pids: set[int]) -> str:
     write = {path: entry for path, entry in tree.get("write", {}).items() if entry["pid"] not in pids}
     left = {path: [e for e in of if e["pid"] not in pids] for path, of in tree.get("read", {}).items()}
     read = {path: of for path, of in left.items() if of}
-    return json.dumps({kind: of for kind, of in (("write", write), ("read", read)) if of})
+    return json.dumps({kind: of for kind, of in (("write", write), ("read", read)) if of}, allow_nan=False)
 
 
 def lock_fault(text: str) -> str:
