@@ -158,6 +158,33 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
     assert all(torch.equal(net.state_dict()[name], tensor) for name, tensor in old.state_dict().items())
 
 
+class Turned(nn.Module):
+    """A network whose weight gets its gradient with the axes exchanged, as a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 3 * N_FEATURES).view(N_FEATURES, 3))
+
+    def forward(self, windows: Tensor) -> Tensor:
+        turned = self.weight.T.flatten().view(3, N_FEATURES)
+        return (windows.mean(dim=1) @ turned.T).sum(dim=1) + (turned[0] * windows[:, 0]).sum(dim=1)
+
+
+def test_a_gradient_laid_out_otherwise_moves_the_weights_it_belongs_to() -> None:
+    """The fused optimizer reads memory as it lies: what it is given must lie as the weights do."""
+    net, windows = Turned(), clips("overlap")
+    p = params(schedule="constant", batch_size=len(windows), micro_batch_size=len(windows), max_epochs=1)
+    before = net.weight.detach().clone()
+    frames = windows.batch(torch.arange(len(windows)), torch.zeros(len(windows), dtype=torch.long))
+    turned = Turned()
+    loss_of(turned(frames), windows.labels).backward()
+    one_view = replace(windows, starts=windows.starts[:1])
+    list(learn(net, one_view, p, seed=0, names=["?"] * N_CLIPS))
+    gradient = turned.weight.grad
+    assert gradient is not None
+    assert torch.equal((before - net.weight.detach()).sign(), gradient.sign())  # Adam's first step follows the sign
+
+
 def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
     """The seed reaches the options' own draws too."""
     options = {"windows": "random", "mixup_alpha": 0.4, "spec_augment": MASKS, "balance": "sampler"}

@@ -56,7 +56,14 @@ def test_between_the_pieces_torch_computes_alone() -> None:
 @pytest.mark.usefixtures("two_threads")
 def test_what_is_raised_between_the_pieces_leaves_the_threads_as_they_were() -> None:
     """The next epoch, or the next test, has them again; also from a loop within a loop."""
+
+    def loops() -> None:
+        for x in alone([1, 0]):
+            for _ in alone(range(1)):
+                assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2
+            assert 1 // x
+
     with pytest.raises(ZeroDivisionError):
-        [1 // x for _ in alone(range(2)) for x in alone([1, 0])]
+        loops()
     assert torch.get_num_threads() == 2
     assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2
