@@ -12,6 +12,8 @@ import yaml
 from safetensors.torch import load_file
 
 from spira.adapters.arrays import read_array
+from spira.adapters.outputs import write_bytes
+from spira.adapters.tables import write_table
 from spira.core.features import FeatureParams
 from spira.core.noise import NoiseParams
 from spira.core.scoring import PredictParams
@@ -113,11 +115,10 @@ def test_a_longer_evaluation_clip_is_cut_into_whole_windows(workspace: Path, mon
     """With the training clips cut short, each score is the mean over the windows that cover the clip."""
     monkeypatch.chdir(workspace)
     index = Path("data/features/train/noisy.csv")
-    committed = index.read_text()
-    shortened = pl.read_csv(index).with_columns(n_frames=pl.lit(120))
-    shortened.write_csv(index)
+    committed = index.read_bytes()
+    write_table(pl.read_csv(index).with_columns(n_frames=pl.lit(120)), index)
     table = scores(workspace, monkeypatch, train={"windows": "whole"}, model={"kind": "logistic_regression"})
-    index.write_text(committed)
+    write_bytes(committed, index, summed=True)
     assert facts()["n_frames"] == 120
     weights = load_file("data/models/holdout/1/weights.safetensors")
     frames = torch.from_numpy(read_array(Path("data/features/test/noisy.npy")).copy())
