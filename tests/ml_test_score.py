@@ -38,7 +38,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Infrastructure 7": ("an old model can be brought back", "its files can; what serves them is elsewhere"),
     "Monitoring 1": ("a change of what we depend on is told", ""),
     "Monitoring 2": ("what held in training holds of inputs in use", "`ingest` checks; use does not pass it yet"),
-    "Monitoring 3": ("training and use compute the same features", "there is no second path to compare with"),
+    "Monitoring 3": ("training and use compute the same features", ""),
     "Monitoring 4": ("the model in use is not too old", "stale results are refused here; in use nobody looks"),
     "Monitoring 5": ("no number goes astray", ""),
     "Monitoring 6": ("it has not become slow or large", "benchmarks are started and compared by a person"),

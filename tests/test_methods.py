@@ -4,14 +4,18 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+import soundfile
 import torch
 import yaml
 from safetensors.torch import load_file
+from torchaudio.transforms import MFCC, AmplitudeToDB
 
 from spira.adapters.arrays import read_array
+from spira.adapters.models import load_model
 from spira.adapters.outputs import write_bytes
 from spira.adapters.tables import write_table
 from spira.core.features import FeatureParams
@@ -66,7 +70,7 @@ def run_featurize() -> None:
     featurize.run(16_000, *sections, n_workers=1)
 
 
-def facts() -> dict[str, object]:
+def facts() -> dict[str, Any]:
     return dict(json.loads(Path("data/models/holdout/1/model.json").read_text()))
 
 
@@ -162,3 +166,26 @@ def test_training_goes_on_from_a_file_of_weights(workspace: Path, monkeypatch: p
     assert facts()["adopted"]["reinit"] == ["fc2.weight", "fc2.bias"]  # type: ignore[index]
     for name, tensor in again.items():
         assert torch.allclose(tensor, start[name], atol=1e-6) is not name.startswith("fc2"), name
+
+
+@pytest.mark.ml_test_score("Monitoring 3")
+def test_a_recording_and_its_model_are_enough_for_the_pipelines_score(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As whoever uses the model would have it: the file, model.json and the weights, with torchaudio's own features."""
+    table = scores(workspace, monkeypatch).filter(condition="clean", subset="test")
+    told = facts()
+    of, windows = told["features"], told["windows"]
+    stft = {name: of[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
+    mfcc = MFCC(told["sample_rate"], n_mfcc=of["n_mfcc"], melkwargs=stft)
+    mfcc.amplitude_to_DB = AmplitudeToDB("power", top_db=None)  # or frames would depend on those beside them
+    net = load_model(Path("data/models/holdout/1"), torch.device("cpu"))
+    for name, expected in table.select("clip_id", "score").rows():
+        samples, rate = soundfile.read(f"data/raw/tiny/{name}", dtype="float32")
+        assert rate == told["sample_rate"]
+        frames = mfcc(torch.from_numpy(samples)).T
+        step, last = round(windows["step_seconds"] * rate / of["hop_length"]), len(frames) - told["n_frames"]
+        heard = torch.stack([frames[at : at + told["n_frames"]] for at in (*range(0, last, step), last)])
+        with torch.inference_mode():
+            assert float(torch.sigmoid(net(heard)).mean()) == pytest.approx(expected, abs=1e-5)
+    assert table.height == 6
