@@ -115,7 +115,7 @@ def repository(folder: Path) -> Clone:
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy2(ROOT / "requirements.txt", folder)
     (folder / ".gitignore").write_text("__pycache__\n")
-    write_tiny_corpus(folder / "data/raw/tiny", folder.parent / "noise", n_speakers=8)
+    write_tiny_corpus(folder / "data/raw/tiny", folder.parent / "noise", n_speakers=10)
     return clone
 
 
@@ -146,7 +146,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 ROWS = """\
-Corpus `tiny`: 8 clips of 8 speakers -> 9 clips of 8 speakers.
+Corpus `tiny`: 10 clips of 10 speakers -> 11 clips of 10 speakers.
 
 | clips | n | speakers | who (clips) |
 | --- | --- | --- | --- |
@@ -191,7 +191,7 @@ def test_a_version_goes_over_s3_and_says_the_same_elsewhere(two: Clone, tmp_path
             there.do("git", "checkout", "-q", tag)
             there.storage("pull")
             assert _wavs(there) == _wavs(here)
-        assert len(_wavs(there)) == 9
+        assert len(_wavs(there)) == 11
         assert changes(there, "v1", "v2") == ROWS
     finally:
         server.kill()
