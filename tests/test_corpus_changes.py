@@ -114,7 +114,7 @@ def repository(folder: Path) -> Clone:
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy2(ROOT / "requirements.txt", folder)
-    (folder / ".gitignore").write_text("__pycache__\n")
+    (folder / ".gitignore").write_text("__pycache__\n/.ckpt/\n")
     write_tiny_corpus(folder / "data/raw/tiny", folder.parent / "noise", n_speakers=10)
     return clone
 
