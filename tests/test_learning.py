@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from spira.core.batches import has_batch_norm, sizes
 from spira.core.dropout import drawing_from
-from spira.core.learning import Epoch, has_batch_norm, learn, sizes
+from spira.core.learning import Epoch, learn
 from spira.core.model import MODELS, build
 from spira.core.training import TrainParams, loss_of, noam
 from spira.core.windows import Windows

@@ -73,7 +73,9 @@ class _GroupMishPool(torch.autograd.Function):
         parts, statistics = pieces_of(rows, len(weight) // n_groups), []
         for part in parts:  # rows of several windows are channels of one as well: a group is normalised by itself
             n_rows, n_means = part.stop - part.start, (part.stop - part.start) * n_groups // len(weight)
-            z, *both = torch.native_group_norm(rows[part][None], weights[part], biases[part], 1, n_rows, n, n_means, eps)
+            z, *both = torch.native_group_norm(
+                rows[part][None], weights[part], biases[part], 1, n_rows, n, n_means, eps
+            )
             fill(made, part, z[0], kept)
             statistics.append(both)
         ctx.derivative, ctx.first, ctx.parts = made.derivative, made.first, parts
