@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
+.PHONY: help repro test lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench-coverage: $(READY) ## how often the intervals over speakers hold a truth t
 
 bench-evaluate: $(READY) ## what judging 10,000 clips of five seeds takes: seconds and memory
 	python benchmarks/evaluation_speed.py
+
+bench-gpu: $(READY) ## how near to a GPU's limits an epoch is trained; without a CUDA device it says so, and measures nothing
+	python benchmarks/gpu.py
 
 bench-probes: $(READY) ## how often each probe catches a planted confound, and cries out where there is none
 	python benchmarks/probe_studies.py

@@ -1,6 +1,8 @@
 """NaN or infinity stops the work where it first shows, and the clips behind it are named."""
 
 import ast
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from spira.adapters.models import load_model, read_weights, save_model
 from spira.adapters.outputs import sum_of
 from spira.adapters.predictions import write_predictions
 from spira.adapters.tables import read_json
+from spira.core.finite import Watch
 from spira.core.learning import learn
 from spira.core.training import TrainParams, validation_loss
 from spira.errors import DataError
@@ -54,6 +57,72 @@ def test_an_infinite_gradient_stops_before_the_step() -> None:
         trained(net, params(batch_size=2))
     assert net.weight == 0
     assert sum(name in str(e.value) for name in NAMES) == 2
+
+
+def look_at_four(watch: Watch, seen: list[int], what: str, value: float, bad: int) -> None:
+    """Four batches, of clips 0 and 1, 1 and 2, ...; ``what`` of one has the value, and after it all is NaN."""
+    for step in range(4):
+        seen.append(step)
+        tensors = {name: [torch.zeros(()), torch.ones(2, 3)] for name in ("loss", "gradient", "network")}
+        if step == bad:
+            tensors[what][1][1, 2] = value
+        for name, of in tensors.items():
+            of = [torch.full_like(tensor, torch.nan) for tensor in of] if step > bad else of
+            watch.look(name, torch.tensor([step, step + 1, step]), of)
+    watch.judge()
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient", "network"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("bad", range(4))
+def test_what_is_judged_late_is_judged_as_what_is_judged_at_once(what: str, value: float, bad: int) -> None:
+    """The first bad batch of four is named, though all after it are bad as well; a number alone, or one of many."""
+    said = []
+    for at_once in (True, False):
+        watch, seen = Watch(7, NAMES, at_once=at_once), []
+        with pytest.raises(DataError) as e:
+            look_at_four(watch, seen, what, value, bad)
+        assert len(seen) == (bad + 1 if at_once else 4)
+        said.append(str(e.value))
+    where = f"in epoch 7, in the batch with windows of {bad}.wav, {bad + 1}.wav"
+    assert said == [f"the {what} became {value} {where}; try a lower train.lr"] * 2
+
+
+def test_a_watch_that_saw_nothing_bad_says_nothing_and_forgets() -> None:
+    """The largest floats are finite, whole numbers too; an epoch without a step is none."""
+    watch = Watch(1, NAMES, at_once=False)
+    watch.judge()
+    watch.look("network", torch.tensor([0]), [torch.full((2,), torch.finfo(torch.float32).max), torch.tensor(2**60)])
+    watch.judge()
+    watch.look("loss", torch.tensor([1]), [torch.tensor(torch.nan)])
+    with pytest.raises(DataError, match=r"windows of 1\.wav"):
+        watch.judge()
+    watch.judge()
+
+
+@pytest.mark.parametrize("planted", ["loss", "network"])
+def test_an_epoch_that_is_judged_late_is_never_yielded(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, with tensors of the CPU: all three steps are taken, and the message is that of the first."""
+    p = params(batch_size=2)
+    if planted == "network":
+        p = params(batch_size=2, optimizer="adamw").model_copy(update={"lr": 1e20, "weight_decay": 1e30})
+    said, n_steps = [], []
+    for at_once in (True, False):
+        monkeypatch.setattr("spira.core.learning.Watch", partial(as_told, at_once))
+        net, shown = net_of(), []
+        net.register_forward_pre_hook(lambda *_, shown=shown: shown.append(None))
+        with pytest.raises(DataError, match=f"^the {planted} became .* in epoch 1, .*wav, [0-9].wav; ") as e:
+            trained(net, p, scale=torch.nan if planted == "loss" else 1.0)
+        said.append(str(e.value))
+        n_steps.append(len(shown))
+    assert said[0] == said[1]
+    assert n_steps == [1, 3]
+
+
+def as_told(told: bool, epoch: int, names: Sequence[str], *, at_once: bool) -> Watch:
+    """A watch that judges when the test says, and not when the device does."""
+    assert at_once  # the device is a CPU
+    return Watch(epoch, names, at_once=told)
 
 
 @pytest.mark.parametrize("kind", ["spiraconv", "logistic_regression"])

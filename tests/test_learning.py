@@ -1,6 +1,9 @@
 """core.learning: one step under every allowed pair of options, and none of them by accident."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import wraps
 from itertools import combinations, product
 
 import pytest
@@ -8,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from spira.core.batches import has_batch_norm, sizes
 from spira.core.dropout import drawing_from
-from spira.core.learning import Epoch, has_batch_norm, learn, sizes
+from spira.core.finite import Watch
+from spira.core.learning import Epoch, learn
 from spira.core.model import MODELS, build
 from spira.core.training import TrainParams, loss_of, noam
 from spira.core.windows import Windows
@@ -324,6 +329,67 @@ def test_bfloat16_reaches_the_network_and_not_its_weights() -> None:
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
+class Judged(Exception):  # noqa: N818 - no error
+    """The epoch's steps are taken."""
+
+
+@pytest.mark.parametrize("options", [{}, *({o: OPTIONS[o][1]} for o in ("mixup_alpha", "spec_augment"))], ids=str)
+def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's part is played by a device without numbers: whoever would wait for one there gets an error here.
+
+    All that such a device has not, and a GPU has, stands aside: its generator, autocast and the fused optimizer.
+    """
+
+    def judged(_: Watch) -> None:
+        raise Judged
+
+    monkeypatch.setattr(Watch, "judge", judged)
+    monkeypatch.setattr("spira.core.learning.drawing_from", lambda *_: nullcontext())
+    monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("spira.core.learning.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
+    n_steps = []
+    monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
+    windows, net = clips("overlap"), net_of().to("meta")
+    with pytest.raises(Judged):
+        next(learn(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
+    assert len(n_steps) == 3
+
+
+def counting(step: Callable[..., object], n_steps: list[None]) -> Callable[..., object]:
+    @wraps(step)
+    def counted(*arguments: object) -> object:
+        n_steps.append(None)
+        return step(*arguments)
+
+    return counted
+
+
+def moved(windows: Windows, device: str) -> Windows:
+    tensors = ("frames", "starts", "remaining", "labels", "clips")
+    return replace(windows, **{name: getattr(windows, name).to(device) for name in tensors})
+
+
+@pytest.mark.cuda
+def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch itself raises where an operation would wait, from the first step to the judgement at the epoch's end."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    judge = Watch.judge
+
+    def may_wait(watch: Watch) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+        judge(watch)
+
+    monkeypatch.setattr(Watch, "judge", may_wait)
+    windows, net = moved(clips("overlap"), "cuda"), net_of().cuda()
+    learnt = learn(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert isfinite(next(learnt))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.cuda
 def test_bfloat16_trains_on_a_gpu() -> None:
     """Finite, close to float32's loss (bfloat16 has 8 bits), and every weight moves in float32."""
@@ -331,11 +397,8 @@ def test_bfloat16_trains_on_a_gpu() -> None:
         pytest.skip("no CUDA device")
     losses = []
     for precision in ("float32", "bfloat16"):
-        net, windows = net_of().cuda(), clips("overlap")
-        on_gpu = replace(
-            windows, **{n: getattr(windows, n).cuda() for n in ("frames", "starts", "remaining", "labels", "clips")}
-        )
-        losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, on_gpu).loss)
+        net = net_of().cuda()
+        losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, moved(clips("overlap"), "cuda")).loss)
         assert stuck(net, net_of().cuda()) == []
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 

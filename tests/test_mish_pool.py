@@ -1,4 +1,4 @@
-"""core.mish_pool: torch's GroupNorm, Mish, MaxPool2d and Dropout, in fewer passes."""
+"""core.mish_pool and core.mish_rows: torch's GroupNorm, Mish, MaxPool2d and Dropout, in fewer passes."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_the_size_of_the_pieces_changes_no_byte(n_cached: int, monkeypatch: pyte
         return [out, *torch.autograd.grad(out, (x, norm.weight, norm.bias), back)]
 
     usual = computed()
-    monkeypatch.setattr("spira.core.mish_pool._N_CACHED", n_cached)
+    monkeypatch.setattr("spira.core.mish_rows._N_CACHED", n_cached)
     assert all(torch.equal(a, b) for a, b in zip(computed(), usual, strict=True))
     theirs = reference(norm(x), kept, pooled=True)
     for a, b in zip(usual, [theirs, *torch.autograd.grad(theirs, (x, norm.weight, norm.bias), back)], strict=True):

@@ -30,8 +30,8 @@ def mixup(windows: Tensor, labels: Tensor, alpha: float, rng: np.random.Generato
     Source:
         Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
     """
-    partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
-    share = torch.from_numpy(rng.beta(alpha, alpha, len(labels))).to(labels)
+    partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device, non_blocking=True)
+    share = torch.from_numpy(rng.beta(alpha, alpha, len(labels))).to(labels, non_blocking=True)
     blended = torch.lerp(windows[partners], windows, share[:, None, None])
     return blended, torch.lerp(labels[partners], labels, share)
 
@@ -59,7 +59,7 @@ def spec_augment(windows: Tensor, p: SpecAugmentParams, rng: np.random.Generator
         masked |= torch.from_numpy(_masks(n_windows, n_features, p.frequency_width, rng))[:, None, :]
     if not masked.any():
         return windows
-    return torch.where(masked.to(windows.device), windows.mean(dim=(1, 2), keepdim=True), windows)
+    return torch.where(masked.to(windows.device, non_blocking=True), windows.mean(dim=(1, 2), keepdim=True), windows)
 
 
 def _masks(n_windows: int, size: int, widest: int, rng: np.random.Generator) -> NDArray[Any]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import torch
 
+from spira.core.batches import has_batch_norm
 from spira.core.features import FeatureParams
-from spira.core.learning import has_batch_norm
 from spira.core.model import MODELS, ModelParams, build
 from spira.core.pretrained import of_layers
 from spira.core.training import TrainParams

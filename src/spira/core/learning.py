@@ -1,6 +1,6 @@
 """One epoch of training after the other."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.core.batches import has_batch_norm, is_separable, sizes
 from spira.core.dropout import drawing_from
+from spira.core.finite import Watch, listed
 from spira.core.logistic_regression import LogisticRegression
 from spira.core.resuming import Course, State
 from spira.core.threads import alone, in_threads
@@ -41,7 +43,9 @@ def learn(
         since: of an earlier epoch of the same training, after which to go on.
 
     Raises:
-        DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named.
+        DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named. On a CPU
+            at once, before the optimizer's step; on a GPU, whose host waits for no step, at the end of the epoch and
+            before it is yielded, so that nobody can save or choose its weights.
     """
     if isinstance(net, LogisticRegression):
         yield _solve(net, windows, p, names)
@@ -52,7 +56,7 @@ def learn(
 def _descend(
     net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None
 ) -> Iterator[Epoch]:
-    device, n_windows, n_views = windows.labels.device, len(windows), len(windows.starts)
+    n_windows = len(windows)
     order, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)  # rng: the options' own
     optimizer = optimizer_for(net, p)
     schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
@@ -61,21 +65,31 @@ def _descend(
     course = Course(net, optimizer, schedule, order, rng)
     for epoch in range(course.resume(since) + 1 if since else 1, p.max_epochs + 1):
         net.train()
-        epoch_loss = 0.0
-        heard = moved_at_random(windows, rng) if p.windows == "random" else windows
-        views = torch.randint(n_views, (n_windows,), generator=order).to(device)
-        drawn = torch.randperm(n_windows, generator=order).to(device)
-        drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
+        watch, losses = Watch(epoch, names, at_once=windows.labels.device.type == "cpu"), []
+        heard, views, drawn = _drawn(windows, p, order, rng)
         for batch in alone(drawn.split(sizes(n_windows, p.batch_size, least))):
-            loss = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least)
-            where = f"in epoch {epoch}, in the batch with windows of {_listed(names, windows.clips[batch])}"
-            _require_finite("loss", where, [loss])
-            _require_finite("gradient", where, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
+            loss, clips = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least), heard.clips[batch]
+            watch.look("loss", clips, [loss])
+            watch.look("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
             optimizer.step()
-            _require_finite("network", where, net.state_dict().values())  # batch normalisation's statistics too
+            watch.look("network", clips, net.state_dict().values())  # batch normalisation's statistics too
             schedule.step()  # Noam counts optimizer steps, not epochs
-            epoch_loss += float(loss)
-        yield Epoch(epoch_loss / n_windows, float(schedule.get_last_lr()[0]), course.state(epoch))
+            losses.append(loss)
+        watch.judge()
+        mean = sum(torch.stack(losses).tolist()) / n_windows
+        yield Epoch(mean, float(schedule.get_last_lr()[0]), course.state(epoch))
+
+
+def _drawn(
+    windows: Windows, p: TrainParams, order: torch.Generator, rng: np.random.Generator
+) -> tuple[Windows, Tensor, Tensor]:
+    """What an epoch hears: its windows, the view of each, and in which order."""
+    heard = moved_at_random(windows, rng) if p.windows == "random" else windows
+    views = torch.randint(len(windows.starts), (len(windows),), generator=order)
+    drawn = torch.randperm(len(windows), generator=order)  # taken from its generator whatever becomes of it
+    drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
+    device = windows.labels.device
+    return heard, views.to(device, non_blocking=True), drawn.to(device, non_blocking=True)
 
 
 def _examples(
@@ -120,37 +134,7 @@ def _solve(net: LogisticRegression, windows: Windows, p: TrainParams, names: Seq
     labels = windows.labels.repeat(len(views))
     odd = windows.clips.repeat(len(views))[~statistics.isfinite().all(dim=1)]
     if len(odd):
-        raise DataError(f"statistics of frames must be finite, got NaN or infinity of {_listed(names, odd)}")
+        raise DataError(f"statistics of frames must be finite, got NaN or infinity of {listed(names, odd)}")
     net.solve(statistics, labels, balanced=p.balance == "loss")
     logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
     return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0, None)
-
-
-def has_batch_norm(net: nn.Module) -> bool:
-    """Whether a window's logit depends, in training, on those beside it in a micro-batch."""
-    return any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in net.modules())
-
-
-def is_separable(net: nn.Module) -> bool:
-    """Whether micro-batches can be learnt from at once: none sees another's statistics, or shares torch's own draws."""
-    return not has_batch_norm(net) and not any(isinstance(module, nn.Dropout) for module in net.modules())
-
-
-def sizes(n: int, size: int, least: int) -> list[int]:
-    """``n`` in pieces of ``size``, the last with the rest; a rest below ``least`` joins the piece before it."""
-    pieces = [size] * (n // size) + ([n % size] if n % size else [])
-    if len(pieces) > 1 and pieces[-1] < least:
-        rest = pieces.pop()
-        pieces[-1] += rest
-    return pieces
-
-
-def _require_finite(what: str, where: str, tensors: Iterable[Tensor]) -> None:
-    extremes = torch.stack([extreme for tensor in tensors for extreme in tensor.aminmax()])  # NaN is both
-    if not extremes.isfinite().all():
-        got = float(extremes[~extremes.isfinite()][0])
-        raise DataError(f"the {what} became {got} {where}; try a lower train.lr")
-
-
-def _listed(names: Sequence[str], clips: Tensor) -> str:
-    return ", ".join(sorted({names[clip] for clip in clips.tolist()}))

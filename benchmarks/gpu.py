@@ -1,0 +1,140 @@
+"""How near to a GPU's limits SpiraConvV2 is trained, by the pipeline's own loop: `make bench-gpu`.
+
+676 windows of 401 frames of 40 coefficients, version 1's 90 clips, drawn at random and resident on the device; batches
+as params.yaml has them, in its micro-batches and whole. An epoch is all that ``learn`` does for one, checks and state
+included, between two CUDA events; the sides take turns (A B A B ...). What the device can do is measured on the device:
+a large product in each precision, and a large copy. benchmarks/spiraconv_work.py counts the work; it knows no cache,
+and a batch of 16 has activations of 32 MB after its first convolution, which some GPUs' second-level cache holds.
+
+Needs torch, NumPy, pydantic and ruamel.yaml, and nothing else of the environment.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from spira.adapters.engine import prepare
+from spira.core.batches import sizes
+from spira.core.learning import Epoch, learn
+from spira.core.spiraconv import V2, SpiraConv
+from spira.core.training import TrainParams
+from spira.core.windows import Windows, windows_of
+from spira.params import load
+from spiraconv_work import Limits, least, work_of
+
+N_FRAMES, N_FEATURES, N_VIEWS = 401, 40, 4
+LENGTHS = [1101] * 46 + [1001] * 44  # frames of the clips: 46 of eight windows, 44 of seven
+N_WARM, N_ROUNDS = 3, 9
+Timed = Callable[[Callable[[], object]], float]  # seconds of some work
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    p.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    asked = p.parse_args()
+    if not torch.cuda.is_available():
+        print("torch finds no CUDA device here, so nothing was measured and there are no figures.")
+        return
+    device = prepare("cuda", seed=0)
+    limits = limits_of(device, seconds_on_gpu, n=8192, n_bytes=2**30)
+    windows = drawn(device, LENGTHS)
+    rows = compared(windows, load("train", TrainParams), limits, seconds_on_gpu, torch.cuda.max_memory_allocated)
+    print(table(limits, rows))
+    if asked.out:
+        facts = {
+            "device": torch.cuda.get_device_name(),
+            "torch": torch.__version__,
+            "tf32": torch.backends.cuda.matmul.allow_tf32,
+            "limits": limits._asdict(),
+            "found": rows,
+        }
+        asked.out.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def seconds_on_gpu(work: Callable[[], object]) -> float:
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.reset_peak_memory_stats()
+    begin.record()
+    work()
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) / 1000
+
+
+def limits_of(device: torch.device, timed: Timed, *, n: int, n_bytes: int) -> Limits:
+    """Of products of (n, n) and a copy of so many bytes: the median of nine, after three to warm up."""
+
+    def rate(amount: float, work: Callable[[], object]) -> float:
+        return amount / median([timed(work) for _ in range(N_WARM + N_ROUNDS)][N_WARM:])
+
+    def product(kind: torch.dtype) -> float:
+        a, b = (torch.randn(n, n, device=device).to(kind) for _ in range(2))
+        return rate(2 * n**3, lambda: a @ b)
+
+    source = torch.ones(n_bytes, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return Limits(product(torch.float32), product(torch.bfloat16), rate(2 * n_bytes, lambda: target.copy_(source)))
+
+
+def drawn(device: torch.device, lengths: list[int]) -> Windows:
+    """Windows of clips of so many frames, every second of them one, half of them patients'."""
+    held, total = torch.tensor(lengths), sum(lengths)
+    firsts = (held.cumsum(0) - held) + total * torch.arange(N_VIEWS)[:, None]
+    frames = torch.randn(N_VIEWS * total, N_FEATURES, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(len(lengths)) % 2.0
+    return windows_of(frames.to(device), firsts, held, labels, length=N_FRAMES, step=100)
+
+
+def compared(
+    windows: Windows, p: TrainParams, limits: Limits, timed: Timed, peak: Callable[[], int]
+) -> list[dict[str, Any]]:
+    """One row a side: float32 and bfloat16, in micro-batches and in whole batches."""
+    pairs = [(kind, size) for kind in ("float32", "bfloat16") for size in sorted({p.micro_batch_size, p.batch_size})]
+    sides = [training(windows, p, kind, size) for kind, size in pairs]
+    seconds: list[list[float]] = [[] for _ in sides]
+    peaks = [0 for _ in sides]
+    for _ in range(N_WARM + N_ROUNDS):
+        for i, side in enumerate(sides):
+            seconds[i].append(timed(side.__next__))
+            peaks[i] = max(peaks[i], peak())
+    n_steps = len(sizes(len(windows), p.batch_size, 1))
+    work = work_of(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
+    rows = []
+    for (kind, size), took, most in zip(pairs, seconds, peaks, strict=True):
+        epoch, bound = median(took[N_WARM:]), least(work, limits, "bfloat16" if kind == "bfloat16" else "float32")
+        row = {"precision": kind, "micro_batch_size": size, "steps_per_second": n_steps / epoch, "epoch_seconds": epoch}
+        row |= {"fastest": min(took[N_WARM:]), "slowest": max(took[N_WARM:]), "peak_mb": most / 2**20}
+        rows.append(row | {"limit": bound.limit, "of_limit": bound.seconds / epoch})
+    return rows
+
+
+def training(windows: Windows, p: TrainParams, precision: str, micro_batch_size: int) -> Iterator[Epoch]:
+    changed = {"precision": precision, "micro_batch_size": micro_batch_size, "max_epochs": N_WARM + N_ROUNDS}
+    net = SpiraConv(V2, N_FRAMES, N_FEATURES).to(windows.frames.device)
+    names = [f"clip {i}" for i in range(int(windows.clips.max()) + 1)]
+    return learn(net, windows, p.model_copy(update=changed), seed=0, names=names)
+
+
+def table(limits: Limits, rows: list[dict[str, Any]]) -> str:
+    """Markdown; the limits above it."""
+    lines = [
+        f"measured limits: {limits.float32 / 1e12:.1f} TFLOP/s in float32, {limits.bfloat16 / 1e12:.1f} in bfloat16, "
+        f"{limits.copy / 1e9:.0f} GB/s of a copy\n",
+        "| precision | windows at once | steps/s | ms an epoch | fastest to slowest | peak MB | limit | of it |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ms = [f"{1000 * row[name]:.1f}" for name in ("epoch_seconds", "fastest", "slowest")]
+        cells = [row["precision"], f"{row['micro_batch_size']}", f"{row['steps_per_second']:.0f}", ms[0]]
+        cells += [f"{ms[1]} to {ms[2]}", f"{row['peak_mb']:.0f}", row["limit"], f"{row['of_limit']:.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
