@@ -38,7 +38,8 @@ class Tally:
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{self.kills[kind]} of {what}" for kind, what in _SAID.items() if self.kills[kind])
-        orphans = f"; {self.orphans} left after {SECONDS_TO_END:.0f} s, the last gone after {max(self.lasted):.1f} s"
+        last = max(self.lasted, default=0.0)
+        orphans = f"; {self.orphans} left after {SECONDS_TO_END:.0f} s, the last gone after {last:.1f} s"
         return (
             f"{self.kills.total()} kills ({kinds}) in {len(self.stages)} stages and {self.runs} runs: "
             f"{len(self.failed)} commands failed, {self.same} of {self.runs} with the same bytes; "
