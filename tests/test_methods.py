@@ -163,7 +163,7 @@ def test_training_goes_on_from_a_file_of_weights(workspace: Path, monkeypatch: p
     model = {"init_from": "start.pth", "reinit": ["fc2"]}
     scores(workspace, monkeypatch, model=model, train={"max_epochs": 1, "lr": 1e-12})
     again = load_file("data/models/holdout/1/weights.safetensors")
-    assert facts()["adopted"]["reinit"] == ["fc2.weight", "fc2.bias"]  # type: ignore[index]
+    assert facts()["adopted"]["reinit"] == ["fc2.weight", "fc2.bias"]
     for name, tensor in again.items():
         assert torch.allclose(tensor, start[name], atol=1e-6) is not name.startswith("fc2"), name
 
