@@ -81,7 +81,7 @@ class Frames:
     """
 
     def __init__(self, p: FeatureParams, sample_rate: int) -> None:
-        from torchaudio.functional import create_dct, melscale_fbanks  # which check, train and predict need not wait
+        from torchaudio.functional import create_dct, melscale_fbanks  # slow; check and train do without
 
         self.p = p
         self.taper = torch.hann_window(p.win_length)
