@@ -79,7 +79,8 @@ def test_what_is_judged_late_is_judged_as_what_is_judged_at_once(what: str, valu
     """The first bad batch of four is named, though all after it are bad as well; a number alone, or one of many."""
     said = []
     for at_once in (True, False):
-        watch, seen = Watch(7, NAMES, at_once=at_once), []
+        seen: list[int] = []
+        watch = Watch(7, NAMES, at_once=at_once)
         with pytest.raises(DataError) as e:
             look_at_four(watch, seen, what, value, bad)
         assert len(seen) == (bad + 1 if at_once else 4)
@@ -109,7 +110,8 @@ def test_an_epoch_that_is_judged_late_is_never_yielded(planted: str, monkeypatch
     said, n_steps = [], []
     for at_once in (True, False):
         monkeypatch.setattr("spira.core.learning.Watch", partial(as_told, at_once))
-        net, shown = net_of(), []
+        shown: list[None] = []
+        net = net_of()
         net.register_forward_pre_hook(lambda *_, shown=shown: shown.append(None))
         with pytest.raises(DataError, match=f"^the {planted} became .* in epoch 1, .*wav, [0-9].wav; ") as e:
             trained(net, p, scale=torch.nan if planted == "loss" else 1.0)

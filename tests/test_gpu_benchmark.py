@@ -85,7 +85,8 @@ def test_an_epoch_is_what_the_issue_estimated() -> None:
 def test_the_limit_is_what_takes_longer(work: Work, precision: str, expected: tuple[str, float]) -> None:
     """At 10 FLOP/s, 100 in bfloat16, and 5 bytes/s."""
     found = least(work, Limits(10.0, 100.0, 5.0), "bfloat16" if precision == "bfloat16" else "float32")
-    assert (found.limit, found.seconds) == (expected[0], pytest.approx(expected[1]))
+    assert found.limit == expected[0]
+    assert found.seconds == pytest.approx(expected[1])
 
 
 def test_autocast_reaches_the_linear_layers_alone() -> None:

@@ -347,7 +347,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     monkeypatch.setattr("spira.core.learning.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr("spira.core.learning.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
-    n_steps = []
+    n_steps: list[None] = []
     monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
     windows, net = clips("overlap"), net_of().to("meta")
     with pytest.raises(Judged):
