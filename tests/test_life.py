@@ -98,6 +98,16 @@ def test_a_stage_and_its_workers_end_with_dvc(folder: Path, mess: list[int], she
     assert not (folder / "done").exists()
 
 
+def test_its_workers_end_with_a_stage(folder: Path, mess: list[int]) -> None:
+    """``kill -9`` of the stage alone: a worker that is busy does not hear that its pipe is closed, and ends too."""
+    dvc = fake_dvc("no shell in between", folder / "started")
+    mess += [dvc.pid, *(pids := pids_in(folder / "started"))]
+    os.kill(pids[0], signal.SIGKILL)
+    _, said = dvc.communicate(timeout=60)
+    assert said == ""
+    assert eventually(lambda: not is_alive(pids[1]))
+
+
 def test_a_stage_that_begins_after_dvc_is_gone_does_not(folder: Path, mess: list[int]) -> None:
     """Its shell was about to start it when DVC died: it ends as soon as it looks."""
     dvc = fake_dvc("a shell in between", folder / "started", stays=False, wait="sleep 0.3; ")

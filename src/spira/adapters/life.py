@@ -61,12 +61,16 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-def _watch(stage: str) -> None:
-    """Ends this process, and all that it started, when the DVC above it is gone."""
+def _begin(last_words: str) -> None:
+    Thread(target=_watch, args=[os.environ["DVC_STAGE"], last_words], daemon=True).start()
+
+
+def _watch(stage: str, last_words: str) -> None:
+    """Ends this process, and all that it started, when the DVC above it is gone, or what is in between."""
     line = _line_to_dvc(stage)
     while not _is_adopted(*line[-2:]) and all(_parent(child) == parent for child, parent in pairwise(line)):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-    _end(f"{stage}: the dvc that started it is gone, so it ends too\n")
+    _end(last_words)
 
 
 def _is_adopted(pid: int, parent: int) -> bool:
@@ -122,4 +126,5 @@ def _end(words: str) -> None:
 
 
 if "DVC_STAGE" in os.environ:
-    Thread(target=_watch, args=[os.environ["DVC_STAGE"]], daemon=True).start()
+    os.register_at_fork(after_in_child=lambda: _begin(""))  # a worker that is born too late for _end looks for itself
+    _begin(f"{os.environ['DVC_STAGE']}: the dvc that started it is gone, so it ends too\n")
