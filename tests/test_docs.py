@@ -26,7 +26,12 @@ NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
-THAT_TRAIN_OFTEN = ("README.md", "experiments.md", "mistakes.md")  # without the probes and the page: a third less
+THAT_TRAIN_OFTEN = (
+    "README.md",
+    "experiments.md",
+    "extend.md",
+    "mistakes.md",
+)  # without the probes and the page: a third less
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 

@@ -161,9 +161,16 @@ def test_a_hostile_result_is_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_no_code_reads_or_writes_a_pickle() -> None:
-    """Neither by name nor by a library's own means; torch.load only with weights_only."""
+    """Neither by name nor by a library's own means; torch.load only with weights_only.
+
+    But for a worker's answer over the pipe that it was given, which multiprocessing would pickle in any case.
+    """
+    of_a_worker = ("pickle.loads(content, buffers=", "pickle.dumps(outcome, protocol=5, ")
     for path in (ROOT / "src").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
+        if path.name == "guarded.py":
+            assert [text.count(call) for call in of_a_worker] == [1, 1]
+            text = text.replace(of_a_worker[0], "").replace(of_a_worker[1], "")
         assert not re.search(
             r"pickle\.(load|dump)|joblib|allow_pickle=True|torch\.save|(?<![.\w])(eval|exec)\(", text
         ), path
