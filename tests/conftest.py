@@ -14,14 +14,9 @@ from pipeline_clone import Clone
 from spira.stages import ingest
 from two_revisions import Repository, build
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # about a worker a core: neither it nor what it starts takes more
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what it starts takes another's
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: many tests wait, for a server that does not answer or for a process to end."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]

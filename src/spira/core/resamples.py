@@ -17,7 +17,7 @@ from spira.core.metrics import Floats, Ints, require_both_classes
 # How often each clip counts, (n_resamples, n_clips), or None for once -> by name, the metric of every seed:
 # (n_seeds, n_resamples), or (n_seeds,).
 Measure = Callable[[Floats | None], Mapping[str, Floats]]
-_BLOCK = 1 << 18  # weights that a thread holds at once; 2 MB, so that scores are seldom sorted anew
+_BLOCK = 1 << 20  # weights that a thread holds at once; 8 MB, so that scores are seldom sorted anew
 _N_THREADS = 2  # numpy lets go of Python's lock
 
 
