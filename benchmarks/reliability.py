@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
-from damage import bits, faults
+from damage import Row, bits, faults
 from determinism import determinism
 from killed_experiments import resumed
 from kills import KINDS, killed
@@ -34,7 +34,6 @@ from test_bad_audio import LIMITS, Outcome, outcome
 from test_bad_params import WRONG
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
-Row = tuple[str, str, bool]  # promise, figure, kept
 
 
 def measured(path: Path) -> tuple[Outcome, float, int]:

@@ -61,12 +61,12 @@ def main(arguments: list[str]) -> int:
         raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
     try:
         from spira.adapters.dvc_locks import repair_locks
-        from spira.core.health import told as told_of
+        from spira.core.health import lines
     except ImportError as error:
         raise DataError(f"{sys.executable}: {error.name} is not installed; make venv, then make doctor") from error
     findings = repair_locks(root) if asked.locks else doctor(root)
     if findings:
-        print(told_of(findings))
+        print(lines(findings))
     elif not asked.locks:
         print("healthy: nothing to repair, nothing to do")
     return int(any(finding.todo for finding in findings))

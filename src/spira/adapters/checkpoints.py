@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from spira.adapters.outputs import digest_of
 from spira.core.resuming import State
 
 _FACTS = "facts"  # JSON, as bytes in a tensor of that name, so that one checksum is over everything
@@ -83,8 +84,8 @@ def _key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
     """A hash of all that decides what a training comes to: another one has another."""
     all_ = {
         "facts": dict(facts),
-        "code": {name: _hash(file) for name, file in _code()},
-        "data": {str(file): _hash(file) for file in data},
+        "code": {name: digest_of(file) for name, file in _code()},
+        "data": {str(file): digest_of(file) for file in data},
         "versions": [sys.version, torch.__version__, np.__version__],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
@@ -105,8 +106,3 @@ def _code() -> Iterator[tuple[str, Path]]:
 def _unlink(path: Path) -> None:
     with suppress(OSError):  # what cannot be removed here, `make clean` removes
         path.unlink()
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

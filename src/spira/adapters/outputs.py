@@ -64,7 +64,7 @@ def whole(path: Path, *, summed: bool) -> Iterator[BinaryIO]:
         file.flush()
         with naming(path, "written"):
             os.fsync(part.fileno())
-            digest = _hash(part_of(path)) if summed else None
+            digest = digest_of(part_of(path)) if summed else None
             sum_of(path).unlink(missing_ok=True)  # first: no file is ever beside the checksum of another
             part_of(path).replace(path)
     finally:
@@ -120,9 +120,10 @@ def _text(path: Path) -> str:
 
 @cache
 def _hashed(path: Path, kind: str, *_: int) -> str:
-    return _hash(path, kind)
+    return digest_of(path, kind)
 
 
-def _hash(path: Path, kind: str = "sha256") -> str:
+def digest_of(path: Path, kind: str = "sha256") -> str:
+    """Of the bytes that are there now, in hexadecimal; ``kind`` as ``hashlib`` names it."""
     with path.open("rb") as file:
         return file_digest(file, kind).hexdigest()

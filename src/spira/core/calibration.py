@@ -29,7 +29,7 @@ def calibrator(labels: Ints, scores: Floats, p: CalibrationParams) -> Calibrator
     if p.method == "temperature":
         heat = temperature(labels, scores)
         return lambda of: np.asarray(expit(log_odds(of) / heat))
-    from sklearn.isotonic import IsotonicRegression  # a second, which the other method need not wait
+    from sklearn.isotonic import IsotonicRegression  # a second, which the other method need not wait for
 
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
     return lambda of: np.asarray(fitted.predict(of))

@@ -19,7 +19,7 @@ class Finding(NamedTuple):
     todo: str = ""
 
 
-def told(findings: Sequence[Finding]) -> str:
+def lines(findings: Sequence[Finding]) -> str:
     """A line each, then what was done and what a person must do, indented."""
     parts = (("", "found"), ("  done: ", "did"), ("  TO DO: ", "todo"))
     return "\n".join(

@@ -12,7 +12,7 @@ def matched_pairs(study: Study, exactly: Sequence[str], caliper_years: float) ->
 
     Who is of unknown age, or blank in a column that must agree, is in no pair.
     """
-    from scipy.optimize import linear_sum_assignment  # which `check` need not wait
+    from scipy.optimize import linear_sum_assignment  # which `check` need not wait for
 
     people = _people(study, exactly)
     patients, controls = (sorted(who for who, (label, *_) in people.items() if label == of) for of in (1, 0))

@@ -102,7 +102,7 @@ def inner_folds(labels: Ints, speakers: Sequence[str], n_folds: int, seed: int) 
 
 def models(p: ProbeParams) -> Iterator[Any]:
     """Unfitted, the simplest first: it wins a tie."""
-    from sklearn.linear_model import LogisticRegression  # a second, which `check` need not wait
+    from sklearn.linear_model import LogisticRegression  # a second, which `check` need not wait for
     from sklearn.tree import DecisionTreeClassifier
 
     for penalty in sorted(p.inverse_penalties):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.core.augmentation import SpecAugmentParams
+from spira.core.finite import listed
 from spira.core.section import Count, Section
 from spira.core.threads import in_threads
 from spira.core.windows import Windows
@@ -138,7 +139,7 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Se
 
     losses = torch.stack(in_threads(one, batches, device=windows.frames.device))
     if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
-        clips = sorted({names[clip] for i in odd for clip in windows.clips[batches[i]].tolist()})
-        got = f"got {float(losses[odd[0]])} in batches with {', '.join(clips)}"
+        clips = listed(names, torch.cat([windows.clips[batches[i]] for i in odd]))
+        got = f"got {float(losses[odd[0]])} in batches with {clips}"
         raise DataError(f"the validation loss must be finite, {got}; try a lower train.lr")
     return float(losses.sum() / len(windows))
