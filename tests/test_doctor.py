@@ -29,7 +29,7 @@ from spira.core.health import (
     released,
     space,
     stages_of,
-    told,
+    lines,
     wrong_versions,
 )
 from spira.doctor import main
@@ -391,4 +391,4 @@ def test_an_rwlock_names_its_holders() -> None:
     assert holders(json.dumps({"read": {"a": [one]}})) == {(1, "x")}
     assert holders("{}") == set()
     assert json.loads(released(json.dumps({"write": {"a": one}, "read": {"b": [one]}}), {1})) == {}
-    assert told([Finding("f", "d", "t")]) == "f\n  done: d\n  TO DO: t"
+    assert lines([Finding("f", "d", "t")]) == "f\n  done: d\n  TO DO: t"

@@ -11,7 +11,18 @@ import pytest
 from closures import ROOT, STAGES
 
 TENSORS = {"alter", "check", "featurize", "predict", "train"}  # check reads the parameters of what computes with them
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+OPTIMIZES = """
+from tiny import train_params
+from torch import nn
+from spira.core.training import optimizer_for
+for kind in ("adam", "adamw", "radam"):
+    optimizer = optimizer_for(net := nn.Linear(1, 1), train_params(optimizer=kind))
+    net(net.weight).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
+"""
 NOWHERE = {
     "librosa",
     "numba",
@@ -34,8 +45,8 @@ def loaded_by(stages: list[str], then: str = "") -> set[str]:
 def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere() -> None:
     """A second of start-up each: scikit-learn and parts of SciPy wait in the function that needs them."""
     assert not loaded_by([stage for stage in STAGES if stage not in TENSORS]) & {*NOWHERE, "torch", "torchaudio"}
-    prepare = "from spira.adapters.engine import prepare; prepare('cpu', 0)"
-    assert not loaded_by(sorted(TENSORS), prepare) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
+    works = "from spira.adapters.engine import prepare; prepare('cpu', 0)\n" + OPTIMIZES
+    assert not loaded_by(sorted(TENSORS), works) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])

@@ -7,6 +7,7 @@ number and ``no`` is text for both. (PyYAML speaks YAML 1.1 and disagrees.)
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,10 +53,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         ParamError: not UTF-8, not YAML, a duplicate key, or no mapping at the top.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        node = _within_bounds(text, path)
-        tree = YAML(typ="safe", pure=True).load(text)
-        lines = dict(_lines(node, ""))
+        tree, lines = _read(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError as error:
         raise ParamError(f"{path}: no such file; run from the repository's root") from error
     except OSError as error:
@@ -71,13 +69,22 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     return tree, lines
 
 
-def _within_bounds(text: str, path: Path) -> Node | None:
+@lru_cache(maxsize=1)
+def _read(text: str, path: Path) -> tuple[Any, dict[str, int]]:
+    """The tree and the lines; a stage asks for one section after the other of the same text."""
+    yaml = YAML(typ="safe", pure=True)
+    node = _within_bounds(yaml, text, path)
+    tree = None if node is None else yaml.constructor.construct_document(node)
+    return tree, dict(_lines(node, ""))
+
+
+def _within_bounds(yaml: YAML, text: str, path: Path) -> Node | None:
     """The nodes of a file that can be read in a moment; ParamError where it is made to take long."""
     n_brackets = text.count("[") + text.count("{")
     if len(text) > _LONGEST or n_brackets > _MOST_BRACKETS:
         most = f"{_LONGEST} characters and {_MOST_BRACKETS} lists"
         raise ParamError(f"{path}: must have at most {most}, got {len(text)} and {n_brackets}")
-    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    node: Node | None = yaml.compose(text)
     n_values = _n_values(node, {})
     if n_values > _MOST_VALUES:
         raise ParamError(f"{path}: must hold at most {_MOST_VALUES} values, got {n_values:.3g} once aliases are read")
