@@ -137,9 +137,8 @@ def timed(work: Callable[[], float]) -> Seconds:
 def epoch_of_version_1(at: Path) -> Seconds:
     """Decoding, resampling, noise, MFCC and network, for every clip."""
     table = pl.read_csv(at / "long_corpus" / "metadata.csv")
-    clips = [
-        (at / "long_corpus" / path, int(label == "patient")) for path, label in table.select("file_path", "label").rows()
-    ]
+    labelled = table.select("file_path", "label").rows()
+    clips = [(at / "long_corpus" / path, int(label == "patient")) for path, label in labelled]
     features = Features([NOISE / name for name in pl.read_csv(NOISE / "metadata.csv")["file_path"]])
     net = SpiraConvV2()
     torch.optim.Adam(net.parameters())  # the first imports torch's compiler, for 2 s; a training does so once

@@ -23,13 +23,13 @@ from spira.adapters.stores import Stores
 from spira.core.health import (
     Finding,
     holders,
+    lines,
     lock_fault,
     only_absent,
     pins,
     released,
     space,
     stages_of,
-    lines,
     wrong_versions,
 )
 from spira.doctor import main
