@@ -26,12 +26,8 @@ NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
-THAT_TRAIN_OFTEN = (
-    "README.md",
-    "experiments.md",
-    "extend.md",
-    "mistakes.md",
-)  # without the probes and the page: a third less
+THAT_TRAIN_OFTEN = {"README.md", "experiments.md", "extend.md", "mistakes.md"}  # without probes and page: a third less
+LONG = {"experiments.md"}  # test_experiments.py and test_sweep.py hold what its commands do
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
@@ -127,7 +123,9 @@ def as_printed(line: str) -> str:
 
 
 @pytest.mark.ml_test_score("Data 6")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name, marks=[pytest.mark.long] * (page.name in LONG)) for page in PAGES]
+)
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def test_nothing_changed_nothing_runs(clone: Clone) -> None:
     assert clone.git("status", "--porcelain") == ""
 
 
-@pytest.mark.ml_test_score("Infrastructure 1")
+@pytest.mark.long  # test_whole_path.py trains twice in one process
 def test_a_forced_rerun_leaves_the_lock_as_it_was(clone: Clone) -> None:
     """Same inputs, same bytes: every out has the hash that dvc.lock already holds."""
     stages = clone.dvc("repro", "--force")

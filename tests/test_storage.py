@@ -17,7 +17,7 @@ from storage_clone import Clone, make
 pytestmark = pytest.mark.pipeline
 
 
-@pytest.fixture(scope="module", params=["rclone", "moto"])
+@pytest.fixture(scope="module", params=["rclone", pytest.param("moto", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(request.param, tmp_path_factory.mktemp("server") / "store")
     yield server
@@ -190,7 +190,7 @@ def test_a_line_that_fails_in_a_body(
     assert there.data() == here.data()
 
 
-@pytest.mark.parametrize("kind", ["rclone", "moto"])
+@pytest.mark.parametrize("kind", ["rclone", pytest.param("moto", marks=pytest.mark.long)])
 def test_a_server_that_dies_half_way_loses_nothing(large: Clone, tmp_path: Path, kind: str) -> None:
     """Killed in the large body; back on its port, moto with nothing, rclone with what it had, it gets the rest."""
     server = Server(kind, tmp_path / "store")

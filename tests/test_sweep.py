@@ -414,7 +414,7 @@ def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, how: signal.Signals) -> None:
     """Exit 130, no process left; what was finished stays, and only the rest runs next time."""
     rows = {"first": {"train.lr": 0.01}, "second": {"train.lr": 1e-6}}  # the second sleeps for a minute
