@@ -76,8 +76,8 @@ compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, 
 bench: $(READY) ## how fast: our stages beside version 1's procedure and what a user would pick instead; minutes
 	python benchmarks/speed.py --out docs/speed.json
 
-bench-quick: $(READY) ## the same on fewer recordings, in about a minute
-	python benchmarks/speed.py --quick
+bench-quick: $(READY) ## the same on fewer recordings, in about a minute; AGAINST=docs/speed.json fails where far slower
+	python benchmarks/speed.py --quick $(if $(AGAINST),--against '$(AGAINST)')
 
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
 	python benchmarks/planted_pull_requests.py

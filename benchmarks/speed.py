@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -42,6 +42,7 @@ from version_1 import learn as learn_as_version_1
 
 RAW, NOISE = Path("data/raw/demo"), Path("data/raw/demo_noise")
 RATE = 16_000
+Tables = dict[str, dict[str, dict[str, float]]]  # by table and side, its figures
 Seconds = tuple[float, float]  # taken, and of sound (or the number of windows) worked through
 
 
@@ -49,6 +50,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     p.add_argument("--quick", action="store_true", help="fewer recordings and rounds")
     p.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    p.add_argument("--against", type=Path, help="exit with 1 where ours has fallen far behind these figures, as JSON")
     p.add_argument("--table", help="the one whose name has this in it")
     p.add_argument("--side", help=argparse.SUPPRESS)
     p.add_argument("--at", type=Path, help=argparse.SUPPRESS)
@@ -73,10 +75,28 @@ def main() -> None:
         for side, of in rows.items():
             cells = f"{of['rate']:.1f} | {of['low']:.1f} to {of['high']:.1f} | {of['ratio']:.1f} | {of['peak_mb']:.0f}"
             print(f"| {side} | {cells} |")
+    if asked.against:
+        lost = list(fallen(found, json.loads(asked.against.read_text(encoding="utf-8"))["found"]))
+        print("".join(f"\n{line}" for line in lost) or "\nno slower and no larger than it was")
+        sys.exit(bool(lost))
     if asked.out:
         asked.out.write_text(
             json.dumps({"machine": machine(), "found": found}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
+
+
+def fallen(found: Tables, before: Tables) -> Iterator[str]:
+    """What is half as fast beside the first side of its table as it was, or takes half as much memory again.
+
+    Fewer recordings, another machine and its neighbours move a ratio by less. Ours is a table's last side.
+    """
+    for name, sides in found.items():
+        ours = list(sides)[-1]
+        now, then = sides[ours], before[name][ours]
+        if now["ratio"] < then["ratio"] / 2:
+            yield f"{name}: {ours}: {now['ratio']:.1f} times the first, and was {then['ratio']:.1f}"
+        if now["peak_mb"] > 1.5 * then["peak_mb"]:
+            yield f"{name}: {ours}: {now['peak_mb']:.0f} MB, and was {then['peak_mb']:.0f}"
 
 
 def set_up(at: Path, n_clips: int) -> None:

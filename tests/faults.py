@@ -163,6 +163,7 @@ def disturbed(stages: Stages, reference: Reference, kind: str, at: int) -> list[
         wrong.append(f"no cause in {outcome.said!r}")
     shutil.rmtree(stages.folder / "data")
     shutil.copytree(stages.folder / "kept", stages.folder / "data")
+    shutil.rmtree(stages.folder / ".ckpt", ignore_errors=True)  # or the next training goes on, and meets fewer points
     return [f"{reference.stage[0]}, {kind} at {at}: {what}" for what in wrong]
 
 

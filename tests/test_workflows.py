@@ -117,6 +117,29 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     assert eval(condition.replace("&&", "and").replace("||", "or"), {}) is runs
 
 
+@pytest.mark.ml_test_score("Model 3")
+@pytest.mark.ml_test_score("Model 5")
+@pytest.mark.ml_test_score("Monitoring 6")
+@pytest.mark.parametrize(
+    ("job", "command"),
+    [
+        ("long", "make test-long"),
+        ("long", "make reliability"),
+        ("search", "make sweep TABLE=experiments/penalty.yaml"),
+        ("search", "make sweep TABLE=experiments/simplest.yaml"),
+        ("speed", "make bench-quick AGAINST=docs/speed.json"),
+    ],
+)
+def test_every_week_somebody_looks_who_forgets_nothing(job: str, command: str) -> None:
+    """The settings are searched, the network is held against a line, speed and memory against what they were."""
+    assert "cron" in TREES["weekly"]["on"]["schedule"][0]
+    lines = [line for step in TREES["weekly"]["jobs"][job]["steps"] for line in step.get("run", "").splitlines()]
+    assert command in lines
+    target, *settings = command.removeprefix("make ").split()
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert all((ROOT / setting.partition("=")[2]).is_file() for setting in settings)
+
+
 @pytest.mark.parametrize("key", SCRIPTS)
 def test_no_script_holds_an_expression(key: tuple[str, str]) -> None:
     """What a pull request names (a branch) reaches a script only as an environment variable."""
