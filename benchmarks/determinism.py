@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from spira.core.model import MODELS
+from spira.core.model_params import FEATURES
 from test_whole_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
 WORKERS, THREADS, REPEATS = (0, 1, 2, 8), (1, 2), 3  # 0 is a worker a core
@@ -32,7 +32,7 @@ def path_of(folder: Path, kind: str, workers: int) -> None:
     """From recordings to probes in the folder; of a kind that is not the committed one, two epochs and the metrics."""
     changes: dict[str, dict[str, object]] = {}
     if kind:
-        changes = {"model": {"kind": kind}, "features": {"kind": MODELS[kind].features[0]}, "train": {"max_epochs": 2}}
+        changes = {"model": {"kind": kind}, "features": {"kind": FEATURES[kind][0]}, "train": {"max_epochs": 2}}
     with pytest.MonkeyPatch.context() as patch:
         prepare(folder, patch, **changes)
         run_to_features(workers)
@@ -90,7 +90,7 @@ def apart(one: Path, other: Path) -> tuple[float, float]:
 
 def kinds(folder: Path) -> None:
     print("| `model.kind` | 1 and 2 threads | another processor's instructions |\n| --- | --- | --- |")
-    for kind in MODELS:
+    for kind in FEATURES:
         base = ran(folder / kind / "1", {"OMP_NUM_THREADS": "1"}, kind)
         two = ran(folder / kind / "2", {"OMP_NUM_THREADS": "2"}, kind)
         older = ran(folder / kind / "older", {"OMP_NUM_THREADS": "1"} | OLDER, kind)

@@ -21,8 +21,9 @@ import torch
 from spira.adapters.engine import prepare
 from spira.core.batches import sizes
 from spira.core.learning import Epoch, learn
-from spira.core.spiraconv import V2, SpiraConv
-from spira.core.training import TrainParams
+from spira.core.model_params import V2
+from spira.core.spiraconv import SpiraConv
+from spira.core.train_params import TrainParams
 from spira.core.windows import Windows, windows_of
 from spira.params import load
 from spiraconv_work import Limits, least, work_of

@@ -28,8 +28,6 @@ from spira.adapters.corpus import read_corpus
 from spira.adapters.guarded import Guard, Lost
 from spira.adapters.workers import n_cores, ordered_map
 from spira.core.splitting import SplitParams, split
-from spira.errors import ParamError
-from spira.stages.check import run as check_params
 from test_bad_audio import LIMITS, Outcome, outcome
 from test_bad_params import WRONG
 
@@ -112,23 +110,20 @@ def splits(_: Path) -> Row:
 
 
 def bad_params(folder: Path) -> Row:
+    """Each by the command that a stage is, from its start to its message."""
     slowest, accepted = 0.0, 0
-    for i, (_, text) in enumerate(WRONG):
-        path = written(folder, f"{i}.yaml", text if isinstance(text, bytes) else text.encode())
-        before = process_time()
-        try:
-            check_params(params=path, out=folder / "checked")
-            accepted += 1
-        except ParamError:
-            slowest = max(slowest, process_time() - before)
-    before = times().children_user
-    subprocess.run([sys.executable, "-m", "spira.stages.check"], cwd=folder, check=False, capture_output=True)
-    figure = f"{len(WRONG)} files: {accepted} accepted; at most {slowest:.2f} s each once the stage has started"
-    return (
-        "bad params.yaml",
-        f"{figure}, which takes {times().children_user - before:.1f} s",
-        not accepted and slowest < 1,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(Path("src").absolute())}
+    for _, text in WRONG:
+        written(folder, "params.yaml", text if isinstance(text, bytes) else text.encode())
+        before = times()
+        check = [sys.executable, "-m", "spira.stages.check"]
+        done = subprocess.run(check, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+        after = times()
+        taken = after.children_user + after.children_system - before.children_user - before.children_system
+        slowest = max(slowest, taken)
+        accepted += done.returncode != 1 or not done.stderr.startswith("ParamError")
+    figure = f"{len(WRONG)} files: {accepted} accepted; at most {slowest:.2f} s each, the command's start included"
+    return "bad params.yaml", figure, not accepted and slowest < 1
 
 
 def kills(folder: Path) -> Row:

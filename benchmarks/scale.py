@@ -152,11 +152,11 @@ def run_stage(stage: str, at: Path) -> None:
 
 def with_tensors(stage: str, data: Path) -> None:
     from spira.adapters.models import save_model
-    from spira.core.features import FeatureParams
-    from spira.core.model import ModelParams, build
+    from spira.core.frame_params import FeatureParams, WindowParams
+    from spira.core.model import build
+    from spira.core.model_params import ModelParams
     from spira.core.noise import NoiseParams
-    from spira.core.scoring import PredictParams
-    from spira.core.windows import WindowParams
+    from spira.core.train_params import PredictParams
     from spira.params import load
     from spira.stages import featurize, predict
 

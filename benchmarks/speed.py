@@ -28,13 +28,14 @@ from spira.adapters.engine import prepare
 from spira.adapters.frames import read_windows
 from spira.adapters.workers import n_cores, ordered_map
 from spira.core.audio import IngestParams
-from spira.core.features import FeatureParams, Frames
+from spira.core.features import Frames
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.learning import learn
-from spira.core.model import ModelParams, build
+from spira.core.model import build
+from spira.core.model_params import ModelParams
 from spira.core.noise import NoiseParams
 from spira.core.resampling import resample, to_mono
-from spira.core.training import TrainParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import TrainParams
 from spira.params import load
 from spira.stages import featurize, ingest, ingest_noise
 from version_1 import Features, SpiraConvV2, windows

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchaudio.functional import resample
 from torchaudio.transforms import MFCC
 
-from spira.core.spiraconv import V2
+from spira.core.model_params import V2
 
 RATE, SECONDS, N_NOISES, N_CLIPS = 16_000, 4, 3, 5  # N_CLIPS: in a batch
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spira.core.augmentation import SpecAugmentParams, balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.core.train_params import SpecAugmentParams
 
 N_FRAMES, N_FEATURES = 30, 12
 

@@ -12,7 +12,7 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 from pydantic import TypeAdapter
 
-from spira.core.model import MODELS
+from spira.core.model_params import FEATURES
 from spira.errors import ParamError
 from spira.stages.check import SECTIONS, run
 
@@ -71,8 +71,8 @@ def test_the_committed_parameters_pass_with_the_same_bytes_each_time(tmp_path: P
 
 
 def test_it_starts_without_what_only_later_stages_use() -> None:
-    """A typo is told in two seconds, most of them torch's: scikit-learn and scipy would take another two."""
-    heavy = "{'sklearn', 'scipy', 'librosa', 'polars'}"
+    """A typo is told in half a second: torch would take two, scikit-learn and scipy another two."""
+    heavy = "{'torch', 'sklearn', 'scipy', 'librosa', 'polars'}"
     code = f"import spira.stages.check, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     started = subprocess.run(
         [sys.executable, "-c", code],
@@ -402,11 +402,11 @@ def endless(schema: Any, defs: Any, path: str) -> Iterator[str]:
         yield from endless(of, defs, f"{path}.{name}")
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", FEATURES)
 def test_every_kind_of_model_passes_with_its_features(kind: str, tmp_path: Path) -> None:
     """``-S model.kind=cnn6 -S features.kind=mel`` is all that a comparison needs."""
     params = tmp_path / "params.yaml"
-    features = MODELS[kind].features[0]
+    features = FEATURES[kind][0]
     params.write_text(edited(("model.kind", f"kind: {kind}"), ("features.kind", f"kind: {features}")), encoding="utf-8")
     run(params=params, out=tmp_path / "checked")
     assert (tmp_path / "checked").exists()

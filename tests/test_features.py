@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.fft import dct
 from torchaudio.transforms import MFCC, AmplitudeToDB, MelSpectrogram, Spectrogram
 
-from spira.core.features import FeatureParams, Frames
+from spira.core.features import Frames
+from spira.core.frame_params import FeatureParams
 
 RATE = 16_000
 SPIRA = {

@@ -21,7 +21,8 @@ from spira.adapters.predictions import write_predictions
 from spira.adapters.tables import read_json
 from spira.core.finite import Watch
 from spira.core.learning import learn
-from spira.core.training import TrainParams, validation_loss
+from spira.core.train_params import TrainParams
+from spira.core.training import validation_loss
 from spira.errors import DataError
 from test_learning import N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
 from tiny import ROOT, model_params

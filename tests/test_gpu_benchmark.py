@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import gpu
-from spira.core.spiraconv import V2, SpiraConv, SpiraConvParams
+from spira.core.model_params import V2, SpiraConvParams
+from spira.core.spiraconv import SpiraConv
 from spira.core.windows import window_starts
 from spiraconv_work import Limits, Work, layers_of, least, work_of
 from tiny import ROOT, train_params

@@ -16,11 +16,10 @@ from pipeline_clone import Clone
 from spira.adapters.arrays import ArrayWriter
 from spira.adapters.frames import longest_clip, read_windows
 from spira.adapters.models import load_model
-from spira.core.features import FeatureParams
-from spira.core.model import ModelParams
+from spira.core.frame_params import FeatureParams, WindowParams
+from spira.core.model_params import ModelParams
 from spira.core.scoring import clip_scores
-from spira.core.training import TrainParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import TrainParams
 from spira.errors import DataError
 from spira.params import load
 from spira.stages import train

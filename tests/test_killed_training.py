@@ -13,11 +13,10 @@ import pytest
 import torch
 
 from spira.adapters.checkpoints import Checkpoint
-from spira.core.features import FeatureParams
-from spira.core.model import ModelParams
+from spira.core.frame_params import FeatureParams, WindowParams
+from spira.core.model_params import ModelParams
 from spira.core.section import Section
-from spira.core.training import TrainParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import TrainParams
 from spira.params import load
 from spira.stages import train
 from tiny import ROOT

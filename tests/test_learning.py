@@ -16,7 +16,8 @@ from spira.core.dropout import drawing_from
 from spira.core.finite import Watch
 from spira.core.learning import Epoch, learn
 from spira.core.model import MODELS, build
-from spira.core.training import TrainParams, loss_of, noam
+from spira.core.train_params import TrainParams
+from spira.core.training import loss_of, noam
 from spira.core.windows import Windows
 from spira.errors import DataError
 from tiny import model_params, train_params

@@ -18,10 +18,9 @@ from spira.adapters.arrays import read_array
 from spira.adapters.models import load_model
 from spira.adapters.outputs import write_bytes
 from spira.adapters.tables import write_table
-from spira.core.features import FeatureParams
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.noise import NoiseParams
-from spira.core.scoring import PredictParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import PredictParams
 from spira.params import load
 from spira.stages import featurize, predict
 from test_whole_path import prepare, run_to_features, run_training

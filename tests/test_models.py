@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from spira.core.batches import has_batch_norm
+from spira.core.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.core.dropout import Dropout
 from spira.core.logistic_regression import LogisticRegression
 from spira.core.mfcc_transformer import MfccTransformer, sinusoids
 from spira.core.model import MODELS, build
-from spira.core.panns import Panns, PannsKind
+from spira.core.model_params import FEATURES, PannsKind
+from spira.core.panns import Panns
 from spira.errors import DataError, ParamError
 from tiny import model_params
 
@@ -38,6 +41,24 @@ def without_dropout(net: torch.nn.Module) -> None:
 
 def n_parameters(net: torch.nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
+
+
+def test_what_is_said_of_a_kind_without_torch_is_so() -> None:
+    """Every kind has its features; and it normalises by batch where its parameters say so."""
+    assert MODELS.keys() == FEATURES.keys()
+    for kind in MODELS:
+        assert has_batch_norm(net_of(kind, 64)) == model_params(kind=kind).has_batch_norm, kind
+    general = {**model_params().spiraconv.model_dump(), "norm": "batch"}
+    assert model_params(kind="spiraconv", spiraconv=general).has_batch_norm
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in SIZED])
+@pytest.mark.parametrize(("n_frames", "n_features"), [(MOST_NUMBERS // 8193, 8193), (MOST_NUMBERS // 40, 40)])
+def test_a_published_model_is_never_too_large(kind: str, n_frames: int, n_features: int) -> None:
+    """Of the largest windows that are allowed, wide or long: so `check` need not build it to count."""
+    with torch.device("meta"):
+        net = build(model_params(kind=kind), n_frames, n_features)
+    assert n_parameters(net) <= MOST_WEIGHTS
 
 
 @pytest.mark.parametrize("kind", MODELS)

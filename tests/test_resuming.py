@@ -7,7 +7,7 @@ from torch import nn
 from spira.core.best_weights import BestWeights
 from spira.core.learning import Epoch, learn
 from spira.core.resuming import State
-from spira.core.training import TrainParams
+from spira.core.train_params import TrainParams
 from test_learning import MASKS, N_CLIPS, clips, net_of, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from spira.core.model import build
-from spira.core.spiraconv import V1, V2, SpiraConv, SpiraConvParams
+from spira.core.model_params import V1, V2, SpiraConvParams
+from spira.core.spiraconv import SpiraConv
 from spira.errors import ParamError
 from tiny import model_params
 

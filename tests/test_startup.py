@@ -10,7 +10,7 @@ import pytest
 
 from closures import ROOT, STAGES
 
-TENSORS = {"alter", "check", "featurize", "predict", "train"}  # check reads the parameters of what computes with them
+TENSORS = {"alter", "featurize", "predict", "train"}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
 OPTIMIZES = """
 from tiny import train_params
@@ -47,6 +47,25 @@ def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere()
     assert not loaded_by([stage for stage in STAGES if stage not in TENSORS]) & {*NOWHERE, "torch", "torchaudio"}
     works = "from spira.adapters.engine import prepare; prepare('cpu', 0)\n" + OPTIMIZES
     assert not loaded_by(sorted(TENSORS), works) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
+
+
+def test_params_yaml_is_judged_without_torch(tmp_path: Path) -> None:
+    """The committed one passes; a typo, a number out of range and a contradiction between sections are refused."""
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "sound.yaml").write_text(text)
+    (tmp_path / "typo.yaml").write_text(text.replace("max_epochs:", "max_epoch:"))
+    (tmp_path / "contradiction.yaml").write_text(text.replace("kind: spiraconv_v2", "kind: cnn6"))
+    judged = f"""
+from pathlib import Path
+from spira.stages.check import run
+for path in sorted(Path({str(tmp_path)!r}).glob("*.yaml")):
+    try:
+        run(params=path, out=path.with_suffix(".checked"))
+    except ValueError:
+        pass
+"""
+    assert "torch" not in loaded_by(["check"], judged)
+    assert {path.name for path in tmp_path.glob("*.checked")} == {"sound.checked"}
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])

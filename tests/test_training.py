@@ -8,8 +8,8 @@ from torch.nn.functional import binary_cross_entropy
 
 from spira.core.best_weights import BestWeights
 from spira.core.model import build
+from spira.core.train_params import TrainParams
 from spira.core.training import (
-    TrainParams,
     cosine,
     loss_of,
     noam,

@@ -16,15 +16,13 @@ from spira.core.alterations import AlterParams
 from spira.core.audio import IngestParams
 from spira.core.background import BackgroundParams
 from spira.core.evaluation import EvaluateParams
-from spira.core.features import FeatureParams
-from spira.core.model import ModelParams
+from spira.core.frame_params import FeatureParams, WindowParams
+from spira.core.model_params import ModelParams
 from spira.core.noise import NoiseParams
 from spira.core.probes import PROBES
 from spira.core.probing import ProbeParams
-from spira.core.scoring import PredictParams
 from spira.core.splitting import SplitParams
-from spira.core.training import TrainParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import PredictParams, TrainParams
 from spira.errors import DataError, ParamError
 from spira.params import load
 from spira.stages import alter, evaluate, featurize, ingest, ingest_noise, predict, probe, split, train

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spira.core.windows import WindowParams, Windows, first_of_each_clip, moved_at_random, window_starts
+from spira.core.frame_params import WindowParams
+from spira.core.windows import Windows, first_of_each_clip, moved_at_random, window_starts
 from spira.errors import ParamError
 
 

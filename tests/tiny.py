@@ -8,8 +8,8 @@ import soundfile
 import yaml
 
 from spira.core.evaluation import EvaluateParams
-from spira.core.model import ModelParams
-from spira.core.training import TrainParams
+from spira.core.model_params import ModelParams
+from spira.core.train_params import TrainParams
 from spira.params import load
 
 RATE = 16_000

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from spira.adapters.outputs import checked, write_bytes
 from spira.adapters.tables import read_json, write_json
-from spira.core.model import ModelParams, build
+from spira.core.model import build
+from spira.core.model_params import ModelParams
 from spira.errors import DataError
 
 # What torch.load and safetensors raise for a file that is cut short, is an error page, or carries code.

@@ -5,17 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from spira.core.section import Section
-
-
-class SpecAugmentParams(Section):
-    n_time_masks: int = Field(ge=0, le=1000)  # a window; 0 is off
-    time_width: int = Field(ge=0, le=100_000)  # frames of the widest
-    n_frequency_masks: int = Field(ge=0, le=1000)  # a window; 0 is off
-    frequency_width: int = Field(ge=0, le=100_000)  # features of the widest
+from spira.core.train_params import SpecAugmentParams
 
 
 def mixup(windows: Tensor, labels: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

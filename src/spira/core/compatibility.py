@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 
-import torch
-
-from spira.core.batches import has_batch_norm
-from spira.core.features import FeatureParams
-from spira.core.model import MODELS, ModelParams, build
-from spira.core.pretrained import of_layers
-from spira.core.training import TrainParams
+from spira.core.frame_params import FeatureParams
+from spira.core.model_params import FEATURES, ModelParams
+from spira.core.train_params import TrainParams
 from spira.errors import ParamError
 
 Problem = tuple[str, str]  # dotted key, message
-_MOST_NUMBERS, _MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 GB, twelve times the largest published
+SIZED = ("spiraconv", "mfcc_transformer")  # whose numbers are in params.yaml; the published ones cannot be too large
+MOST_NUMBERS, MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 GB, twelve times the largest published
 
 
 def contradictions(
@@ -24,31 +21,43 @@ def contradictions(
         n_frames: in a window, or the fewest that it may have.
         n_features: in a frame.
     """
-    takes = MODELS[model.kind].features
+    takes = FEATURES[model.kind]
     if features.kind not in takes:
         yield "features.kind", f"must be {' or '.join(takes)} for model.kind={model.kind}, got {features.kind!r}"
         return
-    if n_frames * n_features > _MOST_NUMBERS:
-        yield "windows.seconds", f"must give at most {_MOST_NUMBERS} numbers, got {n_frames} frames of {n_features}"
+    if n_frames * n_features > MOST_NUMBERS:
+        yield "windows.seconds", f"must give at most {MOST_NUMBERS} numbers, got {n_frames} frames of {n_features}"
         return
     try:
-        with torch.device("meta"):  # shapes without numbers
-            net = build(model, n_frames, n_features)
+        model.require_room(n_frames, n_features)
     except ParamError as error:
         key, _, message = str(error).partition(": ")
         yield key, message
         return
-    if (n_weights := sum(weight.numel() for weight in net.parameters())) > _MOST_WEIGHTS:
-        yield "model.kind", f"must have at most {_MOST_WEIGHTS} weights, got {n_weights} of {model.kind} as it is set"
-    for layer in model.reinit:
-        if not of_layers(net.state_dict(), [layer]):
-            yield "model.reinit", f"must name layers of model.kind={model.kind}, got {layer!r}; {_layers(net)}"
-    if has_batch_norm(net) and min(train.micro_batch_size, train.batch_size) < 2:
+    if model.reinit or model.kind in SIZED:
+        yield from _of_the_network(model, n_frames, n_features)
+    if model.has_batch_norm and min(train.micro_batch_size, train.batch_size) < 2:
         key = "micro_batch_size" if train.micro_batch_size < 2 else "batch_size"
         yield f"train.{key}", f"must be at least 2 for model.kind={model.kind}, which normalises by batch, got 1"
     yield from _masks(train, n_frames, n_features)
     if model.kind == "logistic_regression":
         yield from _nothing_to_descend(model, train)
+
+
+def _of_the_network(model: ModelParams, n_frames: int, n_features: int) -> Iterator[Problem]:
+    import torch  # a second and a half, which no other setting needs to wait for
+
+    from spira.core.model import build
+    from spira.core.pretrained import of_layers
+
+    with torch.device("meta"):  # shapes without numbers
+        net = build(model, n_frames, n_features)
+    if (n_weights := sum(weight.numel() for weight in net.parameters())) > MOST_WEIGHTS:
+        yield "model.kind", f"must have at most {MOST_WEIGHTS} weights, got {n_weights} of {model.kind} as it is set"
+    known = f"known: {', '.join(name for name, _ in net.named_children())}, and what they hold"
+    for layer in model.reinit:
+        if not of_layers(net.state_dict(), [layer]):
+            yield "model.reinit", f"must name layers of model.kind={model.kind}, got {layer!r}; {known}"
 
 
 def _masks(train: TrainParams, n_frames: int, n_features: int) -> Iterator[Problem]:
@@ -80,7 +89,3 @@ def _nothing_to_descend(model: ModelParams, train: TrainParams) -> Iterator[Prob
     for key, (got, allowed) in neutral.items():
         if got != allowed:
             yield key, f"must be {allowed} for model.kind=logistic_regression, which is solved at once, got {got}"
-
-
-def _layers(net: torch.nn.Module) -> str:
-    return f"known: {', '.join(name for name, _ in net.named_children())}, and what they hold"

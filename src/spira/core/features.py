@@ -6,62 +6,14 @@ has the same features alone as in a batch. (``AmplitudeToDB(top_db=80)``, which
 whatever tensor it is given: one loud neighbour changes a window's features.)
 """
 
-from typing import Literal, Self
-
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import pad
 
-from spira.core.section import Section
+from spira.core.frame_params import FeatureParams
 
 _FLOOR = 1e-10  # power; -100 dB
 _BLOCK = 128  # frames; their spectra are 0.8 MB
-
-
-class FeatureParams(Section):
-    kind: Literal["mfcc", "mel", "spectrogram"]
-    n_fft: int = Field(gt=0, le=16_384)  # samples; what its spectrum is folded by grows with the square
-    win_length: int = Field(gt=0, le=16_384)  # samples
-    hop_length: int = Field(gt=0, le=16_384)  # samples
-    n_mels: int = Field(gt=0, le=8193)  # bands of mfcc and mel
-    n_mfcc: int = Field(gt=0, le=8193)  # coefficients of mfcc
-    f_min: float = Field(ge=0, le=24_000)  # Hz
-    f_max: float = Field(gt=0, le=24_000)  # Hz
-
-    @model_validator(mode="after")
-    def _layout(self) -> Self:
-        if self.win_length > self.n_fft:
-            raise ValueError(f"win_length: must not exceed n_fft={self.n_fft}, got {self.win_length}")
-        if self.hop_length > self.win_length:
-            raise ValueError(
-                f"hop_length: must not exceed win_length={self.win_length}, or samples are skipped, "
-                f"got {self.hop_length}"
-            )
-        if self.n_mels > self.n_bins:
-            raise ValueError(f"n_mels: must be in [1, {self.n_bins}] for n_fft={self.n_fft}, got {self.n_mels}")
-        if self.n_mfcc > self.n_mels:
-            raise ValueError(f"n_mfcc: must be in [1, {self.n_mels}] for n_mels={self.n_mels}, got {self.n_mfcc}")
-        if self.f_min >= self.f_max:
-            raise ValueError(f"f_min: must be below f_max={self.f_max}, got {self.f_min}")
-        return self
-
-    @property
-    def n_bins(self) -> int:
-        """Bins of a one-sided spectrum, from 0 Hz to half the sample rate."""
-        return self.n_fft // 2 + 1
-
-    def bins(self, sample_rate: int) -> slice:
-        """The bins of a spectrogram whose centre lies in [f_min, f_max]."""
-        hz = torch.arange(self.n_bins) * sample_rate / self.n_fft
-        inside = torch.nonzero((hz >= self.f_min) & (hz <= self.f_max)).flatten()
-        return slice(int(inside[0]), int(inside[-1]) + 1)
-
-    def n_features(self, sample_rate: int) -> int:
-        """Numbers in one frame."""
-        if self.kind == "spectrogram":
-            return len(range(self.n_bins)[self.bins(sample_rate)])
-        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
 
 
 class Frames:
@@ -81,7 +33,7 @@ class Frames:
     """
 
     def __init__(self, p: FeatureParams, sample_rate: int) -> None:
-        from torchaudio.functional import create_dct, melscale_fbanks  # slow; check and train do without
+        from torchaudio.functional import create_dct, melscale_fbanks  # slow; train does without
 
         self.p = p
         self.taper = torch.hann_window(p.win_length)

@@ -16,7 +16,8 @@ from spira.core.finite import Watch, listed
 from spira.core.logistic_regression import LogisticRegression
 from spira.core.resuming import Course, State
 from spira.core.threads import alone, in_threads
-from spira.core.training import TrainParams, loss_of, optimizer_for, schedule_for
+from spira.core.train_params import TrainParams
+from spira.core.training import loss_of, optimizer_for, schedule_for
 from spira.core.windows import Windows, moved_at_random
 from spira.errors import DataError
 

@@ -1,23 +1,11 @@
 """The simple model that a complicated one has to beat: a line through statistics of the features."""
 
-from typing import Annotated
-
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from spira.core.section import Section
+from spira.core.model_params import LogisticRegressionParams
 from spira.errors import DataError
-
-Quantile = Annotated[float, Field(gt=0, lt=1)]
-
-
-class LogisticRegressionParams(Section):
-    quantiles: tuple[Quantile, ...] = Field(
-        max_length=100
-    )  # of each coefficient over a window's frames, beside mean and deviation
-    inverse_penalty: float = Field(gt=0, le=10**9)  # scikit-learn's C; less is smoother
 
 
 class LogisticRegression(nn.Module):

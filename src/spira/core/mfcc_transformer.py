@@ -1,27 +1,9 @@
 """A transformer over MFCC frames."""
 
-from typing import Self
-
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from spira.core.section import Section
-from spira.core.spiraconv import Probability
-
-
-class MfccTransformerParams(Section):
-    width: int = Field(gt=0, le=65_536)  # numbers a frame inside the encoder
-    n_layers: int = Field(gt=0, le=100)
-    n_heads: int = Field(gt=0, le=1000)
-    feed_forward: int = Field(gt=0, le=65_536)  # units between a layer's two linear maps
-    dropout: Probability
-
-    @model_validator(mode="after")
-    def _divisible(self) -> Self:
-        if self.width % (2 * self.n_heads):
-            raise ValueError(f"width: must be a multiple of 2 * n_heads={2 * self.n_heads}, got {self.width}")
-        return self
+from spira.core.model_params import MfccTransformerParams
 
 
 class MfccTransformer(nn.Module):

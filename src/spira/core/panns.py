@@ -1,36 +1,15 @@
 """The PANNs family: convolutional networks that were trained on AudioSet, and are often started from there."""
 
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
 from spira.core.dropout import Dropout
+from spira.core.model_params import SHAPES, PannsKind
 
-PannsKind = Literal["cnn6", "cnn10", "cnn14"]
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
-
-
-class Shape(NamedTuple):
-    """What differs between the members."""
-
-    channels: tuple[int, ...]  # of each block
-    kernel: int
-    n_convolutions: int  # in a block
-    n_pooled: int  # blocks, from the first, after which time and frequency are halved
-
-    @property
-    def least(self) -> int:
-        """Frames, and bands, of the smallest input that poolings leave something of."""
-        return int(2**self.n_pooled)
-
-
-SHAPES: dict[PannsKind, Shape] = {
-    "cnn6": Shape((64, 128, 256, 512), kernel=5, n_convolutions=1, n_pooled=4),
-    "cnn10": Shape((64, 128, 256, 512), kernel=3, n_convolutions=2, n_pooled=4),
-    "cnn14": Shape((64, 128, 256, 512, 1024, 2048), kernel=3, n_convolutions=2, n_pooled=5),
-}
 
 
 class Panns(nn.Module):

@@ -1,16 +1,10 @@
 """Windows -> the score of each clip."""
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from spira.core.section import Section
 from spira.core.threads import in_threads
 from spira.core.windows import Windows
-
-
-class PredictParams(Section):
-    batch_size: int = Field(gt=0, le=4096)  # windows a forward pass
 
 
 def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int) -> Tensor:

@@ -17,7 +17,8 @@ FolderName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_
 class Section(BaseModel):
     """One section of ``params.yaml``: frozen, complete, and nothing more than it names.
 
-    A section lives beside the code that it steers. It has no defaults: a
+    A section lives beside the code that it steers; where that code needs torch,
+    in a module of sections alone, for `check` to start without. It has no defaults: a
     default in code is a parameter that ``dvc params diff`` cannot see. Unknown
     keys, numbers written as text, NaN and infinities are refused. Every number
     has a highest value and every list a greatest length, far beyond what is

@@ -1,52 +1,12 @@
 """SPIRA's convolutional detector: one shape, of which the published versions are instances."""
 
-from typing import Annotated, Literal, Self
-
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from spira.core.dropout import Dropout, kept
 from spira.core.mish_pool import group_mish_pool, mish_pool
-from spira.core.section import Section
+from spira.core.model_params import SpiraConvParams
 from spira.core.time_convolution import TimeConv2d
-
-Probability = Annotated[float, Field(ge=0, lt=1)]
-Sizes = Annotated[
-    tuple[Annotated[int, Field(gt=0, le=4096)], ...], Field(min_length=1, max_length=100)
-]  # one a convolution
-
-
-class SpiraConvParams(Section):
-    channels: Sizes  # that each convolution yields
-    kernels: Sizes  # frames
-    dilations: Sizes  # frames
-    norm: Literal["group", "batch"]  # group: in groups of two channels
-    hidden: int = Field(gt=0, le=65_536)  # units of the linear layer before the last
-    dropout: Probability
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
-        for name in ("kernels", "dilations"):
-            sizes = list(getattr(self, name))
-            if len(sizes) != len(self.channels):
-                raise ValueError(f"{name}: must be as many as channels={list(self.channels)}, got {sizes}")
-        if self.norm == "group" and any(n % 2 for n in self.channels):
-            raise ValueError(f"channels: must be even where norm=group, got {list(self.channels)}")
-        return self
-
-    def frames_left(self, n_frames: int) -> int:
-        """Frames that reach the linear layer; less than 1 where the window is too short."""
-        for i, (kernel, dilation) in enumerate(zip(self.kernels, self.dilations, strict=True), start=1):
-            n_frames -= dilation * (kernel - 1)
-            n_frames = n_frames // 2 if i < len(self.kernels) else n_frames
-        return n_frames
-
-
-V2 = SpiraConvParams(
-    channels=(32, 16, 8, 4), kernels=(7, 5, 3, 2), dilations=(2, 2, 2, 1), norm="group", hidden=100, dropout=0.7
-)
-V1 = V2.model_copy(update={"norm": "batch"})
 
 
 class SpiraConv(nn.Module):

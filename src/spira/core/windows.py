@@ -1,48 +1,12 @@
 """How a recording of any length becomes slices of one length."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import model_validator
 from torch import Tensor
-
-from spira.core.section import Seconds, Section
-from spira.errors import ParamError
-
-
-class WindowParams(Section):
-    seconds: Seconds  # length of one window
-    step_seconds: Seconds  # from one start to the next
-
-    @model_validator(mode="after")
-    def _overlap(self) -> Self:
-        if self.step_seconds > self.seconds:
-            raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
-        if self.step_seconds < self.seconds / 100:
-            raise ValueError(
-                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are windows "
-                f"without end, got {self.step_seconds}"
-            )
-        return self
-
-    def samples(self, sample_rate: int) -> int:
-        """Length of a window in samples."""
-        return round(self.seconds * sample_rate)
-
-    def frames(self, sample_rate: int, hop_length: int) -> tuple[int, int]:
-        """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
-
-        Raises:
-            ParamError: the step is shorter than one frame.
-        """
-        step = round(self.step_seconds * sample_rate) // hop_length
-        if step < 1:
-            shortest = hop_length / sample_rate
-            raise ParamError(f"windows.step_seconds: must be at least {shortest} s, got {self.step_seconds}")
-        return 1 + self.samples(sample_rate) // hop_length, step
 
 
 def window_starts(time: int, length: int, step: int) -> list[int]:

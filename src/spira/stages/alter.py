@@ -22,12 +22,14 @@ from spira.adapters.workers import ordered_map, progress
 from spira.core.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
 from spira.core.background import BackgroundParams, Waveform
 from spira.core.background import background as background_of
-from spira.core.features import FeatureParams, Frames
+from spira.core.features import Frames
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.noise import NoiseBank, NoiseParams, generator, insert_noise
-from spira.core.scoring import PredictParams, clip_scores
+from spira.core.scoring import clip_scores
 from spira.core.section import SampleRate, Seeds
 from spira.core.splitting import drawn
-from spira.core.windows import WindowParams, Windows, windows_of
+from spira.core.train_params import PredictParams
+from spira.core.windows import Windows, windows_of
 from spira.params import load
 
 _CLIPS = {

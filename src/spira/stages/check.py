@@ -18,15 +18,13 @@ from spira.core.background import BackgroundParams
 from spira.core.compatibility import contradictions
 from spira.core.demo import SynthesizeParams
 from spira.core.evaluation import EvaluateParams, ReportParams
-from spira.core.features import FeatureParams
-from spira.core.model import ModelParams
+from spira.core.frame_params import FeatureParams, WindowParams
+from spira.core.model_params import ModelParams
 from spira.core.noise import NoiseParams
 from spira.core.probing import ProbeParams
-from spira.core.scoring import PredictParams
 from spira.core.section import FolderName, SampleRate, Seeds
 from spira.core.splitting import SplitParams
-from spira.core.training import TrainParams
-from spira.core.windows import WindowParams
+from spira.core.train_params import PredictParams, TrainParams
 from spira.errors import ParamError
 from spira.params import PARAMS, check, parse, read, report, suggest
 

@@ -18,11 +18,11 @@ from spira.adapters.ingested import read_noise
 from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table
 from spira.adapters.workers import ordered_map, progress
-from spira.core.features import FeatureParams, Frames
+from spira.core.features import Frames
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.noise import CONDITIONS, Condition, NoiseBank, NoiseParams, Waveform, generator, insert_noise
 from spira.core.section import SampleRate
 from spira.core.splitting import SUBSETS
-from spira.core.windows import WindowParams
 from spira.params import load
 
 _CLIPS = {

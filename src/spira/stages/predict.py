@@ -12,11 +12,11 @@ from spira.adapters.frames import read_windows
 from spira.adapters.models import frames_in_window, load_model
 from spira.adapters.predictions import write_predictions
 from spira.adapters.subsets import read_subsets
-from spira.core.features import FeatureParams
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.noise import CONDITIONS
-from spira.core.scoring import PredictParams, clip_scores
+from spira.core.scoring import clip_scores
 from spira.core.section import SampleRate, Seeds
-from spira.core.windows import WindowParams
+from spira.core.train_params import PredictParams
 from spira.params import load
 
 

@@ -16,14 +16,16 @@ from spira.adapters.frames import longest_clip, read_windows
 from spira.adapters.models import read_weights, save_model
 from spira.adapters.subsets import read_learning
 from spira.core.best_weights import BestWeights
-from spira.core.features import FeatureParams
+from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.learning import learn
-from spira.core.model import ModelParams, build
+from spira.core.model import build
+from spira.core.model_params import ModelParams
 from spira.core.pretrained import Adopted, adopt
 from spira.core.resuming import State
 from spira.core.section import SampleRate
-from spira.core.training import TrainParams, validation_loss
-from spira.core.windows import WindowParams, first_of_each_clip
+from spira.core.train_params import TrainParams
+from spira.core.training import validation_loss
+from spira.core.windows import first_of_each_clip
 from spira.errors import DataError
 from spira.params import load
 
