@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
+.PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ repro: $(READY) ## make the environment, then run what changed: raw recordings t
 	dvc repro
 	@python -m spira.corpus_changes
 
-test: $(READY) lint ## make the environment, then lint, types and tests
+test: $(READY) ## make the environment, then lint, types and tests
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+pytest: $(READY)
 	pytest
 
 test-long: $(READY) ## the tests that `make test` leaves out: minutes more of what shorter ones hold

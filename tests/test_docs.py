@@ -22,12 +22,17 @@ from tiny import GIT_IDENTITY, ROOT, write_tiny_corpus
 
 pytestmark = pytest.mark.pipeline
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MARKS: tuple[list[pytest.MarkDecorator], ...] = ([], [pytest.mark.long])
 NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
 THAT_TRAIN_OFTEN = {"README.md", "experiments.md", "extend.md", "mistakes.md"}  # without probes and page: a third less
-LONG = {"experiments.md"}  # test_experiments.py and test_sweep.py hold what its commands do
+LONG = {
+    "experiments.md",
+    "pull-requests.md",
+    "probes.md",
+}  # which other tests type much of, and README's with real voices
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
@@ -124,10 +129,14 @@ def as_printed(line: str) -> str:
 
 @pytest.mark.ml_test_score("Data 6")
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.name, marks=[pytest.mark.long] * (page.name in LONG)) for page in PAGES]
+    ("page", "voices"),
+    [
+        *(pytest.param(page, page != PAGES[0], id=page.name, marks=MARKS[page.name in LONG]) for page in PAGES),
+        pytest.param(PAGES[0], True, id=f"{PAGES[0].name}, with real voices", marks=MARKS[True]),
+    ],
 )
 def test_every_command_on_the_page_does_what_it_says(
-    page: Path, reproduced: Clone, server: Server, tmp_path: Path
+    page: Path, voices: bool, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:
     """Typed in order, each succeeds, or fails with the very words on the page."""
     folder = tmp_path / "spira"
@@ -136,7 +145,7 @@ def test_every_command_on_the_page_does_what_it_says(
     if page.name in THAT_TRAIN_OFTEN:
         reader.type("dvc freeze alter probe report && git commit -qam 'three stages rest'")
     for command in commands(page.read_text()):
-        if command.line in NOT_HERE or _needs_corpus(command.line):
+        if command.line in NOT_HERE or (_of_corpus(command.line) and not (voices and "SPIRA_CORPUS" in os.environ)):
             continue
         result = reader.type(command.line, command.typed)
         said = f"{page.name}: {command.line}\n{result.stdout}"
@@ -146,8 +155,8 @@ def test_every_command_on_the_page_does_what_it_says(
             assert not ERROR.match(line) or as_printed(line) in printed, f"{line!r} is not in\n{said}"
 
 
-def _needs_corpus(line: str) -> bool:
-    return "SPIRA_CORPUS" not in os.environ and any(name in line for name in ("SPIRA_CORPUS", "coswara", "everyday"))
+def _of_corpus(line: str) -> bool:
+    return any(name in line for name in ("SPIRA_CORPUS", "coswara", "everyday"))
 
 
 def test_the_pages_are_found_and_have_commands() -> None:

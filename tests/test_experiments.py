@@ -13,7 +13,7 @@ import pytest
 from pipeline_clone import Clone
 from s3_servers import KEY, Server
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.long]
 CURVE = "data/curves/holdout/1/plots/metrics/validation/loss.tsv"
 SECONDS = 180  # for a queue of two on a busy machine; nothing is measured
 
