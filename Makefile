@@ -21,7 +21,7 @@ test: $(READY) ## make the environment, then lint, types and tests
 pytest: $(READY)
 	pytest
 
-test-long: $(READY) ## the tests that `make test` leaves out: minutes more of what shorter ones hold
+test-long: $(READY) ## the tests that `make test` leaves out: minutes more, most of it what shorter ones hold
 	pytest -m long
 
 lint: $(READY) ## style and types alone

@@ -21,18 +21,15 @@ from s3_servers import KEY, Server
 from tiny import GIT_IDENTITY, ROOT, write_tiny_corpus
 
 pytestmark = pytest.mark.pipeline
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKS: tuple[list[pytest.MarkDecorator], ...] = ([], [pytest.mark.long])
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
 THAT_TRAIN_OFTEN = {"README.md", "experiments.md", "extend.md", "mistakes.md"}  # without probes and page: a third less
-LONG = {
-    "experiments.md",
-    "pull-requests.md",
-    "probes.md",
-}  # which other tests type much of, and README's with real voices
+# Typed once a week, as are README's commands with real voices: they train, sweep and report for minutes.
+LONG = {"experiments.md", "probes.md", "pull-requests.md"}
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
@@ -131,8 +128,11 @@ def as_printed(line: str) -> str:
 @pytest.mark.parametrize(
     ("page", "voices"),
     [
-        *(pytest.param(page, page != PAGES[0], id=page.name, marks=MARKS[page.name in LONG]) for page in PAGES),
-        pytest.param(PAGES[0], True, id=f"{PAGES[0].name}, with real voices", marks=MARKS[True]),
+        pytest.param(page, page != README, id=page.name, marks=[pytest.mark.long] if page.name in LONG else [])
+        for page in PAGES
+    ]
+    + [
+        pytest.param(README, True, id="README.md, with real voices", marks=pytest.mark.long),
     ],
 )
 def test_every_command_on_the_page_does_what_it_says(

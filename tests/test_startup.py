@@ -54,6 +54,7 @@ def test_params_yaml_is_judged_without_torch(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "sound.yaml").write_text(text)
     (tmp_path / "typo.yaml").write_text(text.replace("max_epochs:", "max_epoch:"))
+    (tmp_path / "range.yaml").write_text(text.replace("  batch_size: 16 ", "  batch_size: 0 "))
     (tmp_path / "contradiction.yaml").write_text(text.replace("kind: spiraconv_v2", "kind: cnn6"))
     judged = f"""
 from pathlib import Path
