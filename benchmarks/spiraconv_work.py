@@ -6,8 +6,8 @@ Conventions:
     bytes   of large tensors, as if each kernel read and wrote them once and nothing stayed in a cache. A kernel is a
             convolution, a linear layer, or all that lies between two convolutions: it reads the convolution's result
             once for its statistics and once for its values. Frames that windows share are read for each of them.
-    Both are of float32: autocast to bfloat16 reaches the linear layers' products alone, for the convolutions' own
-    derivatives (core/time_convolution.py) write into float32.
+    Bytes are of float32. In bfloat16 half of them are counted, as if weights and optimizer too were kept in it, and
+    every operation at the rate of bfloat16.
 """
 
 from math import prod
@@ -32,9 +32,8 @@ class Layer(NamedTuple):
 
 
 class Work(NamedTuple):
-    convolution_flops: int  # in float32
-    linear_flops: int  # in the precision that is asked for
-    n_bytes: int
+    flops: int
+    n_bytes: int  # in float32
 
 
 class Limits(NamedTuple):
@@ -73,7 +72,7 @@ def work_of(p: SpiraConvParams, n_windows: int, n_steps: int, *, n_frames: int, 
     n_weights = sum(layer.n_weights for layer in layers) + sum(prod(shape) + shape[1] for shape in shapes)
     values = sum(_values(layer, first=i == 0) for i, layer in enumerate(layers))
     n_bytes = _SIZE * (n_windows * values + n_steps * n_weights * _PASSES_OVER_WEIGHTS)
-    return Work(n_windows * convolutions, n_windows * linear, n_bytes)
+    return Work(n_windows * (convolutions + linear), n_bytes)
 
 
 def _values(layer: Layer, *, first: bool) -> int:
@@ -87,7 +86,7 @@ def _values(layer: Layer, *, first: bool) -> int:
 
 def least(work: Work, limits: Limits, precision: Literal["float32", "bfloat16"]) -> Least:
     """No faster can it be done without a cache, if bytes and operations overlap entirely."""
-    rate = limits.bfloat16 if precision == "bfloat16" else limits.float32
-    computed = work.convolution_flops / limits.float32 + work.linear_flops / rate
-    moved = work.n_bytes / limits.copy
+    half = precision == "bfloat16"
+    computed = work.flops / (limits.bfloat16 if half else limits.float32)
+    moved = work.n_bytes / limits.copy / (2 if half else 1)
     return Least("bytes", moved) if moved >= computed else Least("FLOPs", computed)

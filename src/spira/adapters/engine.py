@@ -23,6 +23,7 @@ def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without importing torch's compiler: 2 s
     # What such algorithms are told to do besides, and what cost a tenth of a step: nothing here reads unwritten memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32 in a convolution too, as in a product
     torch.set_flush_denormal(True)
     _keep_memory()
     return chosen

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import local
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ _source = _Source()
 
 @contextmanager
 def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
-    """In this thread, until the end of the block, ``kept`` draws from a generator of its own."""
+    """In this thread, until the end of the block, ``drawn`` draws from a generator of its own."""
     _source.generator, before = _generator(seed, device), _source.generator
     try:
         yield
@@ -28,22 +29,34 @@ def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
         _source.generator = before
 
 
-def kept(shape: torch.Size, p: float, like: Tensor) -> Tensor:
-    """What dropout multiplies by: 0 with probability ``p``, else 1 / (1 - p).
+class Draws(NamedTuple):
+    """One a value, even over the numbers of 16 bits."""
 
-    Four elements are drawn from each 64-bit number instead of one, and on a CPU by numpy: torch draws
-    one number after the other there, which at 0.7 after every convolution was a fifth of SpiraConv's
+    numbers: Tensor  # int16
+    least: int  # a value is kept where its number is no less,
+    scale: float  # and then multiplied by this
+
+    def factors(self, dtype: torch.dtype) -> Tensor:
+        """What dropout multiplies by."""
+        out = torch.empty(self.numbers.shape, dtype=dtype, device=self.numbers.device)
+        return torch.ge(self.numbers, self.least, out=out).mul_(self.scale)
+
+
+def drawn(shape: torch.Size, p: float, device: torch.device) -> Draws:
+    """What dropout drops: each value with probability ``p``; the others are multiplied by 1 / (1 - p).
+
+    Four numbers are drawn at once, of 64 bits, and on a CPU by numpy: torch draws
+    one value after the other there, which at 0.7 after every convolution was a fifth of SpiraConv's
     training step. numpy's take a third of that again. The probability is rounded to 1 / 65,536.
 
     Args:
-        shape: of the result.
+        shape: of the values.
         p: in [0, 1).
-        like: a tensor of the wanted type and device.
+        device: where they are.
     """
     n = shape.numel()
-    draws = _words(-(-n // 4), like.device).view(torch.int16)[:n].view(shape)  # even over [-32768, 32767]
-    out = torch.empty(shape, dtype=like.dtype, device=like.device)
-    return torch.ge(draws, round(p * _LEVELS) - _LEVELS // 2, out=out).mul_(1 / (1 - p))
+    numbers = _words(-(-n // 4), device).view(torch.int16)[:n].view(shape)
+    return Draws(numbers, round(p * _LEVELS) - _LEVELS // 2, 1 / (1 - p))
 
 
 def _generator(seed: int, device: torch.device) -> np.random.Generator | torch.Generator:
@@ -63,7 +76,7 @@ def _words(n: int, device: torch.device) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """``nn.Dropout`` with the draws of ``kept``.
+    """``nn.Dropout`` with the draws of ``drawn``.
 
     ``forward``: any shape; in training each element is 0 with probability ``p`` and
     scaled by 1 / (1 - p) otherwise, in evaluation nothing changes.
@@ -77,4 +90,4 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * kept(x.shape, self.p, x) if self.training else x
+        return x * drawn(x.shape, self.p, x.device).factors(x.dtype) if self.training else x

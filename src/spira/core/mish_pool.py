@@ -1,107 +1,172 @@
-"""What lies between two of SpiraConv's convolutions, in few passes: normalisation, Mish, max pooling and dropout.
+"""What follows a convolution of SpiraConv, in few passes: normalisation, Mish, max pooling and dropout.
 
-As four modules they were three quarters of a training step: pooling pairs along an inner axis is not
-vectorized in torch, Mish's derivative is computed for the frames that pooling throws away, and each
-module reads and writes the largest tensors of the network. Here the derivative is taken only where a
-gradient arrives, with dropout multiplied into it. The numbers are those of torch's modules to float32
-rounding; tests/test_mish_pool.py holds them against each other.
+As modules of torch they were three quarters of a training step on a CPU: each reads and writes the largest tensors of
+the network, pooling pairs along an inner axis is not vectorized, and Mish's derivative is computed for the frames that
+pooling throws away. In core/kernels.py they are one pass each way; on a GPU, and in another precision, torch's.
+The numbers are the same to float32 rounding; tests/test_mish_pool.py holds them against torch's modules.
 
 Source:
     Misra, "Mish", BMVC 2020; Wu and He, "Group normalization", ECCV 2018.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mish
 
-from spira.core.mish_rows import add_to_chosen, chosen, empty_for, fill, pieces_of
+from spira.core.arrays import Array, array_of
+from spira.core.dropout import Draws
+from spira.core.time_convolution import TimeConv2d, of_weight, slices_of
+
+Norm = nn.GroupNorm | nn.BatchNorm2d
 
 
-def mish_pool(x: Tensor, kept: Tensor | None, *, pooled: bool) -> Tensor:
-    """Mish, then the larger of every two frames, then dropout.
+def block(image: Tensor, convolution: TimeConv2d, norm: Norm, draws: Draws | None, *, pooled: bool) -> Tensor:
+    """``mish_pool(convolution(image), ...)``.
+
+    Of a single channel, the network's input, the convolution's result is not kept: of SpiraConvV2 it is the largest
+    tensor, and an epoch takes a seventh less.
+    """
+    held_at_once = isinstance(norm, nn.GroupNorm) and 4 % (norm.num_channels // norm.num_groups) == 0
+    if image.shape[1] > 1 or image.requires_grad or not held_at_once or not convolution.is_compiled(image):
+        return mish_pool(convolution(image), norm, draws, pooled=pooled)
+    assert isinstance(norm, nn.GroupNorm)  # for the type checker
+    weights = (convolution.weight, convolution.bias, norm.weight, norm.bias)
+    out: Tensor = _Block.apply(image, *weights, convolution.dilation[0], norm.num_groups, norm.eps, draws, pooled)  # type: ignore[no-untyped-call]
+    return out
+
+
+def mish_pool(x: Tensor, norm: Norm, draws: Draws | None, *, pooled: bool) -> Tensor:
+    """Normalisation, Mish, the larger of every two frames, and dropout.
 
     Args:
         x: shape (batch, channel, frame, coefficient).
-        kept: what dropout multiplies by, of the result's shape; None in evaluation.
+        norm: with a weight and a bias for each channel.
+        draws: of dropout, of the result's shape; None in evaluation.
         pooled: whether frames are paired; an odd last one is dropped, as by ``nn.MaxPool2d((2, 1))``.
 
     Returns:
         Shape (batch, channel, frame, coefficient), half the frames where pooled.
     """
-    out: Tensor = _MishPool.apply(x, kept, pooled)  # type: ignore[no-untyped-call]
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return _by_torch(norm(x), draws, pooled=pooled)
+    if isinstance(norm, nn.GroupNorm):
+        out: Tensor = _MishPool.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps, draws, pooled)  # type: ignore[no-untyped-call]
+    else:
+        ones, zeros = x.new_ones(x.shape[1]), x.new_zeros(x.shape[1])
+        out = _MishPool.apply(norm(x), ones, zeros, None, 0.0, draws, pooled)  # type: ignore[no-untyped-call]
     return out
 
 
-def group_mish_pool(x: Tensor, norm: nn.GroupNorm, kept: Tensor | None, *, pooled: bool) -> Tensor:
-    """``mish_pool(norm(x), ...)``; the gradient of both in one."""
-    out: Tensor = _GroupMishPool.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps, kept, pooled)  # type: ignore[no-untyped-call]
-    return out
+def _by_torch(z: Tensor, draws: Draws | None, *, pooled: bool) -> Tensor:
+    out = mish(z)
+    if pooled:  # of torch's own pooling the gradient is not deterministic on a GPU
+        n_paired = 2 * (out.shape[2] // 2)
+        even, odd = out[:, :, 0:n_paired:2], out[:, :, 1:n_paired:2]
+        out = torch.where(even >= odd, even, odd)
+    return out if draws is None else out * draws.factors(out.dtype)
+
+
+class _Made(NamedTuple):
+    """Memory for what a kernel writes; what each is, core/kernels.py says."""
+
+    out: Array
+    derivative: Array
+    first: Array
+    means: Array
+    rstds: Array
 
 
 class _MishPool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kept: Tensor | None, pooled: bool) -> Tensor:
-        made, rows = empty_for(x, pooled=pooled), x.flatten(0, 1)
-        for part in pieces_of(rows, 1):
-            fill(made, part, rows[part], kept)
-        ctx.derivative, ctx.first, ctx.shape = made.derivative, made.first, x.shape
-        return made.out.view(*x.shape[:2], *made.out.shape[1:])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        of_chosen = ctx.derivative * gradients[0].flatten(0, 1)
-        of_x = of_chosen.new_zeros(ctx.shape)
-        add_to_chosen(of_x.flatten(0, 1), of_chosen, ctx.first)
-        return of_x, None, None
-
-
-class _GroupMishPool(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
-        n_groups: int,
+        n_groups: int | None,  # None where x is normalised already
         eps: float,
-        kept: Tensor | None,
+        draws: Draws | None,
         pooled: bool,
     ) -> Tensor:
-        made, rows = empty_for(x, pooled=pooled), x.flatten(0, 1)
-        weights, biases, n = weight.repeat(len(x)), bias.repeat(len(x)), rows[0].numel()
-        parts, statistics = pieces_of(rows, len(weight) // n_groups), []
-        for part in parts:  # rows of several windows are channels of one as well: a group is normalised by itself
-            n_rows, n_means = part.stop - part.start, (part.stop - part.start) * n_groups // len(weight)
-            z, *both = torch.native_group_norm(
-                rows[part][None], weights[part], biases[part], 1, n_rows, n, n_means, eps
-            )
-            fill(made, part, z[0], kept)
-            statistics.append(both)
-        ctx.derivative, ctx.first, ctx.parts = made.derivative, made.first, parts
-        means, rstds = (torch.cat(of, dim=1).view(-1, 1) for of in zip(*statistics, strict=True))  # (batch * group, 1)
-        ctx.save_for_backward(x, weight, means, rstds)
-        return made.out.view(*x.shape[:2], *made.out.shape[1:])
+        from spira.core import kernels  # numba takes a third of a second to import
+
+        image = array_of(x)
+        batch, n_channels, n_frames, width = image.shape
+        made = _made(batch, n_channels, n_frames, width, n_groups or n_channels, pooled=pooled)
+        rows, weights = image.reshape(-1, n_frames, width), array_of(weight)
+        options = (n_groups is not None, pooled)
+        kernels.mish_pool(rows, weights, array_of(bias), eps, *options, *_dropped(draws), *made)
+        ctx.saved = (rows, weights, *options, *made[1:])
+        return _image(made.out, batch)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, rstd = ctx.saved_tensors
-        of_out, rows, of_x = gradients[0].flatten(0, 1), x.flatten(0, 1), torch.empty_like(x)
-        of_rows, n_each = of_x.flatten(0, 1), len(rows) // len(mean)  # channels of a group
-        of_weight, of_bias = weight.new_empty(len(mean), n_each), weight.new_empty(len(mean), n_each)
-        weights = weight.repeat(len(x)).view_as(of_weight)
-        for part in ctx.parts:
-            first = None if ctx.first is None else ctx.first[part]
-            group = slice(part.start // n_each, part.stop // n_each)
-            of_chosen = ctx.derivative[part] * of_out[part]  # by the normalised value, where pooling chose it
-            by_bias = torch.sum(of_chosen, (1, 2)).view(-1, n_each)
-            by_weight = (of_chosen * chosen(rows[part], first)).sum((1, 2)).view(-1, n_each)
-            by_weight = (by_weight - mean[group] * by_bias) * rstd[group]
-            scale = rstd[group] * weights[group]
-            n = n_each * rows[0].numel()  # values that share a mean
-            slope = -(rstd[group] ** 2) * (weights[group] * by_weight).sum(1, keepdim=True) / n
-            offset = -slope * mean[group] - (scale * by_bias).sum(1, keepdim=True) / n
-            torch.addcmul(offset, rows[part].view(len(slope), -1), slope, out=of_rows[part].view(len(slope), -1))
-            add_to_chosen(of_rows[part], of_chosen.mul_(scale.view(-1, 1, 1)), first)
-            of_weight[group], of_bias[group] = by_weight, by_bias
-        return of_x, *(of.view(len(x), -1).sum(0) for of in (of_weight, of_bias)), None, None, None, None
+        from spira.core import kernels
+
+        of_x, of_out = np.empty_like(ctx.saved[0]), array_of(gradients[0])
+        of_rows = np.empty((2, len(of_x)), np.float32)  # by weight and bias
+        kernels.mish_pool_back(*ctx.saved, of_out.reshape(-1, *of_out.shape[2:]), of_x, *of_rows)
+        return _image(of_x, len(of_out)), *_by_channel(of_rows, len(of_out)), None, None, None, None
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        dilation: int,
+        n_groups: int,
+        eps: float,
+        draws: Draws | None,
+        pooled: bool,
+    ) -> Tensor:
+        from spira.core import kernels
+
+        image, weights, scales = array_of(x), array_of(weight), array_of(scale)
+        slices, starts = slices_of(image, weights, dilation)
+        batch, _, n_frames, width = image.shape
+        n_left = n_frames - dilation * (weights.shape[2] - 1)
+        made = _made(batch, len(weights), n_left, width, n_groups, pooled=pooled)
+        convolved, options = (image.reshape(batch, -1), slices, array_of(bias), starts, scales), (pooled, n_left)
+        kernels.block(*convolved, array_of(shift), eps, *options, *_dropped(draws), *made)
+        ctx.shape, ctx.saved = weights.shape, (*convolved, *options, *made[1:])
+        return _image(made.out, batch)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from spira.core import kernels
+
+        of_out, of_slices, of_bias = array_of(gradients[0]), np.zeros_like(ctx.saved[1]), np.zeros_like(ctx.saved[2])
+        of_rows = np.empty((2, len(of_out) * len(of_bias)), np.float32)  # by scale and shift
+        kernels.block_back(*ctx.saved, of_out.reshape(-1, *of_out.shape[2:]), of_slices, of_bias, *of_rows)
+        by_weights = (of_weight(of_slices, ctx.shape), torch.from_numpy(of_bias), *_by_channel(of_rows, len(of_out)))
+        return None, *by_weights, None, None, None, None, None
+
+
+def _made(batch: int, n_channels: int, n_frames: int, width: int, n_groups: int, *, pooled: bool) -> _Made:
+    out = np.empty((batch * n_channels, n_frames // 2 if pooled else n_frames, width), np.float32)
+    first = np.empty(out.shape if pooled else (0, 0, 0), np.uint8)
+    n_means = batch * n_groups
+    return _Made(out, np.empty_like(out), first, np.zeros(n_means, np.float32), np.ones(n_means, np.float32))
+
+
+def _dropped(draws: Draws | None) -> tuple[Any, ...]:
+    if draws is None:
+        return np.empty((0, 0, 0), np.int16), 0, 0.0
+    numbers = array_of(draws.numbers)
+    return numbers.reshape(-1, *numbers.shape[2:]), draws.least, draws.scale
+
+
+def _image(rows: Array, batch: int) -> Tensor:
+    return torch.from_numpy(rows.reshape(batch, -1, *rows.shape[1:]))
+
+
+def _by_channel(of_rows: Array, batch: int) -> list[Tensor]:
+    return [torch.from_numpy(row.reshape(batch, -1).sum(axis=0)) for row in of_rows]

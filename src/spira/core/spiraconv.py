@@ -1,10 +1,12 @@
 """SPIRA's convolutional detector: one shape, of which the published versions are instances."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
-from spira.core.dropout import Dropout, kept
-from spira.core.mish_pool import group_mish_pool, mish_pool
+from spira.core.dropout import Draws, Dropout, drawn
+from spira.core.mish_pool import Norm, block
 from spira.core.model_params import SpiraConvParams
 from spira.core.time_convolution import TimeConv2d
 
@@ -47,16 +49,15 @@ class SpiraConv(nn.Module):
 
     def _convolved(self, image: Tensor) -> Tensor:
         layers = list(self.conv.values())
-        for convolution, norm in zip(layers[::2], layers[1::2], strict=True):
-            image, pooled = convolution(image), norm is not layers[-1]
-            scale = self._kept(image, pooled=pooled) if self.training else None
-            if isinstance(norm, nn.GroupNorm):
-                image = group_mish_pool(image, norm, scale, pooled=pooled)
-            else:
-                image = mish_pool(norm(image), scale, pooled=pooled)
+        convolutions, norms = cast("list[TimeConv2d]", layers[::2]), cast("list[Norm]", layers[1::2])
+        for convolution, norm in zip(convolutions, norms, strict=True):
+            pooled = norm is not norms[-1]
+            draws = self._draws(image, convolution, pooled=pooled) if self.training else None
+            image = block(image, convolution, norm, draws, pooled=pooled)
         return image
 
-    def _kept(self, image: Tensor, *, pooled: bool) -> Tensor:
-        batch, channel, frame, coefficient = image.shape
-        shape = torch.Size((batch, channel, frame // 2 if pooled else frame, coefficient))
-        return kept(shape, self.dropout.p, image)
+    def _draws(self, image: Tensor, convolution: TimeConv2d, *, pooled: bool) -> Draws:
+        batch, _, n_frames, width = image.shape
+        n_left = convolution.n_left(n_frames)
+        shape = torch.Size((batch, convolution.out_channels, n_left // 2 if pooled else n_left, width))
+        return drawn(shape, self.dropout.p, image.device)

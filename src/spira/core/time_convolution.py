@@ -1,9 +1,12 @@
-"""Convolution along time alone, by matrix products without a copy."""
+"""Convolution along time alone, without a copy."""
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from spira.core.arrays import Array, array_of
 
 
 class TimeConv2d(nn.Conv2d):
@@ -11,61 +14,78 @@ class TimeConv2d(nn.Conv2d):
 
     ``forward``: (batch, channel, frame, coefficient) -> (batch, channel, frame - dilation * (k - 1), coefficient).
 
-    Such a kernel treats every coefficient alike, so with frames and coefficients flattened each tap is one
-    product of its (out, in) weights and a slice of the input that starts some frames later. torch's own
-    dilated convolution copies the input, or reorders it, and is slower both ways.
+    Such a kernel treats every coefficient alike, so with channels, frames and coefficients flattened each tap of each
+    channel sees one slice of the window, and the convolution is a product of its weights and those slices. torch's own
+    copies the window or reorders it, and takes four times as long on a CPU as core/kernels.py. It is used elsewhere,
+    and where ``is_compiled`` says no.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, *, dilation: int) -> None:
         super().__init__(n_in, n_out, (kernel, 1), dilation=(dilation, 1))
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Conv2d's name for it
+        if not self.is_compiled(input):
+            return super().forward(input)
         out: Tensor = _TimeConv.apply(input, self.weight, self.bias, self.dilation[0])  # type: ignore[no-untyped-call]
         return out
+
+    def is_compiled(self, image: Tensor) -> bool:
+        """Whether core/kernels.py convolves it: of float32, on a CPU, with channels that come in fours."""
+        in_fours = self.out_channels % 4 == 0 and (self.in_channels % 4 == 0 or not image.requires_grad)
+        return image.device.type == "cpu" and image.dtype == torch.float32 and in_fours
+
+    def n_left(self, n_frames: int) -> int:
+        """Frames of the result."""
+        return n_frames - self.dilation[0] * (self.kernel_size[0] - 1)
+
+
+def slices_of(image: Array, weight: Array, dilation: int) -> tuple[Array, Array]:
+    """What core/kernels.py convolves: the weight of each slice, (channel out, slice), and where the slices begin.
+
+    Slices of weight 0 fill up the last four.
+    """
+    (_, n_in, n_frames, width), (n_out, _, kernel, _) = image.shape, weight.shape
+    starts = np.zeros(-(-n_in * kernel // 4) * 4, np.int64)
+    slices = np.zeros((n_out, len(starts)), np.float32)
+    taps, channels = dilation * width * np.arange(kernel)[:, None], n_frames * width * np.arange(n_in)
+    starts[: n_in * kernel] = (taps + channels).ravel()
+    slices[:, : n_in * kernel] = weight[..., 0].swapaxes(1, 2).reshape(n_out, -1)
+    return slices, starts
+
+
+def of_weight(of_slices: Array, shape: tuple[int, ...]) -> Tensor:
+    """The gradient by each slice's weight as that by the convolution's, of this shape."""
+    n_out, n_in, kernel, _ = shape
+    taps = of_slices[:, : kernel * n_in].reshape(n_out, kernel, n_in)
+    return torch.from_numpy(np.ascontiguousarray(taps.swapaxes(1, 2))[..., None])
 
 
 class _TimeConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+        from spira.core import kernels  # numba takes a third of a second to import
+
+        image, weights = array_of(x), array_of(weight)
+        slices, starts = slices_of(image, weights, dilation)
         batch, _, n_frames, width = image.shape
-        n_out, n_in, kernel, _ = weight.shape
-        ctx.save_for_backward(image, weight)
-        ctx.step, n_left = dilation * width, n_frames - dilation * (kernel - 1)
-        out = bias[:, None].expand(batch, n_out, n_left * width).clone(memory_format=torch.contiguous_format)
-        if n_in == 1:
-            out.baddbmm_(weight[:, 0, :, 0].expand(batch, -1, -1), _rows(image, kernel, ctx.step))
-            return out.view(batch, n_out, n_left, width)
-        for tap, piece in zip(weight.unbind(2), _pieces(image, kernel, ctx.step), strict=True):
-            out.baddbmm_(tap[..., 0].expand(batch, -1, -1), piece)
-        return out.view(batch, n_out, n_left, width)
+        n_out, _, kernel, _ = weights.shape
+        out = np.empty((batch, n_out, n_frames - dilation * (kernel - 1), width), np.float32)
+        kernels.convolve(image.reshape(batch, -1), slices, array_of(bias), starts, out.reshape(batch, n_out, -1))
+        ctx.image, ctx.slices, ctx.starts, ctx.shape = image, slices, starts, weights.shape
+        return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        image, weight = ctx.saved_tensors
-        gradient, kernel = gradients[0].flatten(2), weight.shape[2]
-        if weight.shape[1] == 1:
-            of_weight = torch.bmm(_rows(image, kernel, ctx.step), gradient.mT).sum(0).T.contiguous().view_as(weight)
-        else:
-            pieces = _pieces(image, kernel, ctx.step)
-            of_weight = torch.stack([torch.bmm(gradient, piece.mT).sum(0) for piece in pieces], dim=2)[..., None]
+        from spira.core import kernels
+
+        batch, n_out = len(ctx.image), len(ctx.slices)
+        of_out = array_of(gradients[0]).reshape(batch, n_out, -1)
+        of_slices, of_bias = np.zeros_like(ctx.slices), np.zeros(n_out, np.float32)
+        kernels.convolve_back_to_weight(ctx.image.reshape(batch, -1), of_out, ctx.starts, of_slices, of_bias)
         of_image = None
         if ctx.needs_input_grad[0]:
-            of_image = torch.zeros_like(image)
-            for tap, piece in zip(weight.unbind(2), _pieces(of_image, kernel, ctx.step), strict=True):
-                piece.baddbmm_(tap[..., 0].T.expand(len(image), -1, -1), gradient)
-        return of_image, of_weight, gradient.sum((0, 2)), None
-
-
-def _pieces(image: Tensor, kernel: int, step: int) -> list[Tensor]:
-    """What each tap of the kernel sees, a view of (batch, channel, frame and coefficient), ``step`` after the last."""
-    flat = image.flatten(2)
-    n_seen = flat.shape[2] - step * (kernel - 1)
-    return [flat[:, :, step * tap : step * tap + n_seen] for tap in range(kernel)]
-
-
-def _rows(image: Tensor, kernel: int, step: int) -> Tensor:
-    """The pieces of an image of one channel as (batch, tap, frame and coefficient).
-
-    All taps are then one product: to copy so little costs less than a pass over 32 channels for each tap, both ways.
-    """
-    return torch.cat(_pieces(image, kernel, step), dim=1)
+            of_x = np.empty_like(ctx.image)
+            transposed = np.ascontiguousarray(ctx.slices.T)
+            kernels.convolve_back(of_out, transposed, ctx.starts, of_x.reshape(batch, -1))
+            of_image = torch.from_numpy(of_x)
+        return of_image, of_weight(of_slices, ctx.shape), torch.from_numpy(of_bias), None
