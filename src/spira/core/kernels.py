@@ -87,30 +87,28 @@ def _add_products(rows, others, products):
 
 
 @_inner
-def _convolve(x, weight, bias, starts, out):
-    """Four channels of a window, as ``convolve``."""
-    for q in range(0, out.shape[1], _TILE):
-        n = min(_TILE, out.shape[1] - q)
-        sums = _rows(out, q, n)
-        for i in range(4):
-            sums[i][:] = bias[i]
-        for m in range(0, len(starts), 4):
-            _add(_slices(x, starts, m, q, n), weight[:, m : m + 4], sums)
+def _convolve(x, weight, bias, starts, out, q):
+    """The tile from ``q`` on of four channels of a window, as ``convolve``."""
+    n = min(_TILE, out.shape[1] - q)
+    sums = _rows(out, q, n)
+    for i in range(4):
+        sums[i][:] = bias[i]
+    for m in range(0, len(starts), 4):
+        _add(_slices(x, starts, m, q, n), weight[:, m : m + 4], sums)
 
 
 @_inner
-def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias):
-    """Four channels of a window, as ``convolve_back_to_weight``."""
-    for q in range(0, of_out.shape[1], _TILE):
-        n = min(_TILE, of_out.shape[1] - q)
-        rows = _rows(of_out, q, n)
-        for i in range(4):
-            row, total = rows[i], _f(0)
-            for j in range(row.size):
-                total += row[j]
-            of_bias[i] += total
-        for m in range(0, len(starts), 4):
-            _add_products(rows, _slices(x, starts, m, q, n), of_weight[:, m : m + 4])
+def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
+    """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
+    n = min(_TILE, of_out.shape[1] - q)
+    rows = _rows(of_out, q, n)
+    for i in range(4):
+        row, total = rows[i], _f(0)
+        for j in range(row.size):
+            total += row[j]
+        of_bias[i] += total
+    for m in range(0, len(starts), 4):
+        _add_products(rows, _slices(x, starts, m, q, n), of_weight[:, m : m + 4])
 
 
 @_compiled("(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[:,:,::1])")
@@ -125,8 +123,9 @@ def convolve(x, weight, bias, starts, out):
         out: (batch, channel, value); written.
     """
     for window in range(len(x)):
-        for c in range(0, len(bias), 4):
-            _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, out[window, c : c + 4])
+        for q in range(0, out.shape[2], _TILE):
+            for c in range(0, len(bias), 4):
+                _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, out[window, c : c + 4], q)
 
 
 @_compiled("(float32[:,:,::1], float32[:,::1], int64[::1], float32[:,::1])")
@@ -153,10 +152,10 @@ def convolve_back(of_out, weight, starts, of_x):
 def convolve_back_to_weight(x, of_out, starts, of_weight, of_bias):
     """The gradients by ``weight`` and ``bias`` of ``convolve``, added to what is there."""
     for window in range(len(x)):
-        for c in range(0, len(of_bias), 4):
-            _convolve_back_to_weight(
-                x[window], of_out[window, c : c + 4], starts, of_weight[c : c + 4], of_bias[c : c + 4]
-            )
+        for q in range(0, of_out.shape[2], _TILE):
+            for c in range(0, len(of_bias), 4):
+                of_four = of_out[window, c : c + 4]
+                _convolve_back_to_weight(x[window], of_four, starts, of_weight[c : c + 4], of_bias[c : c + 4], q)
 
 
 @njit(inline="always")
@@ -327,7 +326,9 @@ def block(
     n_each = len(out) // len(means)
     for window in range(len(x)):
         for c in range(0, len(bias), 4):
-            _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, four.reshape(4, -1))
+            flat = four.reshape(4, -1)
+            for q in range(0, flat.shape[1], _TILE):
+                _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, flat, q)
             for i in range(0, 4, n_each):
                 row, rows = window * len(bias) + c + i, four[i : i + n_each]
                 mean, rstd = _moments(rows, eps)
@@ -457,12 +458,15 @@ def block_back(
     of_four, n_each = np.empty_like(four), len(of_out) // len(means)
     for window in range(len(x)):
         for c in range(0, len(bias), 4):
-            _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, four.reshape(4, -1))
+            flat = four.reshape(4, -1)
+            for q in range(0, flat.shape[1], _TILE):
+                _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, flat, q)
             for i in range(0, 4, n_each):
                 row, rows = window * len(bias) + c + i, slice(i, i + n_each)
                 mean, rstd, made = means[row // n_each], rstds[row // n_each], (derivative, first)
                 _mish_pool_back(
                     four[rows], row, scale, mean, rstd, True, pooled, *made, of_out, of_four[rows], of_scale, of_shift
                 )
-            of_four_flat = of_four.reshape(4, -1)
-            _convolve_back_to_weight(x[window], of_four_flat, starts, of_weight[c : c + 4], of_bias[c : c + 4])
+            of_flat = of_four.reshape(4, -1)
+            for q in range(0, of_flat.shape[1], _TILE):
+                _convolve_back_to_weight(x[window], of_flat, starts, of_weight[c : c + 4], of_bias[c : c + 4], q)
