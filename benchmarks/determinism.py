@@ -25,7 +25,13 @@ from spira.core.model_params import FEATURES
 from test_whole_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
 WORKERS, THREADS, REPEATS = (0, 1, 2, 8), (1, 2), 3  # 0 is a worker a core
-OLDER = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
+OLDER = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "NUMBA_CPU_NAME": "nehalem",
+    "NUMBA_CPU_FEATURES": "+sse4.2",
+}
 
 
 def path_of(folder: Path, kind: str, workers: int) -> None:
