@@ -26,11 +26,11 @@ def test_it_has_the_published_number_of_weights(n_frames: int, total: int) -> No
 def test_frames_fall_as_published() -> None:
     """401 -> 389, 194, 186, 93, 89, 44, 43 frames, so 43 * 4 * 40 = 6,880 inputs to the linear layer."""
     sizes: list[int] = []
-    net = SpiraConv(V2, 401, 40)
+    net = SpiraConv(V2, 401, 40).double()  # so that each convolution is called by itself
     for layer in net.conv.values():
         if isinstance(layer, torch.nn.Conv2d):
             layer.register_forward_hook(lambda _, seen, out: sizes.extend([seen[0].shape[2], out.shape[2]]))
-    net(torch.zeros(1, 401, 40))
+    net(torch.zeros(1, 401, 40, dtype=torch.float64))
     assert sizes == [401, 389, 194, 186, 93, 89, 44, 43]
     assert net.fc1.in_features == 6_880
     assert V2.frames_left(401) == 43
