@@ -98,6 +98,13 @@ def _convolve(x, weight, bias, starts, out, q):
 
 
 @_inner
+def _convolve_all(x, weight, bias, starts, out):
+    """Every tile of four channels of a window."""
+    for q in range(0, out.shape[1], _TILE):
+        _convolve(x, weight, bias, starts, out, q)
+
+
+@_inner
 def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
     """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
     n = min(_TILE, of_out.shape[1] - q)
@@ -326,9 +333,7 @@ def block(
     n_each = len(out) // len(means)
     for window in range(len(x)):
         for c in range(0, len(bias), 4):
-            flat = four.reshape(4, -1)
-            for q in range(0, flat.shape[1], _TILE):
-                _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, flat, q)
+            _convolve_all(x[window], weight[c : c + 4], bias[c : c + 4], starts, four.reshape(4, -1))
             for i in range(0, 4, n_each):
                 row, rows = window * len(bias) + c + i, four[i : i + n_each]
                 mean, rstd = _moments(rows, eps)
@@ -458,9 +463,7 @@ def block_back(
     of_four, n_each = np.empty_like(four), len(of_out) // len(means)
     for window in range(len(x)):
         for c in range(0, len(bias), 4):
-            flat = four.reshape(4, -1)
-            for q in range(0, flat.shape[1], _TILE):
-                _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, flat, q)
+            _convolve_all(x[window], weight[c : c + 4], bias[c : c + 4], starts, four.reshape(4, -1))
             for i in range(0, 4, n_each):
                 row, rows = window * len(bias) + c + i, slice(i, i + n_each)
                 mean, rstd, made = means[row // n_each], rstds[row // n_each], (derivative, first)
