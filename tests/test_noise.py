@@ -70,6 +70,18 @@ def test_a_short_recording_is_looped_over_the_whole_clip() -> None:
     assert np.abs(looped[-300:]).max() > P.min_peak / 2
 
 
+@given(n_samples=st.integers(1, 40), time=st.integers(1, 90), seed=st.integers(0, 99))
+def test_a_loop_is_the_recording_repeated_and_cut(n_samples: int, time: int, seed: int) -> None:
+    """Wherever it starts, however long the clip, against the plainest form; an end just at the recording's too."""
+    samples = np.random.default_rng(7).uniform(0.4, 0.5, n_samples).astype(np.float32)
+    looped = insert_noise(np.zeros(time, np.float32), NoiseBank(samples, (0,), (n_samples,)), 1, P, generator(seed, "", 0))
+    rng = generator(seed, "", 0)
+    rng.integers(1)
+    start = int(rng.integers(n_samples))
+    plain = np.tile(samples, 1 + (start + time) // n_samples)[start : start + time]
+    np.testing.assert_array_equal(looped, plain * np.float32(rng.uniform(P.min_peak, P.max_peak) / plain.max()))
+
+
 def test_a_recording_that_is_mostly_silent_is_heard_where_it_is_not() -> None:
     """A stretch 40 dB under the recording's peak is drawn again, never amplified to the peak."""
     samples = np.full(100_000, 1e-6, np.float32)

@@ -5,6 +5,7 @@ inserted into both, a model learns the ward and not the breath.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Literal, Self
 
@@ -54,6 +55,11 @@ class NoiseBank:
     def recording(self, index: int) -> Waveform:
         return self.samples[self.starts[index] : self.starts[index] + self.lengths[index]]
 
+    @cached_property
+    def peaks(self) -> list[np.float32]:
+        """|amplitude| of each recording's loudest sample, looked for once: an excerpt is held against it each time."""
+        return [_peak(self.recording(index)) for index in range(len(self.starts))]
+
 
 def generator(seed: int, clip_id: str, view: int) -> np.random.Generator:
     """Randomness that belongs to one view of one clip, whatever its position or neighbours."""
@@ -85,21 +91,28 @@ def insert_noise(
     """
     mixed = waveform.astype(np.float32, copy=True)
     for _ in range(n_noises):
-        noise = _excerpt(bank.recording(int(rng.integers(len(bank.starts)))), waveform.size, rng)
-        mixed += noise * np.float32(rng.uniform(p.min_peak, p.max_peak) / np.abs(noise).max())
+        noise, peak = _excerpt(bank, int(rng.integers(len(bank.starts))), waveform.size, rng)
+        mixed += noise * np.float32(rng.uniform(p.min_peak, p.max_peak) / peak)
     return mixed
 
 
-def _excerpt(recording: Waveform, time: int, rng: np.random.Generator) -> Waveform:
-    """``time`` samples from a random start, looped; never a stretch of near silence.
+def _excerpt(bank: NoiseBank, index: int, time: int, rng: np.random.Generator) -> tuple[Waveform, np.float32]:
+    """``time`` samples of a recording from a random start, looped, and their peak; never a stretch of near silence.
 
     A stretch 40 dB under the recording's own peak is drawn again: scaled to a peak
     it would be the amplified floor of the recorder.
     """
-    audible = 0.01 * np.abs(recording).max()
+    recording, audible = bank.recording(index), 0.01 * bank.peaks[index]
     while True:
         start = int(rng.integers(recording.size))
-        n_loops = -(-(start + time) // recording.size)
-        excerpt = np.tile(recording, n_loops)[start : start + time] if n_loops > 1 else recording[start : start + time]
-        if np.abs(excerpt).max() >= audible:
-            return excerpt
+        n_loops, last = divmod(start + time, recording.size)
+        whole = [recording] * (n_loops - 1)
+        excerpt = np.concatenate([recording[start:], *whole, recording[:last]]) if n_loops else recording[start:last]
+        peak = _peak(excerpt)
+        if peak >= audible:
+            return excerpt, peak
+
+
+def _peak(samples: Waveform) -> np.float32:
+    """The largest |amplitude|, without a copy of the samples."""
+    return np.float32(max(samples.max(), -samples.min()))
