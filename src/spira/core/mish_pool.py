@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mish
 
-from spira.core.arrays import Array, array_of
+from spira.core.arrays import Array, array_of, empty
 from spira.core.dropout import Draws
 from spira.core.time_convolution import TimeConv2d, of_weight, slices_of
 
@@ -106,7 +106,7 @@ class _MishPool(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         from spira.core import kernels
 
-        of_x, of_out = np.empty_like(ctx.saved[0]), array_of(gradients[0])
+        of_x, of_out = empty(ctx.saved[0].shape), array_of(gradients[0])
         of_rows = np.empty((2, len(of_x)), np.float32)  # by weight and bias
         kernels.mish_pool_back(*ctx.saved, of_out.reshape(-1, *of_out.shape[2:]), of_x, *of_rows)
         return _image(of_x, len(of_out)), *_by_channel(of_rows, len(of_out)), None, None, None, None
@@ -151,10 +151,10 @@ class _Block(torch.autograd.Function):
 
 
 def _made(batch: int, n_channels: int, n_frames: int, width: int, n_groups: int, *, pooled: bool) -> _Made:
-    out = np.empty((batch * n_channels, n_frames // 2 if pooled else n_frames, width), np.float32)
+    out = empty((batch * n_channels, n_frames // 2 if pooled else n_frames, width))
     first = np.empty(out.shape if pooled else (0, 0, 0), np.uint8)
     n_means = batch * n_groups
-    return _Made(out, np.empty_like(out), first, np.zeros(n_means, np.float32), np.ones(n_means, np.float32))
+    return _Made(out, empty(out.shape), first, np.zeros(n_means, np.float32), np.ones(n_means, np.float32))
 
 
 def _dropped(draws: Draws | None) -> tuple[Any, ...]:

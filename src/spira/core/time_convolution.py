@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spira.core.arrays import Array, array_of
+from spira.core.arrays import Array, array_of, empty
 
 
 class TimeConv2d(nn.Conv2d):
@@ -42,22 +42,27 @@ class TimeConv2d(nn.Conv2d):
 def slices_of(image: Array, weight: Array, dilation: int) -> tuple[Array, Array]:
     """What core/kernels.py convolves: the weight of each slice, (channel out, slice), and where the slices begin.
 
-    Slices of weight 0 fill up the last four.
+    All taps of four channels follow each other, for which these come into the cache once. Slices of weight 0 fill up
+    the last four.
     """
     (_, n_in, n_frames, width), (n_out, _, kernel, _) = image.shape, weight.shape
     starts = np.zeros(-(-n_in * kernel // 4) * 4, np.int64)
     slices = np.zeros((n_out, len(starts)), np.float32)
     taps, channels = dilation * width * np.arange(kernel)[:, None], n_frames * width * np.arange(n_in)
-    starts[: n_in * kernel] = (taps + channels).ravel()
-    slices[:, : n_in * kernel] = weight[..., 0].swapaxes(1, 2).reshape(n_out, -1)
+    starts[: n_in * kernel] = (taps + channels.reshape(-1, 1, _n_at_once(n_in))).ravel()
+    slices[:, : n_in * kernel] = weight.reshape(n_out, -1, _n_at_once(n_in), kernel).swapaxes(2, 3).reshape(n_out, -1)
     return slices, starts
 
 
 def of_weight(of_slices: Array, shape: tuple[int, ...]) -> Tensor:
     """The gradient by each slice's weight as that by the convolution's, of this shape."""
     n_out, n_in, kernel, _ = shape
-    taps = of_slices[:, : kernel * n_in].reshape(n_out, kernel, n_in)
-    return torch.from_numpy(np.ascontiguousarray(taps.swapaxes(1, 2))[..., None])
+    taps = of_slices[:, : kernel * n_in].reshape(n_out, -1, kernel, _n_at_once(n_in))
+    return torch.from_numpy(taps.swapaxes(2, 3).reshape(shape))
+
+
+def _n_at_once(n_channels: int) -> int:
+    return 4 if n_channels % 4 == 0 else n_channels
 
 
 class _TimeConv(torch.autograd.Function):
@@ -69,7 +74,7 @@ class _TimeConv(torch.autograd.Function):
         slices, starts = slices_of(image, weights, dilation)
         batch, _, n_frames, width = image.shape
         n_out, _, kernel, _ = weights.shape
-        out = np.empty((batch, n_out, n_frames - dilation * (kernel - 1), width), np.float32)
+        out = empty((batch, n_out, n_frames - dilation * (kernel - 1), width))
         kernels.convolve(image.reshape(batch, -1), slices, array_of(bias), starts, out.reshape(batch, n_out, -1))
         ctx.image, ctx.slices, ctx.starts, ctx.shape = image, slices, starts, weights.shape
         return torch.from_numpy(out)
@@ -84,7 +89,7 @@ class _TimeConv(torch.autograd.Function):
         kernels.convolve_back_to_weight(ctx.image.reshape(batch, -1), of_out, ctx.starts, of_slices, of_bias)
         of_image = None
         if ctx.needs_input_grad[0]:
-            of_x = np.empty_like(ctx.image)
+            of_x = empty(ctx.image.shape)
             transposed = np.ascontiguousarray(ctx.slices.T)
             kernels.convolve_back(of_out, transposed, ctx.starts, of_x.reshape(batch, -1))
             of_image = torch.from_numpy(of_x)
