@@ -8,35 +8,16 @@ An innermost loop counts from 0, and what it reads is cut out before it: only th
 it ten times as fast. What a function calls stands before it, for it is compiled where it stands.
 """
 
-from collections.abc import Callable
-from pickle import UnpicklingError
-from typing import Any
-
 import numpy as np
 from numba import njit
+
+from spira.core.machine_code import FLAGS, compiled
 
 _f = np.float32
 _LEAST, _MOST = _f(-87), _f(20)  # e^z underflows below, and Mish is the identity above, to rounding
 _TILE = 960  # values of a channel, so that those of all channels stay in the second-level cache
-_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 
-_inner = njit(**_FLAGS)
-
-
-def _compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Machine code of a function, from ``__pycache__`` where an earlier process left it: 0.1 s instead of some seconds.
-
-    Where that folder cannot be written, or holds what a crash cut short, this process compiles for itself.
-    """
-
-    def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            code: Callable[..., Any] = njit(signature, cache=True, **_FLAGS)(function)
-        except (OSError, EOFError, RuntimeError, UnpicklingError):
-            code = njit(signature, **_FLAGS)(function)
-        return code
-
-    return code_of
+_inner = njit(**FLAGS)
 
 
 @_inner
@@ -118,7 +99,7 @@ def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
         _add_products(rows, _slices(x, starts, m, q, n), of_weight[:, m : m + 4])
 
 
-@_compiled("(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[:,:,::1])")
+@compiled("(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[:,:,::1])")
 def convolve(x, weight, bias, starts, out):
     """Sums of weighted slices of each window.
 
@@ -135,7 +116,7 @@ def convolve(x, weight, bias, starts, out):
                 _convolve(x[window], weight[c : c + 4], bias[c : c + 4], starts, out[window, c : c + 4], q)
 
 
-@_compiled("(float32[:,:,::1], float32[:,::1], int64[::1], float32[:,::1])")
+@compiled("(float32[:,:,::1], float32[:,::1], int64[::1], float32[:,::1])")
 def convolve_back(of_out, weight, starts, of_x):
     """The gradient by ``x`` of ``convolve``, written into ``of_x``.
 
@@ -155,7 +136,7 @@ def convolve_back(of_out, weight, starts, of_x):
                     _add(_rows(of_out[window, c : c + 4], q, n), weight[m : m + 4, c : c + 4], sums)
 
 
-@_compiled("(float32[:,::1], float32[:,:,::1], int64[::1], float32[:,::1], float32[::1])")
+@compiled("(float32[:,::1], float32[:,:,::1], int64[::1], float32[:,::1], float32[::1])")
 def convolve_back_to_weight(x, of_out, starts, of_weight, of_bias):
     """The gradients by ``weight`` and ``bias`` of ``convolve``, added to what is there."""
     for window in range(len(x)):
@@ -269,7 +250,7 @@ def _mish_pool(x, first_row, weight, bias, mean, rstd, pooled, draws, least, kep
             _drop(draws[row], least, kept, out[row], derivative[row])
 
 
-@_compiled(
+@compiled(
     "(float32[:,:,::1], float32[::1], float32[::1], float64, boolean, boolean, int16[:,:,::1], int32, float32,"
     " float32[:,:,::1], float32[:,:,::1], uint8[:,:,::1], float32[::1], float32[::1])"
 )
@@ -301,7 +282,7 @@ def mish_pool(x, weight, bias, eps, normalised, pooled, draws, least, kept, out,
         _mish_pool(rows, row, weight, bias, mean, rstd, pooled, draws, least, kept, out, derivative, first)
 
 
-@_compiled(
+@compiled(
     "(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[::1], float32[::1], float64, boolean,"
     " int64, int16[:,:,::1], int32, float32, float32[:,:,::1], float32[:,:,::1], uint8[:,:,::1], float32[::1],"
     " float32[::1])"
@@ -417,7 +398,7 @@ def _mish_pool_back(
             _back_to_each(x[i], scale, slope, offset, derivative[row], of_out[row], of_x[i])
 
 
-@_compiled(
+@compiled(
     "(float32[:,:,::1], float32[::1], boolean, boolean, float32[:,:,::1], uint8[:,:,::1], float32[::1], float32[::1],"
     " float32[:,:,::1], float32[:,:,::1], float32[::1], float32[::1])"
 )
@@ -432,7 +413,7 @@ def mish_pool_back(x, weight, normalised, pooled, derivative, first, means, rstd
         )
 
 
-@_compiled(
+@compiled(
     "(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[::1], boolean, int64, float32[:,:,::1],"
     " uint8[:,:,::1], float32[::1], float32[::1], float32[:,:,::1], float32[:,::1], float32[::1], float32[::1],"
     " float32[::1])"

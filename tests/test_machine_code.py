@@ -1,4 +1,4 @@
-"""core.kernels: what is compiled once is found again, and no broken cache stops a training."""
+"""core.machine_code: what is compiled once is found again, and no broken cache stops a training."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 from closures import ROOT
 
 TWICE = """
-from spira.core.kernels import _compiled
+from spira.core.machine_code import compiled
 
-@_compiled("float64(float64)")
+@compiled("float64(float64)")
 def twice(x):
     return 2 * x
 """
