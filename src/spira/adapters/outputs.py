@@ -7,6 +7,7 @@ size, inode and time of change are: a bit that the disk has lost is none of thes
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import file_digest
@@ -62,9 +63,10 @@ def whole(path: Path, *, summed: bool) -> Iterator[BinaryIO]:
         file = BufferedWriter(part, _BUFFER)
         yield cast("BinaryIO", file)
         file.flush()
-        with naming(path, "written"):
+        with naming(path, "written"), ThreadPoolExecutor(1) as meanwhile:  # the disk is waited for, and no core is busy
+            hashed = meanwhile.submit(digest_of, part_of(path)) if summed else None
             os.fsync(part.fileno())
-            digest = digest_of(part_of(path)) if summed else None
+            digest = hashed.result() if hashed else None
             sum_of(path).unlink(missing_ok=True)  # first: no file is ever beside the checksum of another
             part_of(path).replace(path)
     finally:
