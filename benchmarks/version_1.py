@@ -6,7 +6,7 @@ each window's MFCC; then SpiraConvV2 of torch's own modules learns from the batc
 
 Source:
     Casanova et al., "Deep learning against COVID-19", Findings of ACL 2021: 4 s windows every second, 40 MFCCs,
-    3 noises a clip, Adam. Their published experiments take 5 clips a batch; the settings that their code comes with, 30.
+    3 noises a clip, Adam. Their published experiments take 5 clips a batch, the settings that come with their code 30.
 """
 
 from collections.abc import Sequence

@@ -74,7 +74,8 @@ def test_a_short_recording_is_looped_over_the_whole_clip() -> None:
 def test_a_loop_is_the_recording_repeated_and_cut(n_samples: int, time: int, seed: int) -> None:
     """Wherever it starts, however long the clip, against the plainest form; an end just at the recording's too."""
     samples = np.random.default_rng(7).uniform(0.4, 0.5, n_samples).astype(np.float32)
-    looped = insert_noise(np.zeros(time, np.float32), NoiseBank(samples, (0,), (n_samples,)), 1, P, generator(seed, "", 0))
+    bank = NoiseBank(samples, (0,), (n_samples,))
+    looped = insert_noise(np.zeros(time, np.float32), bank, 1, P, generator(seed, "", 0))
     rng = generator(seed, "", 0)
     rng.integers(1)
     start = int(rng.integers(n_samples))

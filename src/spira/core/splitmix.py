@@ -1,6 +1,7 @@
 """Random words, as many a second as a core's vectors make."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spira.core.machine_code import compiled
 
@@ -9,7 +10,7 @@ _u = np.uint64
 
 
 @compiled("(uint64, int64[::1])")
-def splitmix(state, out):
+def splitmix(state: np.uint64, out: NDArray[np.int64]) -> None:
     """Writes the words of 64 random bits that follow a state.
 
     Each depends on its place alone and not on the word before it, so a core makes eight at a time: 0.2 ns a word, where
