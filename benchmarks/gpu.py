@@ -1,10 +1,11 @@
 """How near to a GPU's limits SpiraConvV2 is trained, by the pipeline's own loop: `make bench-gpu`.
 
 676 windows of 401 frames of 40 coefficients, version 1's 90 clips, drawn at random and resident on the device; batches
-as params.yaml has them, in its micro-batches and whole. An epoch is all that ``learn`` does for one, checks and state
-included, between two CUDA events; the sides take turns (A B A B ...). What the device can do is measured on the device:
-a large product in each precision, and a large copy. benchmarks/spiraconv_work.py counts the work; it knows no cache,
-and a batch of 16 has activations of 32 MB after its first convolution, which some GPUs' second-level cache holds.
+as params.yaml has them, in its micro-batches and whole, launched kernel by kernel and as one recorded graph. An epoch
+is all that ``learn`` does for one, checks and state included, between two CUDA events; the sides take turns (A B A B
+...). What the device can do is measured on the device: a large product in each precision, and a large copy.
+benchmarks/spiraconv_work.py counts the work; it knows no cache, and a batch of 16 has activations of 32 MB after its
+first convolution, which some GPUs' second-level cache holds.
 
 Needs torch, NumPy, pydantic and ruamel.yaml, and nothing else of the environment.
 """
@@ -12,6 +13,7 @@ Needs torch, NumPy, pydantic and ruamel.yaml, and nothing else of the environmen
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -94,9 +96,10 @@ def drawn(device: torch.device, lengths: list[int]) -> Windows:
 def compared(
     windows: Windows, p: TrainParams, limits: Limits, timed: Timed, peak: Callable[[], int]
 ) -> list[dict[str, Any]]:
-    """One row a side: float32 and bfloat16, in micro-batches and in whole batches."""
-    pairs = [(kind, size) for kind in ("float32", "bfloat16") for size in sorted({p.micro_batch_size, p.batch_size})]
-    sides = [training(windows, p, kind, size) for kind, size in pairs]
+    """One row a side: float32 and bfloat16, in micro-batches and in whole batches; on a GPU recorded too."""
+    at_once = sorted({p.micro_batch_size, p.batch_size})
+    ways = list(product(("float32", "bfloat16"), at_once, (False, True) if windows.frames.is_cuda else (False,)))
+    sides = [training(windows, p, *way) for way in ways]
     seconds: list[list[float]] = [[] for _ in sides]
     peaks = [0 for _ in sides]
     for _ in range(N_WARM + N_ROUNDS):
@@ -106,16 +109,20 @@ def compared(
     n_steps = len(sizes(len(windows), p.batch_size, 1))
     work = work_of(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
     rows = []
-    for (kind, size), took, most in zip(pairs, seconds, peaks, strict=True):
+    for (kind, size, recorded), took, most in zip(ways, seconds, peaks, strict=True):
         epoch, bound = median(took[N_WARM:]), least(work, limits, "bfloat16" if kind == "bfloat16" else "float32")
-        row = {"precision": kind, "micro_batch_size": size, "steps_per_second": n_steps / epoch, "epoch_seconds": epoch}
+        row: dict[str, Any] = {"precision": kind, "micro_batch_size": size, "cuda_graph": recorded}
+        row |= {"steps_per_second": n_steps / epoch, "epoch_seconds": epoch}
         row |= {"fastest": min(took[N_WARM:]), "slowest": max(took[N_WARM:]), "peak_mb": most / 2**20}
         rows.append(row | {"limit": bound.limit, "of_limit": bound.seconds / epoch})
     return rows
 
 
-def training(windows: Windows, p: TrainParams, precision: str, micro_batch_size: int) -> Iterator[Epoch]:
-    changed = {"precision": precision, "micro_batch_size": micro_batch_size, "max_epochs": N_WARM + N_ROUNDS}
+def training(
+    windows: Windows, p: TrainParams, precision: str, micro_batch_size: int, recorded: bool
+) -> Iterator[Epoch]:
+    changed: dict[str, Any] = {"precision": precision, "micro_batch_size": micro_batch_size, "cuda_graph": recorded}
+    changed["max_epochs"] = N_WARM + N_ROUNDS
     net = SpiraConv(V2, N_FRAMES, N_FEATURES).to(windows.frames.device)
     names = [f"clip {i}" for i in range(int(windows.clips.max()) + 1)]
     return learn(net, windows, p.model_copy(update=changed), seed=0, names=names)
@@ -126,12 +133,13 @@ def table(limits: Limits, rows: list[dict[str, Any]]) -> str:
     lines = [
         f"measured limits: {limits.float32 / 1e12:.1f} TFLOP/s in float32, {limits.bfloat16 / 1e12:.1f} in bfloat16, "
         f"{limits.copy / 1e9:.0f} GB/s of a copy\n",
-        "| precision | windows at once | steps/s | ms an epoch | fastest to slowest | peak MB | limit | of it |",
-        "|---|---|---|---|---|---|---|---|",
+        "| precision | windows at once | graph | steps/s | ms an epoch | fastest, slowest | peak MB | limit | of it |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         ms = [f"{1000 * row[name]:.1f}" for name in ("epoch_seconds", "fastest", "slowest")]
-        cells = [row["precision"], f"{row['micro_batch_size']}", f"{row['steps_per_second']:.0f}", ms[0]]
+        cells = [row["precision"], f"{row['micro_batch_size']}", "yes" if row["cuda_graph"] else "no"]
+        cells += [f"{row['steps_per_second']:.0f}", ms[0]]
         cells += [f"{ms[1]} to {ms[2]}", f"{row['peak_mb']:.0f}", row["limit"], f"{row['of_limit']:.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -37,6 +37,7 @@ EDITS = [
     *value("  balance", "None", "false", "samplr"),
     *value("  device", "gpu", "cuda:0", "0"),
     *value("  precision", "float16", "32"),
+    *value("  cuda_graph", "1", "always", "true"),
     *value("  windows", "half", "[]"),
     *value("sample_rate", "16 kHz", "16000.0", "4000", "'16000'", "1e9"),
     *value("seeds", "[]", "3", "[1, 1]", "[1.5]", "[-1]", "['1']", "[1, 2", "[9223372036854775808]", "[true]", "[[1]]"),

@@ -178,6 +178,11 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
         r"must be float32 unless train\.device=cuda, got bfloat16 and cpu",
     ),
     (
+        [("train.cuda_graph", "cuda_graph: true")],
+        "train.cuda_graph",
+        r"must be false unless train\.device=cuda, got true",
+    ),
+    (
         [("train.mixup_alpha", "mixup_alpha: 0.4"), ("train.batch_size", "batch_size: 1")],
         "train.mixup_alpha",
         r"must be 0 where train\.batch_size=1, got 0\.4",

@@ -122,7 +122,7 @@ def test_every_side_has_a_row_by_its_own_seconds(monkeypatch: pytest.MonkeyPatch
         least(work_of(V2, 3, 2, n_frames=401, n_features=40), limits, "float32").seconds / 9
     )
     printed = gpu.table(limits, rows).splitlines()
-    assert "| float32 | 1 | 0 | 9000.0 | 5000.0 to 13000.0 | 3 | FLOPs | 4.7% |" in printed
+    assert "| float32 | 1 | no | 0 | 9000.0 | 5000.0 to 13000.0 | 3 | FLOPs | 4.7% |" in printed
     assert len({line.count("|") for line in printed[2:]}) == 1
 
 

@@ -1,6 +1,6 @@
 """core.learning: one step under every allowed pair of options, and none of them by accident."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import wraps
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from spira.core.batches import has_batch_norm, sizes
-from spira.core.dropout import drawing_from
+from spira.core.dropout import drawing_from, generator_of
 from spira.core.finite import Watch
 from spira.core.learning import Epoch, learn
 from spira.core.model import MODELS, build
@@ -152,7 +152,7 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
             optimizer.zero_grad(set_to_none=True)
             parts = batch.split(3)
             for part, seed in zip(parts, torch.randint(2**63 - 1, (len(parts),)).tolist(), strict=True):
-                with drawing_from(seed, part.device):
+                with drawing_from(generator_of(seed, part.device)):
                     logits = old(windows.batch(part, views[part]))
                 loss = loss_of(logits, windows.labels[part])
                 (loss / len(batch)).backward()
@@ -345,6 +345,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
         raise Judged
 
     monkeypatch.setattr(Watch, "judge", judged)
+    monkeypatch.setattr("spira.core.learning.generator_of", lambda *_: None)
     monkeypatch.setattr("spira.core.learning.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr("spira.core.learning.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
@@ -389,6 +390,58 @@ def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isfinite(next(learnt))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+class Replayed:
+    """In the place of a recording, where there is no GPU: what goes in and comes out lies where it lay before."""
+
+    def __init__(self, work: Callable[..., tuple[Tensor, list[Tensor]]], inputs: Sequence[Tensor], *_: object) -> None:
+        self.work, self.inputs = work, [tensor.clone() for tensor in inputs]
+        self.out = work(*self.inputs)  # a recording draws too, before it is first replayed
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        for held, given in zip(self.inputs, inputs, strict=True):
+            held.copy_(given)
+        (loss, gradients), (new_loss, new_gradients) = self.out, self.work(*self.inputs)
+        for held, made in zip([loss, *gradients], [new_loss, *new_gradients], strict=True):
+            held.copy_(made)
+        return self.out
+
+
+def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list[float], dict[str, Tensor]]]:
+    """Losses and weights of three epochs, in micro-batches."""
+    found = []
+    for recorded in (False, True):
+        net, p = net_of(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
+        torch.manual_seed(5)
+        p = p.model_copy(update={"cuda_graph": recorded})
+        learnt = learn(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
+        found.append(([epoch.loss for epoch in learnt], net.state_dict()))
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [3, 4])  # six windows: two batches; or one, and a smaller one
+def test_a_replayed_step_is_given_what_is_new_and_its_results_are_kept(
+    batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows, labels and seeds of this batch, not of the recorded one; losses outlive the next: the same bytes."""
+    monkeypatch.setattr("spira.core.learning.Recorded", Replayed)
+    (losses, weights), (replayed, replayed_weights) = recorded_and_not("spiraconv", "cpu", batch_size)
+    assert replayed == losses
+    assert all(torch.equal(replayed_weights[name], weight) for name, weight in weights.items())
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("batch_size", [3, 4])
+@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1"])
+def test_a_recorded_step_learns_the_same(kind: str, batch_size: int) -> None:
+    """A CUDA graph's losses, weights and statistics are those of the steps one by one; its draws too."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    (losses, weights), (replayed, replayed_weights) = recorded_and_not(kind, "cuda", batch_size)
+    assert replayed == pytest.approx(losses, rel=1e-5)
+    for name, weight in weights.items():
+        torch.testing.assert_close(replayed_weights[name], weight, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.cuda

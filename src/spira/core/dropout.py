@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import local
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -12,11 +12,15 @@ from torch import Tensor, nn
 _LEVELS = 2**16  # a draw is 16 bits
 
 
-class _Words:
-    """On a CPU, random words from a seed on."""
+class Words:
+    """On a CPU, random words from a seed on, each once."""
 
-    def __init__(self, seed: int) -> None:
+    state = 0
+
+    def manual_seed(self, seed: int) -> Self:
+        """As ``torch.Generator``'s."""
         self.state = seed
+        return self
 
     def __call__(self, n: int) -> Tensor:
         from spira.core.splitmix import GOLDEN, splitmix  # numba takes a third of a second to import
@@ -27,17 +31,25 @@ class _Words:
         return words
 
 
+Generator = Words | torch.Generator
+
+
 class _Source(local):
-    generator: _Words | torch.Generator | None = None  # torch's own
+    generator: Generator | None = None  # torch's own
 
 
 _source = _Source()
 
 
+def generator_of(seed: int, device: torch.device) -> Generator:
+    """What ``drawn`` can draw from, for values on a device."""
+    return (Words() if device.type == "cpu" else torch.Generator(device)).manual_seed(seed)
+
+
 @contextmanager
-def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
-    """In this thread, until the end of the block, ``drawn`` draws from a generator of its own."""
-    _source.generator, before = _generator(seed, device), _source.generator
+def drawing_from(generator: Generator) -> Iterator[None]:
+    """In this thread, until the end of the block, ``drawn`` draws from this and not from torch's own generator."""
+    _source.generator, before = generator, _source.generator
     try:
         yield
     finally:
@@ -74,16 +86,12 @@ def drawn(shape: torch.Size, p: float, device: torch.device) -> Draws:
     return Draws(numbers, round(p * _LEVELS) - _LEVELS // 2, 1 / (1 - p))
 
 
-def _generator(seed: int, device: torch.device) -> _Words | torch.Generator:
-    return _Words(seed) if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
-
-
 def _words(n: int, device: torch.device) -> Tensor:
     """Numbers of 64 random bits."""
     source = _source.generator
     if device.type == "cpu" and source is None:
-        source = _generator(int(torch.randint(2**63 - 1, ())), device)
-    if isinstance(source, _Words):
+        source = generator_of(int(torch.randint(2**63 - 1, ())), device)
+    if isinstance(source, Words):
         return source(n)
     return torch.randint(-(2**63), 2**63 - 1, (n,), device=device, generator=source)
 

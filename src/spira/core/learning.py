@@ -11,9 +11,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from spira.core.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
 from spira.core.batches import has_batch_norm, is_separable, sizes
-from spira.core.dropout import drawing_from
+from spira.core.dropout import Generator, drawing_from, generator_of
 from spira.core.finite import Watch, listed
 from spira.core.logistic_regression import LogisticRegression
+from spira.core.recorded import Recorded
 from spira.core.resuming import Course, State
 from spira.core.threads import alone, in_threads
 from spira.core.train_params import TrainParams
@@ -61,15 +62,14 @@ def _descend(
     order, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)  # rng: the options' own
     optimizer = optimizer_for(net, p)
     schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
-    weights = class_weights(windows.labels) if p.balance == "loss" else None
-    least = 2 if has_batch_norm(net) else 1
+    backward = _Backward(net, p, class_weights(windows.labels) if p.balance == "loss" else None)
     course = Course(net, optimizer, schedule, order, rng)
     for epoch in range(course.resume(since) + 1 if since else 1, p.max_epochs + 1):
         net.train()
         watch, losses = Watch(epoch, names, at_once=windows.labels.device.type == "cpu"), []
         heard, views, drawn = _drawn(windows, p, order, rng)
-        for batch in alone(drawn.split(sizes(n_windows, p.batch_size, least))):
-            loss, clips = _backward(net, *_examples(heard, batch, views, p, rng), p, weights, least), heard.clips[batch]
+        for batch in alone(drawn.split(sizes(n_windows, p.batch_size, backward.least))):
+            loss, clips = backward(*_examples(heard, batch, views, p, rng)), heard.clips[batch]
             watch.look("loss", clips, [loss])
             watch.look("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
             optimizer.step()
@@ -103,26 +103,55 @@ def _examples(
     return spec_augment(frames, p.spec_augment, rng), smoothed(labels, p.label_smoothing)
 
 
-def _backward(
-    net: nn.Module, frames: Tensor, labels: Tensor, p: TrainParams, weights: Tensor | None, least: int
-) -> Tensor:
-    """Gives every weight the gradient of the batch's mean loss; returns the sum of its losses."""
-    parts = sizes(len(labels), p.micro_batch_size, least)
-    learnt = [weight for weight in net.parameters() if weight.requires_grad]
+class _Backward:
+    """Gives every weight the gradient of a batch's mean loss; returns the sum of its losses."""
 
-    def one(part: Tensor, part_labels: Tensor, seed: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        with drawing_from(seed, part.device), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
-            logits = net(part)
-        loss = loss_of(logits.float(), part_labels, weights)
-        return loss.detach(), torch.autograd.grad(loss / len(labels), learnt)
+    def __init__(self, net: nn.Module, p: TrainParams, weights: Tensor | None) -> None:
+        self.net, self.p, self.weights = net, p, weights
+        self.least = 2 if has_batch_norm(net) else 1
+        self.learnt = [weight for weight in net.parameters() if weight.requires_grad]
+        self.generators: list[Generator] = []
+        self.recorded: Recorded[tuple[Tensor, list[Tensor]]] | None = None
 
-    half = p.precision == "bfloat16"
-    work = (frames.split(parts), labels.split(parts), torch.randint(2**63 - 1, (len(parts),)).tolist())
-    # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
-    done = in_threads(one, *work, device=frames.device) if is_separable(net) else list(map(one, *work))
-    for weight, *gradients in zip(learnt, *(gradient for _, gradient in done), strict=True):
-        weight.grad = reduce(Tensor.add_, gradients).contiguous()  # the fused optimizer takes it to be so, unasked
-    return torch.stack([loss for loss, _ in done]).sum()
+    def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
+        n_parts = len(sizes(len(labels), self.p.micro_batch_size, self.least))
+        seeds = torch.randint(2**63 - 1, (n_parts,)).tolist()
+        if self.p.cuda_graph and len(labels) == self.p.batch_size:  # the last of an epoch may be smaller
+            loss, gradients = self._replayed(frames, labels, seeds)
+        else:
+            loss, gradients = self._computed(frames, labels, [generator_of(seed, frames.device) for seed in seeds])
+        for weight, gradient in zip(self.learnt, gradients, strict=True):
+            weight.grad = gradient
+        return loss
+
+    def _computed(self, frames: Tensor, labels: Tensor, generators: Sequence[Generator]) -> tuple[Tensor, list[Tensor]]:
+        def one(part: Tensor, part_labels: Tensor, generator: Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
+            with drawing_from(generator), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
+                logits = self.net(part)
+            loss = loss_of(logits.float(), part_labels, self.weights)
+            return loss.detach(), torch.autograd.grad(loss / len(labels), self.learnt)
+
+        half, parts = self.p.precision == "bfloat16", sizes(len(labels), self.p.micro_batch_size, self.least)
+        work = (frames.split(parts), labels.split(parts), generators)
+        # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
+        done = in_threads(one, *work, device=frames.device) if is_separable(self.net) else list(map(one, *work))
+        gradients = zip(*(gradients for _, gradients in done), strict=True)
+        # The fused optimizer takes them to be contiguous, unasked.
+        summed = [reduce(Tensor.add_, of_weight).contiguous() for of_weight in gradients]
+        return torch.stack([loss for loss, _ in done]).sum(), summed
+
+    def _replayed(self, frames: Tensor, labels: Tensor, seeds: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        if self.recorded is None:
+            self.generators = [generator_of(seed, frames.device) for seed in seeds]
+
+            def work(frames: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+                return self._computed(frames, labels, self.generators)
+
+            self.recorded = Recorded(work, (frames, labels), self.generators, self.net)
+        for generator, seed in zip(self.generators, seeds, strict=True):
+            generator.manual_seed(seed)
+        loss, gradients = self.recorded(frames, labels)
+        return loss.clone(), gradients
 
 
 @torch.no_grad()

@@ -32,11 +32,14 @@ class TrainParams(Section):
     spec_augment: SpecAugmentParams
     precision: Literal["float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
+    cuda_graph: bool  # a step is recorded once and replayed
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.precision != "float32" and self.device != "cuda":
             raise ValueError(f"precision: must be float32 unless train.device=cuda, got bfloat16 and {self.device}")
+        if self.cuda_graph and self.device != "cuda":
+            raise ValueError(f"cuda_graph: must be false unless train.device=cuda, got true and {self.device}")
         if self.mixup_alpha and self.batch_size < 2:
             raise ValueError(f"mixup_alpha: must be 0 where train.batch_size=1, got {self.mixup_alpha}")
         return self
