@@ -180,7 +180,7 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     (
         [("train.cuda_graph", "cuda_graph: true")],
         "train.cuda_graph",
-        r"must be false unless train\.device=cuda, got true",
+        r"must be false unless train\.device=cuda, got true and auto",
     ),
     (
         [("train.mixup_alpha", "mixup_alpha: 0.4"), ("train.batch_size", "batch_size: 1")],
