@@ -170,14 +170,13 @@ def epoch_of_version_1(at: Path, n_at_once: int) -> Seconds:
 def epoch_of_ours(at: Path) -> Seconds:
     """Fresh noise and features for every clip, and the network; decoding was done once, by ingest.
 
-    A batch has as many windows as version 1's has in five clips, 37.5 in the mean; in four pieces, for two cores.
+    A batch has as many windows as version 1's has in five clips, 37.5 in the mean.
     """
     device = prepare("cpu", seed=0)
     net = build(load("model", ModelParams), 401, 40)
     noise = load("noise", NoiseParams).model_copy(update={"views": 1})
     every_second = WindowParams(seconds=4.0, step_seconds=1.0)
-    batches = {"batch_size": 38, "micro_batch_size": 10}
-    p = load("train", TrainParams).model_copy(update={"max_epochs": 1, **batches})
+    p = load("train", TrainParams).model_copy(update={"max_epochs": 1, "batch_size": 38})
     features, n_threads = load("features", FeatureParams), torch.get_num_threads()
     for slow in ("spira.core.kernels", "torchaudio.functional"):
         importlib.import_module(slow)  # as version 1's optimizer, above: a training does so once
