@@ -58,6 +58,23 @@ def test_only_the_bad_item_is_lost(n_workers: int) -> None:
     assert results == [Lost(TROUBLE[item]) if item in TROUBLE else item.upper() for item in items]
 
 
+def test_no_worker_holds_the_pipe_of_another_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are started anew at once: the death of each is seen at once, though the other lives and waits."""
+    pipe = guarded._PROCESSES.Pipe
+
+    def slow() -> object:
+        ends = pipe()
+        time.sleep(0.1)  # time for the other to be forked
+        return ends
+
+    with Guard(work, LIMITS, 2) as guard:
+        monkeypatch.setattr(guarded._PROCESSES, "Pipe", slow)
+        monkeypatch.setattr(guarded, "_IDLE", 3)
+        crashed = Lost(TROUBLE["killed"])
+        assert list(ordered_map(guard, ["killed"] * 2, 2)) == [crashed] * 2
+        assert [guard("killed") for _ in range(2)] == [crashed] * 2
+
+
 def test_what_computes_for_ever_is_given_up_and_so_is_what_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time of its core, which a busy machine does not use up; and at last by the clock."""
     with Guard(work, LIMITS, 1) as guard:

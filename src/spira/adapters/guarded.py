@@ -17,6 +17,7 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 _IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
 # Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+_STARTING = Lock()  # one after the other: a process forked meanwhile would hold the other's end of the pipe open
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,12 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        self._pipe, other_end = _PROCESSES.Pipe()
-        told = (other_end, self._work, self._limits, self._shared)
-        self._process = _PROCESSES.Process(target=_serve, args=told, daemon=True)
-        self._process.start()
-        other_end.close()  # else its death would leave the pipe open
+        with _STARTING:
+            self._pipe, other_end = _PROCESSES.Pipe()
+            told = (other_end, self._work, self._limits, self._shared)
+            self._process = _PROCESSES.Process(target=_serve, args=told, daemon=True)
+            self._process.start()
+            other_end.close()  # else its death would leave the pipe open
 
     def stop(self) -> None:
         self._process.kill()
