@@ -266,7 +266,7 @@ def features_by_opensmile(at: Path) -> Seconds:
 
 def read_alone(at: Path) -> Seconds:
     """libsndfile and the SoX resampler on all cores, no question asked; and the samples on disk."""
-    corpus = at / "corpus"
+    corpus = at / "long_corpus"
 
     def waveform(name: str) -> np.ndarray:
         samples, rate = soundfile.read(corpus / name, dtype="float32", always_2d=True)
@@ -288,7 +288,7 @@ def read_by_torchaudio(at: Path) -> Seconds:
     from torchaudio.transforms import Resample
 
     torch.set_num_threads(1)
-    corpus, filters = at / "corpus", {}
+    corpus, filters = at / "long_corpus", {}
 
     def waveform(name: str) -> np.ndarray:
         samples, rate = soundfile.read(corpus / name, dtype="float32", always_2d=True)
@@ -303,11 +303,11 @@ def read_by_torchaudio(at: Path) -> Seconds:
 
 def ingest_of_ours(at: Path) -> Seconds:
     """Each file in a guarded process, checked, its tags looked at, its digest taken."""
-    n_minutes = float(pl.read_csv(at / "clips" / "clips.csv")["n_samples"].sum()) / RATE / 60
+    n_minutes = float(pl.read_csv(at / "long_clips" / "clips.csv")["n_samples"].sum()) / RATE / 60
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as out:
-            ingest.run(RATE, load("ingest", IngestParams), corpus=at / "corpus", out=Path(out))
+            ingest.run(RATE, load("ingest", IngestParams), corpus=at / "long_corpus", out=Path(out))
         return n_minutes
 
     return timed(work)

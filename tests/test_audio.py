@@ -10,13 +10,16 @@ import imageio_ffmpeg  # type: ignore[import-untyped]
 import librosa
 import numpy as np
 import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import bad_audio
 from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
 from spira.adapters import audio
 from spira.adapters.audio import Decoded, decode
-from spira.core.audio import IngestParams, Refusal, refuse_header, refuse_samples
+from spira.core.audio import IngestParams, Refusal, refuse_clipped, refuse_header, refuse_samples
 from spira.core.resampling import resample, to_mono
 
 LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
@@ -99,6 +102,22 @@ def test_every_format_is_read_as_it_was_recorded(
         assert np.abs(samples - recorded).max() <= step
 
 
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_sixteen_bits_are_the_numbers_that_libsndfile_makes_of_them(
+    tmp_path: Path, container: str, n_channels: int
+) -> None:
+    """All 65,536 of them, over more than one read, the last of which is short: the integers are divided here."""
+    every = np.arange(-(2**15), 2**15).astype(np.int16)
+    recorded = np.resize(every, (audio._READ + 1000) * n_channels).reshape(-1, n_channels)
+    path = tmp_path / "recording"
+    soundfile.write(path, recorded, 16000, "PCM_16", format=container)
+    with path.open("rb") as raw:
+        expected, _ = soundfile.read(raw, dtype="float32", always_2d=True)
+    samples, _ = heard(path, path.read_bytes(), P.model_copy(update={"max_seconds": 60.0}))
+    np.testing.assert_array_equal(samples, expected)
+
+
 def test_a_telephone_recorders_gsm_wav_is_read(tmp_path: Path) -> None:
     """libsndfile cannot seek in it, and soundfile then refuses to read "all" of it."""
     recorded = tones(8000)
@@ -158,6 +177,42 @@ def test_a_header_that_counts_half_a_frame_too_many_is_no_truncation(tmp_path: P
     recorded = tones(16000)
     samples, _ = heard(tmp_path / "odd.wav", wav(pcm(recorded), promised=2 * len(recorded) + 1))
     assert samples.shape == recorded.shape
+
+
+@pytest.mark.parametrize("other", [0, 0.25, 2**-15])
+def test_a_channel_with_nothing_plugged_in_is_not_clipped(tmp_path: Path, other: float) -> None:
+    """Zeros, an offset or the last bit's noise beside a microphone: all of its samples are its highest or lowest."""
+    speech = tones(16000)
+    noise = np.random.default_rng(3).integers(0, 2, speech.shape) if other == 2**-15 else np.ones(speech.shape)
+    recorded = np.hstack([speech, noise * other]).astype(np.float32)
+    samples, _ = heard(tmp_path / "stereo.wav", encoded(recorded, 16000, "WAV", "PCM_16"))
+    assert samples.shape == recorded.shape
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_channel_that_is_clipped_is_found_beside_one_that_is_not(tmp_path: Path, channel: int) -> None:
+    """Whichever it is: the mean of both would hide it."""
+    recorded = tones(16000, n_channels=2)
+    recorded[:, channel] = np.clip(100 * recorded[:, channel], -0.5, 0.5)
+    assert refused(tmp_path / "stereo.wav", encoded(recorded, 16000, "WAV", "PCM_16")).code == "clipped"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    at_extremes=st.floats(0, 1), limit=st.floats(0.001, 1), offset=st.floats(-0.5, 0.5), seed=st.integers(0, 2**32 - 1)
+)
+def test_what_is_not_counted_is_not_clipped(at_extremes: float, limit: float, offset: float, seed: int) -> None:
+    """The verdict is that of counting, whatever the mean square that spares it: loud or soft, off centre, one-sided."""
+    rng = np.random.default_rng(seed)
+    samples = rng.uniform(-0.4, 0.4, 2000).astype(np.float32) * np.float32(rng.uniform(0, 1))
+    loudest = rng.permutation(2000)[: max(2, round(at_extremes * 2000))]
+    samples[loudest] = np.where(rng.uniform(size=len(loudest)) < rng.uniform(), -0.5, 0.5)
+    samples += np.float32(offset)
+    low, high = samples.min(), samples.max()
+    near = (high - low) / 2000
+    found = np.mean((samples >= high - near) | (samples <= low + near))
+    if abs(found - limit) > 1e-6:  # neither side's rounding
+        assert (refuse_clipped(samples[:, None], limit) is not None) == (found > limit)
 
 
 def test_a_float_file_may_pass_full_scale(tmp_path: Path) -> None:
@@ -564,3 +619,5 @@ def test_mono_is_the_mean_of_the_channels() -> None:
     stereo = np.array([[1, 0.5], [1, 1], [-1, 1]], np.float32)
     np.testing.assert_array_equal(to_mono(stereo), np.array([0.75, 1, 0], np.float32))
     np.testing.assert_array_equal(to_mono(stereo[:, 1:]), stereo[:, 1])
+    many = np.random.default_rng(4).uniform(-1, 1, (1000, 12)).astype(np.float32)
+    np.testing.assert_allclose(to_mono(many), many.mean(axis=1, dtype=np.float64), atol=1e-6)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ _SECONDS_A_FILE = 120  # an ffmpeg that takes longer is stuck
 _NO_SOUND = 7  # libsndfile's code for an MP3 without a block; its text speaks of a missing file
 _BLOCK = 1152  # frames; one of MP3's
 _READ = 64 * _BLOCK  # frames at once; each call costs as much as decoding 500
+_NO_CODEC = ("WAV", "WAVEX")  # as most recordings are; no block can fail to decode
+_STEP = np.float32(2**-15)  # of 16 bits, where full scale is 1
 _WIDEST = 8  # bytes a sample of any format that does without its length
 _HEADERS = 2**20  # bytes before the sound, at most, of a file that does without its length
 
@@ -120,13 +123,26 @@ def _read(file: soundfile.SoundFile, n_frames: int) -> NDArray[np.float32]:
     """Up to ``n_frames``, front to back; fewer where the file ends, or cannot be decoded further."""
     file.seekable = lambda: False  # soundfile seeks after every read, which fails at the end of a streamed FLAC
     samples = np.full((min(file.frames, n_frames), file.channels), np.nan, np.float32)
+    read = _int16_reader(file) if file.subtype == "PCM_16" and file.format in _NO_CODEC else file.read
     held = 0
     try:
-        while n_new := len(file.read(out=samples[held : held + _READ])):
+        while n_new := len(read(out=samples[held : held + _READ])):
             held += n_new
     except soundfile.LibsndfileError:  # in a block whose count is lost with it
         held = int(np.argmax(np.isnan(np.append(samples[:, 0], np.nan))))
     return samples[:held]
+
+
+def _int16_reader(file: soundfile.SoundFile) -> Callable[..., NDArray[np.float32]]:
+    """``file.read`` into float32, of integers: the same numbers in a third of the time libsndfile takes to divide."""
+    block = np.empty((_READ, file.channels), np.int16)
+
+    def read(out: NDArray[np.float32]) -> NDArray[np.float32]:
+        integers = file.read(out=block[: len(out)])
+        np.multiply(integers, _STEP, out=out[: len(integers)])
+        return out[: len(integers)]
+
+    return read
 
 
 def _decode_by_ffmpeg(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal:

@@ -108,7 +108,7 @@ def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
         samples: shape (n_frames, n_channels) or (n_frames,), n_frames >= 1.
         min_peak: the least half swing, from lowest to highest sample of a channel, that counts as a recording.
     """
-    low, high = samples.min(axis=0), samples.max(axis=0)
+    low, high = _extremes(samples)
     if not np.isfinite([low, high]).all():
         n_bad = sum(int(np.count_nonzero(~np.isfinite(piece))) for piece in _pieces(samples))
         return Refusal("not_finite", f"{n_bad} of {samples.size} samples are NaN or infinite")
@@ -132,18 +132,34 @@ def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
             Speech that fits has one in 100,000 there, speech 18 dB too loud a tenth, a pure tone 3 %
             (11 % where eight bits hold it in few steps), a square wave all of them.
     """
-    low, high = samples.min(axis=0), samples.max(axis=0)
-    near = (high - low) / 2000
-    if max(high.max(), -low.min()) < 0.1:  # so soft that eight bits may hold it in a few steps
-        return None
-    at_extremes = [
-        sum(np.count_nonzero(piece >= top) + np.count_nonzero(piece <= bottom) for piece in _pieces(channel))
-        for channel, top, bottom in zip(samples.T, high - near, low + near, strict=True)
-    ]
-    clipped = max(at_extremes) / len(samples)
+    clipped = max(_fraction_at_extremes(channel, max_clipped) for channel in samples.T)
     if clipped > max_clipped:
         return Refusal("clipped", f"expected at most {max_clipped:.0%} of samples at the extremes, got {clipped:.0%}")
     return None
+
+
+def _fraction_at_extremes(channel: Waveform, enough: float) -> float:
+    """Of one channel's samples; 0 where it is surely not more than ``enough``."""
+    low, high = float(channel.min()), float(channel.max())
+    if max(high, -low) < 0.1 or low == high:  # so soft that eight bits may hold it in a few steps; or not plugged in
+        return 0.0
+    middle, reach = (high + low) / 2, 0.999 * (high - low) / 2
+    # each sample at an extreme is this far from the middle, so that the mean square bounds how many there are:
+    # of speech so few that they need not be counted, in a fifth of the time
+    most = (np.sqrt(np.vdot(channel, channel) / len(channel)) + abs(middle)) / reach
+    if 1.01 * most**2 <= enough:  # float32 sums to within 1 %
+        return 0.0
+    top, bottom = middle + reach, middle - reach
+    pieces = _pieces(channel)
+    return sum(np.count_nonzero(piece >= top) + np.count_nonzero(piece <= bottom) for piece in pieces) / len(channel)
+
+
+def _extremes(samples: Waveform) -> NDArray[np.float32]:
+    """The lowest and the highest sample of each channel, shape (2, n_channels).
+
+    Channel by channel, since NumPy takes 30 times as long for the two columns at once.
+    """
+    return np.array([(channel.min(), channel.max()) for channel in np.atleast_2d(samples.T)]).T
 
 
 def _pieces(samples: Waveform) -> list[Waveform]:
