@@ -1,7 +1,7 @@
 """One epoch of training after the other."""
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -110,43 +110,46 @@ class _Backward:
         self.net, self.p, self.weights = net, p, weights
         self.least = 2 if has_batch_norm(net) else 1
         self.learnt = [weight for weight in net.parameters() if weight.requires_grad]
+        self.separable = is_separable(net)
         self.generators: list[Generator] = []
         self.recorded: Recorded[tuple[Tensor, list[Tensor]]] | None = None
 
     def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
-        n_parts = len(sizes(len(labels), self.p.micro_batch_size, self.least))
-        seeds = torch.randint(2**63 - 1, (n_parts,)).tolist()
+        parts = sizes(len(labels), self.p.micro_batch_size, self.least)
+        seeds = torch.randint(2**63 - 1, (len(parts),)).tolist()
         if self.p.cuda_graph and len(labels) == self.p.batch_size:  # the last of an epoch may be smaller
-            loss, gradients = self._replayed(frames, labels, seeds)
+            loss, gradients = self._replayed(frames, labels, parts, seeds)
         else:
-            loss, gradients = self._computed(frames, labels, [generator_of(seed, frames.device) for seed in seeds])
+            generators = [generator_of(seed, frames.device) for seed in seeds]
+            loss, gradients = self._computed(frames, labels, parts, generators)
         for weight, gradient in zip(self.learnt, gradients, strict=True):
             weight.grad = gradient
         return loss
 
-    def _computed(self, frames: Tensor, labels: Tensor, generators: Sequence[Generator]) -> tuple[Tensor, list[Tensor]]:
+    def _computed(
+        self, frames: Tensor, labels: Tensor, parts: list[int], generators: Sequence[Generator]
+    ) -> tuple[Tensor, list[Tensor]]:
         def one(part: Tensor, part_labels: Tensor, generator: Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
             with drawing_from(generator), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
                 logits = self.net(part)
             loss = loss_of(logits.float(), part_labels, self.weights)
             return loss.detach(), torch.autograd.grad(loss / len(labels), self.learnt)
 
-        half, parts = self.p.precision == "bfloat16", sizes(len(labels), self.p.micro_batch_size, self.least)
+        half = self.p.precision == "bfloat16"
         work = (frames.split(parts), labels.split(parts), generators)
         # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
-        done = in_threads(one, *work, device=frames.device) if is_separable(self.net) else list(map(one, *work))
+        done = in_threads(one, *work, device=frames.device) if self.separable else list(map(one, *work))
         gradients = zip(*(gradients for _, gradients in done), strict=True)
         # The fused optimizer takes them to be contiguous, unasked.
         summed = [reduce(Tensor.add_, of_weight).contiguous() for of_weight in gradients]
         return torch.stack([loss for loss, _ in done]).sum(), summed
 
-    def _replayed(self, frames: Tensor, labels: Tensor, seeds: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+    def _replayed(
+        self, frames: Tensor, labels: Tensor, parts: list[int], seeds: Sequence[int]
+    ) -> tuple[Tensor, list[Tensor]]:
         if self.recorded is None:
             self.generators = [generator_of(seed, frames.device) for seed in seeds]
-
-            def work(frames: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
-                return self._computed(frames, labels, self.generators)
-
+            work = partial(self._computed, parts=parts, generators=self.generators)
             self.recorded = Recorded(work, (frames, labels), self.generators, self.net)
         for generator, seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(seed)
