@@ -5,13 +5,15 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
+.PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup bench-trainings reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics
+JOBS ?= 1
+repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics; JOBS=1 trainings at once
 	@python -m spira.doctor --locks
+	@$(if $(filter-out 1,$(JOBS)),python -m spira.side_by_side '$(JOBS)')
 	dvc repro
 	@python -m spira.corpus_changes
 
@@ -54,7 +56,6 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 		&& rm -f $(VENV)/lib/python3.11/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
 	@touch $@
 
-JOBS ?= 1
 sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at once; fails where one failed
 	python -m spira.sweep '$(TABLE)' --jobs '$(JOBS)'
 
@@ -105,6 +106,9 @@ bench-scale: $(READY) ## time, memory and files of each stage at 1000, 4000 and 
 
 bench-startup: $(READY) ## what each stage takes before it works, beside torch alone
 	python benchmarks/startup.py
+
+bench-trainings: $(READY) ## the demo's trainings one after the other, two and three at once: ten minutes
+	python benchmarks/side_by_side.py
 
 reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py

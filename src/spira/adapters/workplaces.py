@@ -61,10 +61,7 @@ class Workplace:
     def start(self, name: str, overrides: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """``dvc exp run`` as a process group of its own; all it says goes to the log."""
         asked = [part for text in overrides for part in ("-S", text)]
-        environment = {**os.environ, "PATH": _path(), "SPIRA_CHECKPOINTS": str(self.checkpoints)}
-        environment.pop("PYTHONPATH", None)
-        if self.device is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = self.device
+        environment = environment_on(self.device) | {"SPIRA_CHECKPOINTS": str(self.checkpoints)}
         with log.open("wb") as out:
             return subprocess.Popen(
                 [sys.executable, "-m", "dvc", "exp", "run", "--name", name, *asked],
@@ -210,9 +207,12 @@ def dvc(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def _path() -> str:
-    """The stages' ``python`` is this one."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+def environment_on(device: str | None) -> dict[str, str]:
+    """For a DVC whose stages' ``python`` is this one and see this device alone, where there are any."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path} | ({} if device is None else {"CUDA_VISIBLE_DEVICES": device})
+    environment.pop("PYTHONPATH", None)
+    return environment
 
 
 def reference(base: str, name: str) -> str:
