@@ -18,7 +18,8 @@ from pydantic import ValidationError
 import bad_audio
 from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
 from spira.adapters import audio
-from spira.adapters.audio import Decoded, decode
+from spira.adapters.audio import decode
+from spira.adapters.headers import Header
 from spira.core.audio import IngestParams, Refusal, refuse_clipped, refuse_header, refuse_samples
 from spira.core.resampling import resample, to_mono
 
@@ -27,13 +28,13 @@ P = IngestParams.model_validate(LIMITS)
 ABSURD = 2**31 - 1  # Hz; what four bytes of 0xff and 0x7f read as
 
 
-def heard(path: Path, content: bytes, p: IngestParams = P) -> Decoded:
-    """What is decoded of a file with this content; a refusal fails the test."""
+def heard(path: Path, content: bytes, p: IngestParams = P) -> tuple[Samples, int]:
+    """The samples of a file with this content, and their rate; a refusal fails the test."""
     path.write_bytes(content)
     decoded = decode(path, p, p.max_seconds)
     assert not isinstance(decoded, Refusal), decoded
-    assert np.isfinite(decoded[0]).all()
-    return decoded
+    assert np.isfinite(decoded.samples).all()
+    return decoded.samples, decoded.sample_rate
 
 
 def refused(path: Path, content: bytes, p: IngestParams = P) -> Refusal:
@@ -499,6 +500,16 @@ def test_with_ffmpeg_other_containers_are_read(
 
 
 @pytest.mark.usefixtures("with_ffmpeg")
+def test_what_only_ffmpeg_opens_is_known_by_its_container(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    """No guess at how it holds its sound."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(made("voice.m4a"))
+    decoded = decode(path, P, P.max_seconds)
+    assert not isinstance(decoded, Refusal), decoded
+    assert decoded.header == Header("m4a, mp4 or 3gp", "", None, path.stat().st_size)
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
 def test_through_ffmpeg_the_same_limits_hold(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     """Too long, too short, too quiet and too slow are refused as in a WAV."""
     for change, code in (
@@ -566,8 +577,8 @@ def test_a_shared_m4a_is_read(tmp_path: Path, with_ffmpeg: None) -> None:  # noq
         pytest.skip("SPIRA_CORPUS does not name the shared corpus")
     decoded = decode(folder / "aac_in_m4a_0619b0ad.m4a", P.model_copy(update={"max_frames": 2**25}), 600)
     assert not isinstance(decoded, Refusal), decoded
-    assert decoded[1] == 44100
-    assert decoded[0].shape[1] == 2
+    assert decoded.sample_rate == 44100
+    assert decoded.samples.shape[1] == 2
 
 
 # --- downmix and resampling

@@ -26,7 +26,7 @@ def outcome(path: Path) -> Outcome:
     decoded = decode(path, P, P.max_seconds)
     if isinstance(decoded, Refusal):
         return Outcome(*vars(decoded).values())
-    samples, rate = decoded
+    samples, rate, _, _ = decoded
     assert samples.dtype == np.float32
     assert samples.ndim == 2
     assert P.min_sample_rate <= rate <= P.max_sample_rate

@@ -7,11 +7,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from spira.adapters.headers import Header, header_of
 from spira.adapters.streams import ends_inside_a_page, piped, promised_frames
 from spira.core.audio import IngestParams, Refusal, most_frames, refuse_clipped, refuse_header, refuse_samples
 
@@ -32,11 +34,20 @@ _STEP = np.float32(2**-15)  # of 16 bits, where full scale is 1
 _WIDEST = 8  # bytes a sample of any format that does without its length
 _HEADERS = 2**20  # bytes before the sound, at most, of a file that does without its length
 
-Decoded = tuple[NDArray[np.float32], int]  # samples (n_frames, n_channels), Hz
+Samples = tuple[NDArray[np.float32], int]  # (n_frames, n_channels), Hz
+
+
+class Decoded(NamedTuple):
+    """All that is read of one file."""
+
+    samples: NDArray[np.float32]  # (n_frames, n_channels)
+    sample_rate: int  # Hz
+    header: Header
+    comments: list[str]  # INFO of WAV, comments of FLAC and OGG; of people too, at times
 
 
 def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
-    """The samples of a recording at its own rate, or a refusal by name.
+    """A recording at its own rate, or a refusal by name.
 
     What a file is, its content says, and not its name. WAV, FLAC, OGG and MP3 are read by
     libsndfile; other containers go through an ``ffmpeg`` on the PATH where there is one.
@@ -46,9 +57,10 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
     try:
         if not path.is_file():
             return Refusal("missing", _instead(path))
-        if path.stat().st_size == 0:
+        n_bytes = path.stat().st_size
+        if n_bytes == 0:
             return Refusal("empty", "the file has no bytes")
-        return _decode(path, p, max_seconds)
+        return _decode(path, n_bytes, p, max_seconds)
     except OSError as error:
         return Refusal("undecodable", f"cannot be opened: {error.strerror}")
     except soundfile.LibsndfileError as error:
@@ -60,7 +72,8 @@ def decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal
         return Refusal(
             "unsupported", f"{kind} is read through ffmpeg, which is not on the PATH: install it or convert to FLAC"
         )
-    return _decode_by_ffmpeg(path, p, max_seconds)
+    samples = _decode_by_ffmpeg(path, p, max_seconds)
+    return samples if isinstance(samples, Refusal) else Decoded(*samples, Header(kind, "", None, n_bytes), [])
 
 
 def _instead(path: Path) -> str:
@@ -79,28 +92,35 @@ def kind_of(path: Path) -> str | None:
     return next((kind for start, kind in _BY_FFMPEG if re.match(start, head, re.DOTALL)), None)
 
 
-def _decode(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
+def _decode(path: Path, n_bytes: int, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
     # by descriptor: given a name, libsndfile and soundfile guess from its suffix
     with path.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
-        is_mp3 = file.format == "MP3"
-        if file.format == "OGG" and ends_inside_a_page(path):
+        header, comments = header_of(file, n_bytes), list(file.copy_metadata().values())
+        if header.container == "OGG" and ends_inside_a_page(path):
             return Refusal("truncated", "the file ends inside an Ogg page")
-        if not is_mp3 and file.frames > 0:
-            return _judged(file, p, max_seconds)
-        n_bytes = _HEADERS + _WIDEST * min(file.channels, p.max_channels) * (
-            1 + most_frames(file.samplerate, p, max_seconds)
-        )
-    if is_mp3:
+        if header.container != "MP3" and file.frames > 0:
+            samples = _judged(file, p, max_seconds)
+        else:
+            samples = _of_unknown_length(path, file, p, max_seconds)
+    return samples if isinstance(samples, Refusal) else Decoded(*samples, header, comments)
+
+
+def _of_unknown_length(
+    path: Path, probed: soundfile.SoundFile, p: IngestParams, max_seconds: float
+) -> Samples | Refusal:
+    """What is to be read otherwise than ``probed`` was opened."""
+    if probed.format == "MP3":
         with piped(path) as pipe, soundfile.SoundFile(pipe, closefd=False) as file:
             return _judged(file, p, max_seconds)
     # a recorder that was cut off, or wrote to a pipe, left a length of 0 in front of its samples
+    n_channels, longest = min(probed.channels, p.max_channels), most_frames(probed.samplerate, p, max_seconds)
     with path.open("rb") as raw:
-        mended = raw.read(n_bytes).replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1)
-    with soundfile.SoundFile(io.BytesIO(mended)) as file:
+        head = raw.read(_HEADERS + _WIDEST * n_channels * (1 + longest))
+    with soundfile.SoundFile(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
         return _judged(file, p, max_seconds)
 
 
-def _judged(file: soundfile.SoundFile, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
+def _judged(file: soundfile.SoundFile, p: IngestParams, max_seconds: float) -> Samples | Refusal:
     rate, n_channels = file.samplerate, file.channels
     longest = most_frames(rate, p, max_seconds)
     promised = promised_frames(file)
@@ -145,7 +165,7 @@ def _int16_reader(file: soundfile.SoundFile) -> Callable[..., NDArray[np.float32
     return read
 
 
-def _decode_by_ffmpeg(path: Path, p: IngestParams, max_seconds: float) -> Decoded | Refusal:
+def _decode_by_ffmpeg(path: Path, p: IngestParams, max_seconds: float) -> Samples | Refusal:
     # one second more than allowed, so that too long a file is seen to be so and no more is decoded
     command = [
         "ffmpeg",

@@ -1,30 +1,30 @@
 """The words in a sound file beside its sound: INFO of WAV, comments of FLAC and OGG, ID3 of MP3."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from os import SEEK_END
 from pathlib import Path
-
-import soundfile
 
 from spira.core.personal import personal
 
 _MOST = 2**16  # bytes of ID3 that are looked through, pictures left out
 
 
-def personal_tags(path: Path) -> set[str]:
-    """What a file's tags tell of people, by its form. (m4a, webm and AMR are not looked at.)"""
-    return {kind for text in _texts(path) if (kind := personal(text))}
+def personal_tags(path: Path, comments: Sequence[str]) -> set[str]:
+    """What a file's tags tell of people, by its form. (m4a, webm and AMR are not looked at.)
+
+    Args:
+        path: of the file, whose ID3 is looked at.
+        comments: all else, as libsndfile reads it.
+    """
+    return {kind for text in (*comments, *_texts(path)) if (kind := personal(text))}
 
 
 def _texts(path: Path) -> Iterator[str]:
     with path.open("rb") as raw:
-        with suppress(soundfile.LibsndfileError), soundfile.SoundFile(raw.fileno(), closefd=False) as file:
-            yield from file.copy_metadata().values()
-        raw.seek(0)
         head = raw.read(10)
         if head.startswith(b"ID3"):
             yield from _id3(raw.read(min(_size(head[6:], 7), _MOST)), version=head[3])
-        raw.seek(max(0, path.stat().st_size - 128))
+        raw.seek(-min(128, raw.seek(0, SEEK_END)), SEEK_END)
         if (end := raw.read(128)).startswith(b"TAG"):
             yield from (end[start : start + 30].decode("latin-1") for start in (3, 33, 63, 97))
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from spira.adapters.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.adapters.audio import decode
 from spira.adapters.guarded import Guard, Limits, Lost
-from spira.adapters.headers import read_header
 from spira.adapters.tables import write_table
 from spira.adapters.tags import personal_tags
 from spira.adapters.workers import n_cores, ordered_map, progress
@@ -93,14 +92,13 @@ def _mono(
     decoded = decode(folder / file_path, ingest, max_seconds)
     if isinstance(decoded, Refusal):
         return decoded
-    samples, source_rate = decoded
-    waveform = np.ascontiguousarray(resample(to_mono(samples), source_rate, sample_rate))
+    waveform = np.ascontiguousarray(resample(to_mono(decoded.samples), decoded.sample_rate, sample_rate))
     refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
     if refusal is not None:
         return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
-    digest, header = sha256(waveform.data).hexdigest(), asdict(read_header(folder / file_path))
-    recording = Recording(file_path, 0, waveform.size, source_rate, digest=digest, **header)
-    return waveform, recording, personal_tags(folder / file_path)
+    digest, header = sha256(waveform.data).hexdigest(), asdict(decoded.header)
+    recording = Recording(file_path, 0, waveform.size, decoded.sample_rate, digest=digest, **header)
+    return waveform, recording, personal_tags(folder / file_path, decoded.comments)
 
 
 def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:
