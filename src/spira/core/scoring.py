@@ -20,17 +20,16 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
         Shape (n_clips,), float64, in [0, 1], on the CPU.
     """
     net.eval()
-    total = torch.zeros(n_clips, dtype=torch.float64)
-    count = torch.zeros(n_clips, dtype=torch.float64)
-    batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
+    device = windows.frames.device
+    batches = torch.arange(len(windows), device=device).split(batch_size)
+    # One tensor: a small one for each batch lies where the next would have had its own, and memory grows without end.
+    probabilities = torch.empty(len(windows), dtype=torch.float64, device=device)
 
     @torch.inference_mode()
-    def probability(batch: Tensor) -> Tensor:
-        return torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double()).cpu()
+    def score(batch: Tensor) -> None:
+        probabilities[batch] = torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double())
 
-    scored = in_threads(probability, batches, device=windows.frames.device)
-    for batch, of_each in zip(batches, scored, strict=True):
-        clips = windows.clips[batch].cpu()
-        total.index_add_(0, clips, of_each)
-        count.index_add_(0, clips, torch.ones_like(of_each))
-    return total / count
+    in_threads(score, batches, device=device)
+    clips = windows.clips.cpu()
+    total = torch.zeros(n_clips, dtype=torch.float64).index_add_(0, clips, probabilities.cpu())
+    return total / torch.bincount(clips, minlength=n_clips)
