@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -180,12 +180,13 @@ def test_a_header_that_counts_half_a_frame_too_many_is_no_truncation(tmp_path: P
     assert samples.shape == recorded.shape
 
 
-@pytest.mark.parametrize("other", [0, 0.25, 2**-15])
-def test_a_channel_with_nothing_plugged_in_is_not_clipped(tmp_path: Path, other: float) -> None:
-    """Zeros, an offset or the last bit's noise beside a microphone: all of its samples are its highest or lowest."""
+@pytest.mark.parametrize("offset", [0, 0.25])
+@pytest.mark.parametrize("noise", [0, 2**-15])
+def test_a_channel_with_nothing_plugged_in_is_not_clipped(tmp_path: Path, offset: float, noise: float) -> None:
+    """Nothing, or the last bit's noise, beside a microphone: all of its samples are its highest or lowest."""
     speech = tones(16000)
-    noise = np.random.default_rng(3).integers(0, 2, speech.shape) if other == 2**-15 else np.ones(speech.shape)
-    recorded = np.hstack([speech, noise * other]).astype(np.float32)
+    other = offset + noise * np.random.default_rng(3).integers(0, 2, speech.shape)
+    recorded = np.hstack([speech, other]).astype(np.float32)
     samples, _ = heard(tmp_path / "stereo.wav", encoded(recorded, 16000, "WAV", "PCM_16"))
     assert samples.shape == recorded.shape
 
@@ -210,6 +211,7 @@ def test_what_is_not_counted_is_not_clipped(at_extremes: float, limit: float, of
     samples[loudest] = np.where(rng.uniform(size=len(loudest)) < rng.uniform(), -0.5, 0.5)
     samples += np.float32(offset)
     low, high = samples.min(), samples.max()
+    assume(high - low > 0.21)  # any softer is not judged
     near = (high - low) / 2000
     found = np.mean((samples >= high - near) | (samples <= low + near))
     if abs(found - limit) > 1e-6:  # neither side's rounding

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -25,6 +26,7 @@ from pathlib import Path
 seed, n_expected = sys.argv[1], int(Path("n_expected").read_text())
 given = [os.environ.get(name, "-") for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")]
 Path("here", seed).write_text(" ".join(given))
+Path("pids", seed).write_text(str(os.getpid()))
 until = time.monotonic() + 60
 while len(os.listdir("here") + os.listdir("left")) < n_expected:
     time.sleep(0.05)
@@ -46,7 +48,7 @@ def meeting(tmp_path: Path) -> Callable[[list[str], int], Path]:
     def made(seeds: list[str], n_expected: int) -> Path:
         (tmp_path / "meet.py").write_text(MEET)
         (tmp_path / "n_expected").write_text(str(n_expected))
-        for name in ("here", "left", "models"):
+        for name in ("here", "left", "models", "pids"):
             (tmp_path / name).mkdir()
         before = {name: {"cmd": f"echo {name} > {name}", "outs": [name]} for name in ("split", "featurize")}
         train = {
@@ -63,15 +65,15 @@ def meeting(tmp_path: Path) -> Callable[[list[str], int], Path]:
     return made
 
 
-def run(folder: Path, jobs: int, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, str(jobs)],
-        cwd=folder,
-        env=environment_on(None) | {"PYTHONPATH": str(ROOT / "src")} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def environment(**more: str) -> dict[str, str]:
+    """A user's, who has not set the number of threads as the tests have."""
+    users = {key: value for key, value in environment_on(None).items() if key != "OMP_NUM_THREADS"}
+    return users | {"PYTHONPATH": str(ROOT / "src")} | more
+
+
+def run(folder: Path, jobs: int, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, str(jobs)]
+    return subprocess.run(command, cwd=folder, env=environment(**more), capture_output=True, text=True, check=False)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -108,16 +110,18 @@ def test_one_that_fails_is_named_and_the_others_end_well(meeting: Callable[[list
 def test_an_interrupt_leaves_nothing_running_and_no_lock(meeting: Callable[[list[str], int], Path]) -> None:
     """Of three, two run and wait; none is started afterwards, and the next run is not kept out."""
     folder = meeting(["a", "b", "c"], 4)  # who never come
-    process = subprocess.Popen(
-        [*COMMAND, "2"], cwd=folder, env=environment_on(None) | {"PYTHONPATH": str(ROOT / "src")}, text=True
-    )
-    until = time.monotonic() + 60
-    while len(content(folder / "here")) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
-    started = content(folder / "here")
-    assert len(started) == 2
+    process = subprocess.Popen([*COMMAND, "2"], cwd=folder, env=environment(), text=True)
+    try:
+        until = time.monotonic() + 60
+        while len(content(folder / "pids")) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+    pids = [int(text) for text in content(folder / "pids").values()]
+    assert len(pids) == 2
+    assert not any(psutil.pid_exists(pid) for pid in pids)
     for path in (folder / "here").iterdir():
         path.unlink()
     (folder / "n_expected").write_text("1")

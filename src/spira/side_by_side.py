@@ -12,16 +12,18 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 
 from spira.adapters.workers import n_cores
-from spira.adapters.workplaces import devices, dvc, end, environment_on
+from spira.adapters.workplaces import devices, dvc, end, environment_on, interruptible
 from spira.errors import told
 
 BEFORE = ("split", "featurize")  # what a training reads comes from these, and from the stages before them
+SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_TO_STOP = 10.0  # for DVC to give its locks back
 
 
@@ -37,35 +39,35 @@ class Trainings:
         self.stop = Event()
 
     def run(self, stage: str) -> bool:
-        """One training, in DVC's hands; whether it came to its end."""
+        """One training; whether it came to its end."""
         device = self._free.get()
         try:
-            return not self.stop.is_set() and self._ran(stage, device)
+            environment = {"OMP_NUM_THREADS": self._threads, **environment_on(device)}
+            # each holds DVC's lock but while its command runs; by itself DVC waits for it no longer than 3 s
+            words = ["--wait-for-lock", "repro", "--single-item", stage]
+            return not self.stop.is_set() and run_dvc(words, environment, self.stop) == 0
         finally:
             self._free.put(device)
 
-    def _ran(self, stage: str, device: str | None) -> bool:
-        environment = {"OMP_NUM_THREADS": self._threads, **environment_on(device)}
-        # each holds DVC's lock but while its command runs; by itself DVC waits for it no longer than 3 s
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
-        try:
-            while not self.stop.wait(0.1) and process.poll() is None:
-                pass
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait(SECONDS_TO_STOP)
-        except subprocess.TimeoutExpired:
+
+def run_dvc(words: list[str], environment: dict[str, str], stop: Event) -> int:
+    """The exit status of DVC, which is interrupted as Ctrl-C would once ``stop`` is set, or this program is."""
+    process = subprocess.Popen([sys.executable, "-m", "dvc", *words], env=environment, start_new_session=True)
+    try:
+        while process.poll() is None and not stop.wait(SECONDS_BETWEEN_LOOKS):
             pass
-        finally:
-            end(process)
-        return process.returncode == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_STOP)
+        end(process)
+    return process.returncode
 
 
 def side_by_side(jobs: int) -> int:
     """Runs the trainings that are to run; the exit status."""
-    command = [sys.executable, "-m", "dvc", "repro", *BEFORE]
-    if status := subprocess.run(command, env=environment_on(None), check=False).returncode:
+    if status := run_dvc(["repro", *BEFORE], environment_on(None), Event()):
         return status
     todo = [stage for stage in json.loads(dvc(Path.cwd(), "status", "--json")) if stage.startswith("train@")]
     jobs = min(jobs, len(todo))
@@ -92,8 +94,7 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     if asked.jobs < 1:
         parser.error(f"jobs: must be at least 1, got {asked.jobs}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts `make repro &` deaf to it
-        signal.signal(number, signal.default_int_handler)
+    interruptible()
     return side_by_side(asked.jobs)
 
 

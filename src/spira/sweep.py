@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +22,18 @@ from spira.adapters.pictures import draw_study
 from spira.adapters.revisions import Revision, yaml_tree
 from spira.adapters.studies import Trial, importances, proposal, unpromising
 from spira.adapters.trials import Trials
-from spira.adapters.workplaces import Snapshot, Workplace, alone, devices, experiment, furnish, missed, slots, snapshot
+from spira.adapters.workplaces import (
+    Snapshot,
+    Workplace,
+    alone,
+    devices,
+    experiment,
+    furnish,
+    interruptible,
+    missed,
+    slots,
+    snapshot,
+)
 from spira.core.sweeping import Plan, Study, applied
 from spira.errors import DataError, ParamError, told
 from spira.params import PARAMS, read
@@ -195,8 +205,7 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     if asked.jobs < 1:
         parser.error(f"--jobs: must be at least 1, got {asked.jobs}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts `make sweep &` deaf to it
-        signal.signal(number, signal.default_int_handler)
+    interruptible()
     return sweep(asked.plan, asked.jobs)
 
 

@@ -177,6 +177,16 @@ def listed_devices(listed: str) -> list[str]:
     return found
 
 
+def interruptible() -> None:
+    """Lets SIGTERM and a terminal that goes away end this program as Ctrl-C does, so that it can end what it started.
+
+    Ctrl-C too, since a shell starts ``make sweep &`` deaf to it; but ``nohup`` is heeded.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def end(process: subprocess.Popen[Any]) -> None:
     """Ends the process and all that it started."""
     for how in (signal.SIGTERM, signal.SIGKILL):

@@ -141,16 +141,16 @@ def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
 def _fraction_at_extremes(channel: Waveform, enough: float) -> float:
     """Of one channel's samples; 0 where it is surely not more than ``enough``."""
     low, high = float(channel.min()), float(channel.max())
-    if max(high, -low) < 0.1 or low == high:  # so soft that eight bits may hold it in a few steps; or not plugged in
+    if high - low < 0.2:  # so soft that eight bits may hold it in a few steps; or not plugged in
         return 0.0
     middle, reach = (high + low) / 2, 0.999 * (high - low) / 2
     # each sample at an extreme is this far from the middle, so that the mean square bounds how many there are:
     # of speech so few that they need not be counted, in a fifth of the time
-    most = (np.sqrt(np.vdot(channel, channel) / len(channel)) + abs(middle)) / reach
-    if 1.01 * most**2 <= enough:  # float32 sums to within 1 %
+    pieces = _pieces(channel)
+    mean_square = sum(float(np.vdot(piece, piece)) for piece in pieces) / len(channel)
+    if 1.01 * ((np.sqrt(mean_square) + abs(middle)) / reach) ** 2 <= enough:  # float32 sums a piece to within 1 %
         return 0.0
     top, bottom = middle + reach, middle - reach
-    pieces = _pieces(channel)
     return sum(np.count_nonzero(piece >= top) + np.count_nonzero(piece <= bottom) for piece in pieces) / len(channel)
 
 
