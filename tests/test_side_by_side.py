@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pipeline_clone import Clone
 from spira.adapters.workplaces import environment_on
+from spira.side_by_side import BEFORE
 from tiny import GIT_IDENTITY, ROOT
 
 pytestmark = pytest.mark.pipeline
@@ -127,6 +128,16 @@ def test_an_interrupt_leaves_nothing_running_and_no_lock(meeting: Callable[[list
     (folder / "n_expected").write_text("1")
     assert run(folder, 2).returncode == 0
     assert sorted(content(folder / "models")) == ["a", "b", "c"]
+
+
+def test_all_that_a_training_reads_is_made_before() -> None:
+    """Of dvc.yaml: else trainings would run on what is out of date, and once more under ``dvc repro``."""
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    made_by = {out: name for name, stage in stages.items() for out in stage["outs"] if isinstance(out, str)}
+    makers = {
+        maker for out, maker in made_by.items() for dep in stages["train"]["deps"] if Path(dep).is_relative_to(out)
+    }
+    assert makers == set(BEFORE)
 
 
 @pytest.mark.long

@@ -69,7 +69,7 @@ def side_by_side(jobs: int) -> int:
     """Runs the trainings that are to run; the exit status."""
     if status := run_dvc(["repro", *BEFORE], environment_on(None), Event()):
         return status
-    todo = [stage for stage in json.loads(dvc(Path.cwd(), "status", "--json")) if stage.startswith("train@")]
+    todo = list(json.loads(dvc(Path.cwd(), "status", "--json", "train")))
     jobs = min(jobs, len(todo))
     if jobs < 2:
         return 0  # ``dvc repro`` does it as well
