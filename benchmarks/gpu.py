@@ -90,7 +90,8 @@ def drawn(device: torch.device, lengths: list[int]) -> Windows:
     firsts = (held.cumsum(0) - held) + total * torch.arange(N_VIEWS)[:, None]
     frames = torch.randn(N_VIEWS * total, N_FEATURES, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(len(lengths)) % 2.0
-    return windows_of(frames.to(device), firsts, held, labels, length=N_FRAMES, step=100)
+    one = torch.zeros_like(held)
+    return windows_of([frames], one, firsts, held, labels, length=N_FRAMES, step=100, device=device)
 
 
 def compared(
@@ -98,7 +99,7 @@ def compared(
 ) -> list[dict[str, Any]]:
     """One row a side: float32 and bfloat16, in micro-batches and in whole batches; on a GPU recorded too."""
     at_once = sorted({p.micro_batch_size, p.batch_size})
-    ways = list(product(("float32", "bfloat16"), at_once, (False, True) if windows.frames.is_cuda else (False,)))
+    ways = list(product(("float32", "bfloat16"), at_once, (False, True) if windows.device.type == "cuda" else (False,)))
     sides = [training(windows, p, *way) for way in ways]
     seconds: list[list[float]] = [[] for _ in sides]
     peaks = [0 for _ in sides]
@@ -123,7 +124,7 @@ def training(
 ) -> Iterator[Epoch]:
     changed: dict[str, Any] = {"precision": precision, "micro_batch_size": micro_batch_size, "cuda_graph": recorded}
     changed["max_epochs"] = N_WARM + N_ROUNDS
-    net = SpiraConv(V2, N_FRAMES, N_FEATURES).to(windows.frames.device)
+    net = SpiraConv(V2, N_FRAMES, N_FEATURES).to(windows.device)
     names = [f"clip {i}" for i in range(int(windows.clips.max()) + 1)]
     return learn(net, windows, p.model_copy(update=changed), seed=0, names=names)
 

@@ -169,8 +169,8 @@ def disturbed(stages: Stages, reference: Reference, kind: str, at: int) -> list[
 
 # Who reads what; the first that fits.
 READERS = (
-    ("data/features/train/", "train"), ("data/features/validation/noisy.", "train"), ("data/folds/", "train"),
-    ("data/features/", "predict"), ("data/models/", "predict"),
+    ("data/features/validation/noisy_", "predict"), ("data/features/test", "predict"), ("data/features/", "train"),
+    ("data/folds/", "train"), ("data/models/", "predict"),
     ("data/clips/rejects", ""), ("data/noise/rejects", ""), ("data/metrics.json", ""), ("data/near_duplicates", ""),
     ("data/clips/", "featurize"), ("data/noise/", "featurize"), ("data/subsets.csv", "featurize"),
     ("data/predictions", "evaluate"), ("data/altered", "probe"), ("data/evaluation", "report"),

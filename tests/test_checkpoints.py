@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from spira.adapters import checkpoints
+from spira.adapters import kept
 from spira.adapters.checkpoints import Checkpoint
 from spira.core.resuming import State
 
@@ -53,12 +53,14 @@ def test_it_comes_back_as_it_was_written(data: Path) -> None:
 
 
 def test_another_training_does_not_resume_from_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changed parameters, data, code, packages or threads: another name."""
+    """Changed parameters, data, packages, threads or processor: another name."""
     names = [checkpoint(data).path, checkpoint(data, {**FACTS, "seed": 2}).path]
     names.append(checkpoint(data, {**FACTS, "train": {"lr": 0.0030000000000000005}}).path)
     data.write_bytes(b"framez")
     names.append(checkpoint(data).path)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    names.append(checkpoint(data).path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX9")
     names.append(checkpoint(data).path)
     monkeypatch.setattr(torch, "__version__", "3")
     names.append(checkpoint(data).path)
@@ -68,8 +70,8 @@ def test_another_training_does_not_resume_from_it(data: Path, monkeypatch: pytes
 def test_changed_code_does_not_resume_from_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of this package that was imported counts; one of another package is the environment's."""
     (data.parent / "spira/adapters").mkdir(parents=True)
-    (data.parent / "spira/adapters/checkpoints.py").touch()
-    monkeypatch.setattr(checkpoints, "__file__", str(data.parent / "spira/adapters/checkpoints.py"))
+    (data.parent / "spira/adapters/kept.py").touch()
+    monkeypatch.setattr(kept, "__file__", str(data.parent / "spira/adapters/kept.py"))
     names = []
     for name, path in (("spira.loop", data.parent / "spira/loop.py"), ("other", data.parent / "other.py")):
         module = ModuleType(name)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spira.adapters.arrays import ArrayWriter
-from spira.adapters.frames import FrameWriter, read_windows
+from spira.adapters.frames import read_windows, write_index, write_shard
 from spira.adapters.ingested import read_noise, waveforms_of
 from spira.adapters.models import load_model, read_weights, save_model
 from spira.adapters.outputs import sum_of
@@ -44,7 +44,7 @@ class Steep(nn.Module):
 
 def trained(net: nn.Module, p: TrainParams, scale: float = 1.0) -> None:
     windows = clips("overlap")
-    windows.frames.mul_(scale)
+    windows.frames[0].mul_(scale)
     list(learn(net, windows, p, seed=3, names=NAMES))
 
 
@@ -152,7 +152,7 @@ def test_statistics_of_batch_normalisation_count_as_weights() -> None:
 def test_statistics_of_a_line_are_finite_or_refused() -> None:
     """No window of the clip reaches the solver."""
     windows = clips("overlap")
-    windows.frames[windows.starts[1, 4] : windows.starts[1, 4] + 3] = 1e30  # its variance is infinite
+    windows.frames[0][windows.starts[1, 4] : windows.starts[1, 4] + 3] = 1e30  # its variance is infinite
     with pytest.raises(DataError, match=r"^statistics of frames must be finite, got NaN or infinity of 4\.wav$"):
         list(learn(net_of("logistic_regression"), windows, params(), seed=3, names=NAMES))
 
@@ -160,7 +160,7 @@ def test_statistics_of_a_line_are_finite_or_refused() -> None:
 def test_a_validation_loss_that_is_not_finite_names_its_clips() -> None:
     """It would be no lower than any other, so a run whose every epoch had one would keep no weights at all."""
     net, windows = net_of(), clips("overlap")
-    windows.frames[windows.starts[0, 4]] = torch.nan
+    windows.frames[0][windows.starts[0, 4]] = torch.nan
     with pytest.raises(
         DataError, match=r"^the validation loss must be finite, got nan in batches with 4\.wav, 5\.wav;"
     ):
@@ -168,11 +168,10 @@ def test_a_validation_loss_that_is_not_finite_names_its_clips() -> None:
 
 
 def write_frames(folder: Path, **planted: float) -> None:
-    with FrameWriter(folder, "noisy", 3) as writer:
-        for i in range(4):
-            writer.append(f"{i}.wav", f"s{i}", i % 2, 0, torch.full((5, 3), float(i)))
-    sum_of(folder / "noisy.npy").unlink()  # what follows is found without it too
-    array = np.load(folder / "noisy.npy", mmap_mode="r+")
+    write_shard(folder / "noisy-0.npy", 3, ((f"{i}.wav", torch.full((5, 3), float(i))) for i in range(4)))
+    write_index([(f"{i}.wav", f"s{i}", i % 2, 0, 0, 5) for i in range(4)], folder, "noisy")
+    sum_of(folder / "noisy-0.npy").unlink()  # what follows is found without it too
+    array = np.load(folder / "noisy-0.npy", mmap_mode="r+")
     for name, value in planted.items():
         array[5 * int(name[1:]) + 4, 2] = value
 
@@ -183,12 +182,11 @@ def test_frames_that_are_not_finite_are_neither_written_nor_read(value: float, t
     """One number of one frame is enough; the clip is named, and what was begun is not left."""
     frames = torch.zeros(5, 3)
     frames[4, 2] = value
-    writer = FrameWriter(tmp_path / "new", "noisy", 3)
-    with pytest.raises(DataError, match=r"noisy\.npy: must be finite, got NaN or infinity in 7\.wav"), writer:
-        writer.append("7.wav", "s7", 1, 0, frames)
+    with pytest.raises(DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 7\.wav"):
+        write_shard(tmp_path / "new/noisy-0.npy", 3, [("7.wav", frames)])
     assert not list((tmp_path / "new").glob("*"))
     write_frames(tmp_path, _2=value)
-    with pytest.raises(DataError, match=r"noisy\.npy: must be finite, got NaN or infinity in 2\.wav; is it damaged"):
+    with pytest.raises(DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 2\.wav; is it damaged"):
         read_windows(tmp_path, "noisy", NAMES[:4], length=5, step=5, device=CPU)
     read_windows(tmp_path, "noisy", ["0.wav", "1.wav", "3.wav"], length=5, step=5, device=CPU)
 

@@ -43,7 +43,8 @@ def test_a_training_ends_at_these_scores() -> None:
     frames = torch.cat([Frames(params(), RATE)(torch.from_numpy(sound(i))) for i in range(6)])
     n = len(frames) // 6
     windows = Windows(
-        frames=frames,
+        frames=(frames,),
+        arrays=torch.zeros(6, dtype=torch.int64),
         starts=torch.arange(6)[None] * n,
         remaining=torch.full((6,), n),
         labels=(torch.arange(6) % 2).float(),

@@ -91,10 +91,11 @@ def test_the_windows_are_as_many_as_version_1_has() -> None:
     assert sum(len(window_starts(n, gpu.N_FRAMES, 100)) for n in gpu.LENGTHS) == 676
     windows = gpu.drawn(CPU, [501, 401])
     assert len(windows) == 3
-    whole = replace(windows, frames=torch.arange(len(windows.frames))[:, None].float())
+    (frames,) = windows.frames
+    whole = replace(windows, frames=(torch.arange(len(frames))[:, None].float(),))
     last: Tensor = whole.batch(torch.tensor([2]), torch.tensor([gpu.N_VIEWS - 1]))[0, :, 0]
-    assert last[-1] == len(windows.frames) - 1  # the last window of the last view ends with the frames
-    assert last[0] == len(windows.frames) - gpu.N_FRAMES
+    assert last[-1] == len(frames) - 1  # the last window of the last view ends with the frames
+    assert last[0] == len(frames) - gpu.N_FRAMES
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -106,10 +106,10 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
     """The weights of fold 2 and seed 1 where the frames of some clips are noise."""
     for subset in ("train", "validation"):
         shutil.copytree(clone.folder / "data/features" / subset, folder / subset)
-        array = np.load(folder / subset / "noisy.npy")
+        array = np.load(folder / subset / "noisy-0.npy")
         for row in pl.read_csv(folder / subset / "noisy.csv").filter(pl.col("clip_id").is_in(clips)).rows(named=True):
             array[row["start"] : row["start"] + row["n_frames"]] = 100.0
-        with ArrayWriter(folder / subset / "noisy.npy", array.shape[1]) as writer:
+        with ArrayWriter(folder / subset / "noisy-0.npy", array.shape[1]) as writer:
             writer.append(array)
     params = clone.folder / "params.yaml"
     train.run(

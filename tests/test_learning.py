@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import wraps
 from itertools import combinations, product
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,8 @@ def clips(mode: str, n_features: int = N_FEATURES, n_frames: int = N_FRAMES) -> 
     held = {"overlap": n_frames, "random": n_frames + 20, "whole": n_frames - 10}[mode]
     drawn = torch.Generator().manual_seed(0)
     return Windows(
-        frames=torch.randn(2 * N_CLIPS * held, n_features, generator=drawn),
+        frames=(torch.randn(2 * N_CLIPS * held, n_features, generator=drawn),),
+        arrays=torch.zeros(N_CLIPS, dtype=torch.int64),
         starts=torch.arange(2 * N_CLIPS).reshape(2, N_CLIPS) * held,
         remaining=torch.full((N_CLIPS,), held),
         labels=torch.tensor([1.0, 0, 0, 1, 0, 0]),
@@ -264,7 +266,7 @@ class Listener(nn.Module):
 def shown(mode: str, n_epochs: int, **options: object) -> list[Tensor]:
     """For each epoch the windows that a network hears, (6, n_frames, 1); frame i of the subset holds the number i."""
     windows = clips(mode, n_features=1)
-    counted = replace(windows, frames=torch.arange(float(len(windows.frames)))[:, None])
+    counted = replace(windows, frames=(torch.arange(float(len(windows.frames[0])))[:, None],))
     net = Listener()
     p = params(windows=mode, max_epochs=n_epochs, micro_batch_size=N_CLIPS, **options)
     list(learn(net, counted, p, seed=3, names=["?"] * N_CLIPS))
@@ -311,7 +313,7 @@ def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
 def test_a_loss_that_is_not_finite_names_its_clips() -> None:
     """The message of the stage, without the stage."""
     windows = clips("overlap")
-    broken = replace(windows, frames=windows.frames.clone().fill_(torch.nan))
+    broken = replace(windows, frames=(torch.full_like(windows.frames[0], torch.nan),))
     with pytest.raises(DataError, match=r"the loss became nan in epoch 1, .* clip 0, clip 1, .*lower train\.lr"):
         one_epoch(net_of(), {}, broken)
 
@@ -367,8 +369,9 @@ def counting(step: Callable[..., object], n_steps: list[None]) -> Callable[..., 
 
 
 def moved(windows: Windows, device: str) -> Windows:
-    tensors = ("frames", "starts", "remaining", "labels", "clips")
-    return replace(windows, **{name: getattr(windows, name).to(device) for name in tensors})
+    tensors = ("arrays", "starts", "remaining", "labels", "clips")
+    there: dict[str, Any] = {name: getattr(windows, name).to(device) for name in tensors}
+    return replace(windows, frames=tuple(array.to(device) for array in windows.frames), **there)
 
 
 @pytest.mark.cuda

@@ -124,7 +124,7 @@ def test_a_longer_evaluation_clip_is_cut_into_whole_windows(workspace: Path, mon
     write_bytes(committed, index, summed=True)
     assert facts()["n_frames"] == 120
     weights = load_file("data/models/holdout/1/weights.safetensors")
-    frames = torch.from_numpy(read_array(Path("data/features/test/noisy.npy")).copy())
+    frames = torch.from_numpy(read_array(Path("data/features/test/noisy-0.npy")).copy())
     row = pl.read_csv("data/features/test/noisy.csv").row(0, named=True)
     starts = [*range(0, row["n_frames"] - 120, 100), row["n_frames"] - 120]
     probabilities = []

@@ -9,6 +9,7 @@ import pytest
 
 import scale
 from spira.adapters.arrays import read_array
+from spira.adapters.frames import shard_path
 from tiny import ROOT
 
 MOST_FILES = 256  # of a stage: DVC looks at each
@@ -47,10 +48,11 @@ def rendered(at: Path) -> dict[tuple[str, ...], str]:
     """By subset, condition, clip and view: a digest of its frames."""
     found: dict[tuple[str, ...], str] = {}
     for table in sorted((at / "data/features").glob("*/*.csv")):
-        frames = read_array(table.with_suffix(".npy"))
-        for clip, view, start, n in pl.read_csv(table).select("clip_id", "view", "start", "n_frames").rows():
-            digest = hashlib.sha256(np.ascontiguousarray(frames[start : start + n]).data).hexdigest()
-            found[table.parent.name, table.stem, clip, str(view)] = digest
+        for (shard,), rows in pl.read_csv(table).group_by("shard"):
+            frames = read_array(shard_path(table.parent, table.stem, shard))
+            for clip, view, start, n in rows.select("clip_id", "view", "start", "n_frames").rows():
+                digest = hashlib.sha256(np.ascontiguousarray(frames[start : start + n]).data).hexdigest()
+                found[table.parent.name, table.stem, clip, str(view)] = digest
     return found
 
 

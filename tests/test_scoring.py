@@ -28,7 +28,8 @@ class FirstNumber(nn.Module):
 def heard(logits: list[float], clips: list[int]) -> Windows:
     """Windows of one frame and one feature, in one view."""
     return Windows(
-        frames=torch.tensor(logits)[:, None],
+        frames=(torch.tensor(logits)[:, None],),
+        arrays=torch.zeros(len(logits), dtype=torch.int64),
         starts=torch.arange(len(logits))[None],
         remaining=torch.ones(len(logits), dtype=torch.int64),
         labels=torch.zeros(len(logits)),
@@ -69,7 +70,8 @@ def megabytes():
 
 def score(n):
     every = torch.full((n,), 101)
-    windows = windows_of(frames, torch.arange(n)[None], every, torch.zeros(n), length=101, step=101)
+    one, firsts, labels = torch.zeros(n, dtype=torch.int64), torch.arange(n)[None], torch.zeros(n)
+    windows = windows_of([frames], one, firsts, every, labels, length=101, step=101, device=torch.device("cpu"))
     clip_scores(net, windows, n, 2)
     validation_loss(net, windows, 2, [])
     return megabytes()

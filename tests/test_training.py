@@ -36,7 +36,8 @@ def net_of(seed: int) -> torch.nn.Module:
 def some_windows(n: int) -> Windows:
     drawn = torch.Generator().manual_seed(0)
     return Windows(
-        frames=torch.randn(n * N_FRAMES, N_FEATURES, generator=drawn),
+        frames=(torch.randn(n * N_FRAMES, N_FEATURES, generator=drawn),),
+        arrays=torch.zeros(n, dtype=torch.int64),
         starts=torch.arange(n)[None] * N_FRAMES,
         remaining=torch.full((n,), N_FRAMES),
         labels=(torch.arange(n) % 2).float(),

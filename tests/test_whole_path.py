@@ -163,7 +163,7 @@ def test_a_clip_keeps_its_features_when_another_is_added(tmp_path: Path, monkeyp
 def frames_by_clip() -> dict[tuple[str, str], torch.Tensor]:
     found = {}
     for subset in ("train", "validation", "test"):
-        frames = read_array(Path(f"data/features/{subset}/noisy.npy"))
+        frames = read_array(Path(f"data/features/{subset}/noisy-0.npy"))
         for row in pl.read_csv(f"data/features/{subset}/noisy.csv").rows(named=True):
             rows = frames[row["start"] : row["start"] + row["n_frames"]]
             found[subset, row["clip_id"]] = torch.from_numpy(rows.copy())
@@ -175,7 +175,7 @@ def test_conditions_differ_where_they_should(tmp_path: Path, monkeypatch: pytest
     prepare(tmp_path, monkeypatch)
     run_to_features(1)
     index = pl.read_csv("data/features/test/clean.csv")
-    arrays = {c: read_array(Path(f"data/features/test/{c}.npy")) for c in ("clean", "noisy", "noisy_controls")}
+    arrays = {c: read_array(Path(f"data/features/test/{c}-0.npy")) for c in ("clean", "noisy", "noisy_controls")}
     for row in index.rows(named=True):
         here = slice(row["start"], row["start"] + row["n_frames"])
         same, other = ("clean", "noisy") if row["label"] == 1 else ("noisy", "clean")

@@ -1,5 +1,7 @@
 """core.windows: slices of one length that together are the recording."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spira.core.frame_params import WindowParams
-from spira.core.windows import Windows, first_of_each_clip, moved_at_random, window_starts
+from spira.core.windows import Windows, _end_to_end, first_of_each_clip, moved_at_random, window_starts, windows_of
 from spira.errors import ParamError
 
 
@@ -51,7 +53,8 @@ def test_a_batch_holds_the_frames_that_its_starts_name() -> None:
     """A window is a view of the clip's own frames in the view asked for, never of its neighbour's."""
     frames = torch.arange(24.0).reshape(12, 2)  # one clip of 6 frames in each of two views
     windows = Windows(
-        frames=frames,
+        frames=(frames,),
+        arrays=torch.tensor([0, 0]),
         starts=torch.tensor([[0, 2], [6, 8]]),
         remaining=torch.tensor([6, 4]),
         labels=torch.tensor([1.0, 1.0]),
@@ -66,7 +69,8 @@ def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
     """One window a clip; the frame at position i of the array holds the number i."""
     firsts = torch.tensor([0, *n_frames]).cumsum(0)
     return Windows(
-        frames=torch.arange(1.0, 1 + n_views * float(firsts[-1]))[:, None],
+        frames=(torch.arange(1.0, 1 + n_views * float(firsts[-1]))[:, None],),
+        arrays=torch.zeros(len(n_frames), dtype=torch.int64),
         starts=torch.stack([firsts[:-1] + view * firsts[-1] for view in range(n_views)]),
         remaining=torch.tensor(n_frames),
         labels=torch.zeros(len(n_frames)),
@@ -80,6 +84,63 @@ def test_a_window_longer_than_its_clip_is_filled_with_zeros() -> None:
     windows = clips_of(3, 2, length=4)
     batch = windows.batch(torch.tensor([0, 1]), torch.tensor([0, 0]))
     assert batch[:, :, 0].tolist() == [[1, 2, 3, 0], [4, 5, 0, 0]]
+
+
+def in_arrays(lengths: list[list[int]], *, length: int, device: str = "cpu") -> Windows:
+    """Clips of so many frames in each of so many arrays, in two views; every frame holds a number of its own."""
+    arrays = torch.tensor([number for number, held in enumerate(lengths) for _ in held])
+    firsts = torch.tensor([sum(held[:i]) for held in lengths for i in range(len(held))])
+    sizes = torch.tensor([sum(held) for held in lengths])
+    frames = torch.arange(1.0, 1 + 2 * int(sizes.sum()))[:, None].split((2 * sizes).tolist())
+    held = torch.tensor([n for of in lengths for n in of])
+    views = torch.stack([firsts, firsts + sizes[arrays]])
+    labels = torch.zeros(len(held))
+    return windows_of(frames, arrays, views, held, labels, length=length, step=2, device=torch.device(device))
+
+
+@given(
+    lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=4),
+    length=st.integers(1, 6),
+    data=st.data(),
+)
+def test_windows_are_the_same_however_their_frames_are_kept(
+    lengths: list[list[int]], length: int, data: st.DataObject
+) -> None:
+    """In several arrays, copied one by one; and in one, all gathered at once, as on a GPU."""
+    length = max(length, 2)  # the step
+    several = in_arrays(lengths, length=length)
+    begins = torch.tensor([0, *map(len, several.frames)]).cumsum(0)
+    one = replace(several, frames=(torch.cat(several.frames),), starts=several.starts + begins[several.arrays])
+    one = replace(one, arrays=torch.zeros_like(several.arrays))
+    n = data.draw(st.integers(1, 8))
+    windows = torch.tensor(data.draw(st.lists(st.integers(0, len(several) - 1), min_size=n, max_size=n)))
+    views = torch.tensor(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    expected = one._gathered(windows, views)
+    assert torch.equal(several.batch(windows, views), expected)
+    assert torch.equal(one.batch(windows, views), expected)
+
+
+def test_elsewhere_than_on_the_cpu_the_arrays_become_one() -> None:
+    """Windows begin where their array begins in it. (The device ``meta`` has shapes and no numbers.)"""
+    here = in_arrays([[3, 5], [4], [6]], length=4)
+    there = in_arrays([[3, 5], [4], [6]], length=4, device="meta")
+    assert [tuple(array.shape) for array in there.frames] == [(2 * 18, 1)]
+    assert {tensor.device.type for tensor in (there.starts, there.remaining, there.clips, there.arrays)} == {"meta"}
+    assert there.starts.shape == here.starts.shape
+    one = _end_to_end(here.frames, torch.device("cpu"))
+    assert torch.equal(one, torch.cat(here.frames))
+
+
+@pytest.mark.cuda
+def test_a_gpu_hears_the_same_windows() -> None:
+    """Out of the one array that all were put into."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    here, there = (in_arrays([[3, 5], [4], [6, 1]], length=4, device=device) for device in ("cpu", "cuda"))
+    windows = torch.arange(len(here))
+    for view in (0, 1):
+        views = torch.full_like(windows, view)
+        assert torch.equal(there.batch(windows.cuda(), views.cuda()).cpu(), here.batch(windows, views))
 
 
 def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
@@ -99,7 +160,8 @@ def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
 def test_one_window_a_clip_is_its_first() -> None:
     """Clips of 3, 1 and 2 windows; the first begins where the clip does, and knows all of the clip."""
     windows = Windows(
-        frames=torch.zeros(60, 1),
+        frames=(torch.zeros(60, 1),),
+        arrays=torch.tensor([0, 0, 0, 0, 1, 1]),
         starts=torch.tensor([[0, 2, 4, 10, 20, 22]]),
         remaining=torch.tensor([8, 6, 4, 4, 6, 4]),
         labels=torch.tensor([1.0, 1, 1, 0, 1, 1]),
@@ -108,6 +170,7 @@ def test_one_window_a_clip_is_its_first() -> None:
     )
     first = first_of_each_clip(windows)
     assert first.starts.tolist() == [[0, 10, 20]]
+    assert first.arrays.tolist() == [0, 0, 1]
     assert first.remaining.tolist() == [8, 4, 6]
     assert first.labels.tolist() == [1, 0, 1]
     assert first.clips.tolist() == [0, 1, 2]

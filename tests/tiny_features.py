@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from spira.adapters.frames import FrameWriter
+from spira.adapters.frames import write_index, write_shard
 from tiny import tiny_params
 
 N_EPOCHS = 6
@@ -22,12 +22,14 @@ def write_features(folder: Path) -> None:
     drawn = torch.Generator().manual_seed(0)
     rows = ["clip_id,subset"]
     for subset, n_views in (("train", 2), ("validation", 1)):
-        (folder / "data/features" / subset).mkdir(parents=True)
-        with FrameWriter(folder / "data/features" / subset, "noisy", 40) as writer:
-            for view in range(n_views):
-                for i in range(12):
-                    frames = torch.randn(130, 40, generator=drawn) * (1 + 0.2 * (i % 2))
-                    writer.append(f"{subset}{i}", f"{subset}{i}", i % 2, view, frames)
+        out = folder / "data/features" / subset
+        index = [(f"{subset}{i}", f"{subset}{i}", i % 2, view, 0, 130) for view in range(n_views) for i in range(12)]
+        write_shard(
+            out / "noisy-0.npy",
+            40,
+            ((clip, torch.randn(130, 40, generator=drawn) * (1 + 0.2 * label)) for clip, _, label, *_ in index),
+        )
+        write_index(index, out, "noisy")
         rows += [f"{subset}{i},{subset}" for i in range(12)]
     (folder / "data/folds").mkdir()
     (folder / "data/folds/holdout.csv").write_text("\n".join(rows) + "\n")

@@ -3,18 +3,17 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from spira.adapters.outputs import digest_of
+from spira.adapters.kept import kept_in, key_of
 from spira.core.resuming import State
 
 _FACTS = "facts"  # JSON, as bytes in a tensor of that name, so that one checksum is over everything
@@ -22,16 +21,11 @@ _N_SUM = sha256().digest_size
 
 
 class Checkpoint:
-    """A file that is there whole or not at all, and only for the same training of the same data by the same code.
-
-    DVC deletes a stage's outs before it runs, and sets ``DVC_ROOT`` to the repository that it was started in, also
-    where the experiment runs in a temporary copy; there the file survives whatever becomes of the copy.
-    """
+    """A file that is there whole or not at all, and only for the same training of the same data by the same code."""
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
         """``facts`` are all parameters, ``data`` all files that the training depends on."""
-        folder = Path(os.environ.get("SPIRA_CHECKPOINTS") or Path(os.environ.get("DVC_ROOT", "."), ".ckpt"))
-        self.path = folder / f"{name}-{_key(facts, data)}.ckpt"
+        self.path = kept_in() / f"{name}-{key_of(facts, data)}.ckpt"
 
     def read(self) -> dict[str, State] | None:
         """What was written last; None, and a sentence, where it is damaged."""
@@ -78,29 +72,6 @@ class Checkpoint:
 
     def _say(self, what: str) -> None:
         print(f"{self.path}: {what}", file=sys.stderr, flush=True)
-
-
-def _key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
-    """A hash of all that decides what a training comes to: another one has another."""
-    all_ = {
-        "facts": dict(facts),
-        "code": {name: digest_of(file) for name, file in _code()},
-        "data": {str(file): digest_of(file) for file in data},
-        "versions": [sys.version, torch.__version__, np.__version__],
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
-    }
-    return sha256(json.dumps(all_, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
-
-
-def _code() -> Iterator[tuple[str, Path]]:
-    """The modules of this package that this process has imported, and the one that it was started with."""
-    package = Path(__file__).resolve().parents[1]
-    for name, module in sorted(sys.modules.items()):
-        if name.partition(".")[0] in {package.name, "__main__"} and (file := getattr(module, "__file__", None)):
-            path = Path(file).resolve()
-            if path.is_relative_to(package):
-                yield str(path.relative_to(package)), path
 
 
 def _unlink(path: Path) -> None:

@@ -1,17 +1,15 @@
-"""Frames on disk: one array a subset and condition, and a table that says which rows are whose."""
+"""Frames on disk: arrays of a subset and condition, and a table that says which rows of which are whose."""
 
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import polars as pl
 import torch
 from torch import Tensor
 
 from spira.adapters.arrays import ArrayWriter, read_array, require_finite
-from spira.adapters.outputs import sum_of, whole
+from spira.adapters.outputs import sum_of
 from spira.adapters.tables import read_table, write_table
 from spira.core.windows import Windows, windows_of
 from spira.errors import DataError
@@ -21,42 +19,54 @@ _INDEX = {
     "speaker_id": pl.String,
     "label": pl.Int64,
     "view": pl.Int64,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_frames": pl.Int64,
 }
+_CLIPS_A_SHARD = 256  # at least; what a file costs DVC is then little beside what its clips cost
+_MOST_SHARDS = 16  # of an array; a stage then has less than 256 files
 
 
-class FrameWriter:
-    """``folder/<condition>.npy`` and ``.csv``: the frames of every clip and view, end to end."""
-
-    def __init__(self, folder: Path, condition: str, n_features: int) -> None:
-        self._index = folder / f"{condition}.csv"
-        self._array = ArrayWriter(folder / f"{condition}.npy", n_features)
-        self._rows: list[tuple[str, str, int, int, int, int]] = []
-
-    def __enter__(self) -> Self:
-        self._array.__enter__()
-        return self
-
-    def append(self, clip_id: str, speaker_id: str, label: int, view: int, frames: Tensor) -> None:
-        require_finite(frames.numpy(), [(clip_id, 0, len(frames))], self._array.path)
-        start = self._array.append(frames.numpy())
-        self._rows.append((clip_id, speaker_id, label, view, start, len(frames)))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._array.__exit__(kind, error, trace)
-        if kind is None:
-            write_table(pl.DataFrame(self._rows, schema=_INDEX, orient="row"), self._index)
+def n_shards(n_clips: int) -> int:
+    """Of an array of so many clips: more for a larger corpus, in steps that are far apart, since each moves clips."""
+    return min(_MOST_SHARDS, 1 << max(0, (n_clips // _CLIPS_A_SHARD).bit_length() - 1))
 
 
-def copy_frames(source: Path, target: Path, condition: str) -> None:
-    """The same clips under the same condition for another subset, with the checksums that they had."""
-    for name in (f"{condition}.npy", f"{condition}.csv"):
-        for path in (target / name, sum_of(target / name)):
-            with (source / path.name).open("rb") as read, whole(path, summed=False) as written:
-                shutil.copyfileobj(read, written, 1 << 20)
+def shard_of(clip_id: str, n_shards: int) -> int:
+    """By a hash of its name and nothing else, so that a clip that comes or goes changes one shard."""
+    return sha256(clip_id.encode()).digest()[0] % n_shards
+
+
+def shard_path(folder: Path, condition: str, shard: int) -> Path:
+    return folder / f"{condition}-{shard}.npy"
+
+
+def write_shard(path: Path, n_features: int, frames: Iterable[tuple[str, Tensor]]) -> None:
+    """The frames of some clips and views, (n_frames, n_features) each, end to end; each with its clip's name."""
+    with ArrayWriter(path, n_features) as writer:
+        for name, of in frames:
+            require_finite(of.numpy(), [(name, 0, len(of))], path)
+            writer.append(of.numpy())
+
+
+def write_index(rows: Iterable[tuple[str, str, int, int, int, int]], folder: Path, condition: str) -> None:
+    """What lies where: ``clip_id``, ``speaker_id``, ``label``, ``view``, ``shard`` and ``n_frames``.
+
+    In a shard the rows' frames lie in the order of the rows.
+    """
+    schema = {name: kind for name, kind in _INDEX.items() if name != "start"}
+    table = pl.DataFrame(list(rows), schema=schema, orient="row")
+    before = pl.col("n_frames").cum_sum().over("shard") - pl.col("n_frames")
+    write_table(table.with_columns(start=before).select(*_INDEX), folder / f"{condition}.csv")
+    written = {shard_path(folder, condition, shard) for shard in table["shard"].unique()}
+    for path in set(folder.glob(f"{condition}-*.npy")) - written:  # of a run with more shards, where DVC was not asked
+        path.unlink()
+        sum_of(path).unlink(missing_ok=True)
+
+
+def files_of(folder: Path, condition: str) -> list[Path]:
+    """The index, and every shard."""
+    return [folder / f"{condition}.csv", *sorted(folder.glob(f"{condition}-*.npy"))]
 
 
 def read_windows(
@@ -80,22 +90,33 @@ def read_windows(
     Raises:
         DataError: a file is missing or damaged, lacks a clip, or holds NaN or infinity in one.
     """
-    index, path = _index_of(folder, condition, clips), folder / f"{condition}.npy"
-    array = read_array(path)
-    require_finite(array, index.select("clip_id", "start", "n_frames").rows(), path)
-    frames = torch.from_numpy(array).to(device)
+    index = _index_of(folder, condition, clips)
+    places = index.select("shard", "clip_id", "start", "n_frames").rows_by_key("shard")
+    numbers = {shard: number for number, shard in enumerate(sorted(places))}
     views = index.partition_by("view", maintain_order=True)
     heard = views[0]
-    firsts = torch.tensor([view["start"].to_list() for view in views])
-    lengths = torch.tensor(heard["n_frames"].to_list())
-    labels = torch.tensor(heard["label"].to_list(), dtype=torch.float32)
-    windows = windows_of(frames, firsts, lengths, labels, length=length, step=step)
+    windows = windows_of(
+        [_read_shard(shard_path(folder, condition, shard), places[shard]) for shard in numbers],
+        torch.tensor([numbers[shard] for shard in heard["shard"]]),
+        torch.tensor([view["start"].to_list() for view in views]),
+        torch.tensor(heard["n_frames"].to_list()),
+        torch.tensor(heard["label"].to_list(), dtype=torch.float32),
+        length=length,
+        step=step,
+        device=device,
+    )
     return windows, heard.select("clip_id", "speaker_id", "label")
 
 
 def longest_clip(folder: Path, condition: str, clips: Collection[str]) -> int:
     """Frames of the longest of some clips of a subset under a condition."""
     return int(max(_index_of(folder, condition, clips)["n_frames"]))
+
+
+def _read_shard(path: Path, places: Iterable[tuple[str, int, int]]) -> Tensor:
+    array = read_array(path)
+    require_finite(array, places, path)
+    return torch.from_numpy(array)
 
 
 def _index_of(folder: Path, condition: str, clips: Collection[str]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ size, inode and time of change are: a bit that the disk has lost is none of thes
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -74,13 +75,37 @@ def whole(path: Path, *, summed: bool) -> Iterator[BinaryIO]:
         with suppress(OSError):  # it says no more than what has failed before
             part_of(path).unlink(missing_ok=True)
     if digest:
-        write_bytes(f"{digest}  {path.name}\n".encode(), sum_of(path), summed=False)
+        _write_sum(digest, path)
 
 
 def write_bytes(content: bytes, path: Path, *, summed: bool) -> None:
     """See ``whole``."""
     with whole(path, summed=summed) as file:
         file.write(content)
+
+
+def linked(source: Path, digest: str, path: Path) -> None:
+    """``path`` becomes a second name of a file that is whole, or a copy where there are no hard links.
+
+    Args:
+        source: never written to again but by ``whole``, which leaves other names as they are.
+        digest: its SHA-256, which is written beside ``path``.
+        path: what was there is gone; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sum_of(path).unlink(missing_ok=True)
+    if not (path.exists() and path.samefile(source)):
+        path.unlink(missing_ok=True)
+        try:
+            path.hardlink_to(source)
+        except OSError:
+            with source.open("rb") as read, whole(path, summed=False) as written:
+                shutil.copyfileobj(read, written, _BUFFER)
+    _write_sum(digest, path)
+
+
+def _write_sum(digest: str, path: Path) -> None:
+    write_bytes(f"{digest}  {path.name}\n".encode(), sum_of(path), summed=False)
 
 
 def checked(path: Path) -> Path:

@@ -20,7 +20,7 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
         Shape (n_clips,), float64, in [0, 1], on the CPU.
     """
     net.eval()
-    device = windows.frames.device
+    device = windows.device
     batches = torch.arange(len(windows), device=device).split(batch_size)
     # One tensor: a small one for each batch lies where the next would have had its own, and memory grows without end.
     probabilities = torch.empty(len(windows), dtype=torch.float64, device=device)

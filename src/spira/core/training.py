@@ -112,14 +112,14 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Se
         DataError: some clip's loss is not finite, so no epoch could be told from another.
     """
     net.eval()
-    batches = torch.arange(len(windows), device=windows.starts.device).split(batch_size)
-    losses = torch.empty(len(batches), dtype=torch.float64, device=windows.starts.device)  # one tensor: see clip_scores
+    batches = torch.arange(len(windows), device=windows.device).split(batch_size)
+    losses = torch.empty(len(batches), dtype=torch.float64, device=windows.device)  # one tensor: see clip_scores
 
     @torch.no_grad()
     def judge(i: int, batch: Tensor) -> None:
         losses[i] = loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels[batch])
 
-    in_threads(judge, range(len(batches)), batches, device=windows.frames.device)
+    in_threads(judge, range(len(batches)), batches, device=windows.device)
     if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
         clips = listed(names, torch.cat([windows.clips[batches[i]] for i in odd]))
         got = f"got {float(losses[odd[0]])} in batches with {clips}"

@@ -1,5 +1,6 @@
 """How a recording of any length becomes slices of one length."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,8 +43,9 @@ class Windows:
     that reaches past its clip's end is filled up with zeros.
     """
 
-    frames: Tensor  # (n_frames, n_features), on the device
-    starts: Tensor  # (n_views, n_windows), first frame of each window
+    frames: tuple[Tensor, ...]  # arrays of (n_frames, n_features); on a GPU one
+    arrays: Tensor  # (n_windows,), in which of them each window lies, in every view
+    starts: Tensor  # (n_views, n_windows), first frame of each window in its array
     remaining: Tensor  # (n_windows,), frames of the clip from the window's start to the clip's end
     labels: Tensor  # (n_windows,), 1.0 for patient
     clips: Tensor  # (n_windows,), which clip each window is of
@@ -52,38 +54,78 @@ class Windows:
     def __len__(self) -> int:
         return self.labels.numel()
 
+    @property
+    def device(self) -> torch.device:
+        return self.starts.device
+
     def batch(self, windows: Tensor, views: Tensor) -> Tensor:
         """The frames of some windows, shape (batch, length, n_features)."""
-        offsets = torch.arange(self.length, device=self.starts.device)
+        return self._copied(windows, views) if self.device.type == "cpu" else self._gathered(windows, views)
+
+    def _copied(self, windows: Tensor, views: Tensor) -> Tensor:
+        """One after the other."""
+        found = self.frames[0].new_empty(len(windows), self.length, self.frames[0].shape[1])
+        places = (self.arrays[windows], self.starts[views, windows], self.remaining[windows])
+        for window, array, start, remaining in zip(found, *(place.tolist() for place in places), strict=True):
+            held = min(remaining, self.length)
+            window[:held] = self.frames[array][start : start + held]
+            window[held:] = 0.0
+        return found
+
+    def _gathered(self, windows: Tensor, views: Tensor) -> Tensor:
+        """All at once, out of the one array: a GPU is never waited for."""
+        offsets = torch.arange(self.length, device=self.device)
         rows = self.starts[views, windows][:, None] + offsets
         inside = offsets < self.remaining[windows][:, None]
-        if inside.device.type == "cpu" and inside.all():  # the same numbers sooner; a GPU would have to be waited for
-            return self.frames[rows]
-        return self.frames[rows.where(inside, 0)].where(inside[:, :, None], 0.0)
+        return self.frames[0][rows.where(inside, 0)].where(inside[:, :, None], 0.0)
 
 
-def windows_of(frames: Tensor, firsts: Tensor, lengths: Tensor, labels: Tensor, *, length: int, step: int) -> Windows:
-    """Every window of every clip in every view, clip by clip; on the device of ``frames``.
+def windows_of(
+    frames: Sequence[Tensor],
+    arrays: Tensor,
+    firsts: Tensor,
+    lengths: Tensor,
+    labels: Tensor,
+    *,
+    length: int,
+    step: int,
+    device: torch.device,
+) -> Windows:
+    """Every window of every clip in every view, clip by clip.
 
     Args:
-        frames: of all clips and views, (n_frames, n_features).
-        firsts: where each clip begins in each view, (n_views, n_clips).
+        frames: of all clips and views, in one array or more of (n_frames, n_features).
+        arrays: in which of them each clip lies, (n_clips,).
+        firsts: where each clip begins in its array in each view, (n_views, n_clips).
         lengths: frames of each clip, (n_clips,).
         labels: of each clip, (n_clips,); 1.0 for patient.
         length: frames in a window.
         step: frames between starts.
+        device: where the windows are to live. On the CPU the arrays are used as they are; elsewhere they become one.
     """
+    if device.type != "cpu":
+        begins = torch.tensor([0, *map(len, frames)]).cumsum(0)
+        firsts, arrays, frames = firsts + begins[arrays], torch.zeros_like(arrays), [_end_to_end(frames, device)]
     offsets = [window_starts(n_frames, length, step) for n_frames in lengths.tolist()]
     whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
     flat = torch.tensor([start for starts in offsets for start in starts])
     return Windows(
-        frames=frames,
-        starts=(firsts[:, whose] + flat).to(frames.device),
-        remaining=(lengths[whose] - flat).to(frames.device),
-        labels=labels[whose].to(frames.device),
-        clips=whose.to(frames.device),
+        frames=tuple(frames),
+        arrays=arrays[whose].to(device),
+        starts=(firsts[:, whose] + flat).to(device),
+        remaining=(lengths[whose] - flat).to(device),
+        labels=labels[whose].to(device),
+        clips=whose.to(device),
         length=length,
     )
+
+
+def _end_to_end(arrays: Sequence[Tensor], device: torch.device) -> Tensor:
+    """``torch.cat`` on the device, which never holds them twice."""
+    all_ = arrays[0].new_empty(sum(map(len, arrays)), *arrays[0].shape[1:], device=device)
+    for part, array in zip(all_.split([len(array) for array in arrays]), arrays, strict=True):
+        part.copy_(array)
+    return all_
 
 
 def first_of_each_clip(windows: Windows) -> Windows:
@@ -92,6 +134,7 @@ def first_of_each_clip(windows: Windows) -> Windows:
     first[1:] = windows.clips[1:] != windows.clips[:-1]
     return replace(
         windows,
+        arrays=windows.arrays[first],
         starts=windows.starts[:, first],
         remaining=windows.remaining[first],
         labels=windows.labels[first],

@@ -140,10 +140,9 @@ def run(
 
 def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.device) -> Windows:
     """Every window of every clip in one view; nobody is told the labels."""
-    lengths = torch.tensor([len(clip) for clip in clips])
-    firsts = (torch.cumsum(lengths, 0) - lengths)[None]
-    labels = torch.zeros(len(clips))
-    return windows_of(torch.cat(list(clips)).to(device), firsts, lengths, labels, length=length, step=step)
+    n, lengths = len(clips), torch.tensor([len(clip) for clip in clips])
+    firsts = torch.zeros(1, n, dtype=torch.int64)
+    return windows_of(clips, torch.arange(n), firsts, lengths, torch.zeros(n), length=length, step=step, device=device)
 
 
 def _chosen(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:

@@ -1,9 +1,12 @@
-"""featurize: waveforms, noise and subsets -> the frames of every clip, one array a subset and condition."""
+"""featurize: waveforms, noise and subsets -> the frames of every clip, in arrays of a subset and condition."""
 
 from spira.adapters.life import as_stage
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +16,9 @@ import torch
 from torch import Tensor
 
 from spira.adapters.arrays import WAVEFORMS, read_array
-from spira.adapters.frames import FrameWriter, copy_frames
+from spira.adapters.frames import n_shards, shard_of, shard_path, write_index, write_shard
 from spira.adapters.ingested import read_noise
+from spira.adapters.kept import Shards
 from spira.adapters.subsets import read_subsets
 from spira.adapters.tables import read_table
 from spira.adapters.workers import ordered_map, progress
@@ -31,6 +35,7 @@ _CLIPS = {
     "label": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
+    "digest": pl.String,
 }
 
 
@@ -42,7 +47,12 @@ class Rendering(NamedTuple):
     label: int
     start: int
     n_samples: int
+    digest: str  # of the waveform
     view: int
+    shard: int
+
+
+_SHARD = attrgetter("shard")
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,9 @@ class Renderer:
     noise: NoiseParams
     frames: Frames
     shortest: int  # samples; a shorter clip is padded with silence before noise goes in
+
+    def n_frames(self, clip: Rendering) -> int:
+        return 1 + max(clip.n_samples, self.shortest) // self.frames.p.hop_length
 
     @torch.inference_mode()
     def __call__(self, clip: Rendering, condition: Condition) -> Tensor:
@@ -88,19 +101,27 @@ def run(
         windows.samples(sample_rate),
     )
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
-    made: dict[tuple[Condition, tuple[Rendering, ...]], Path] = {}
+    facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
+    facts |= {"features": features.model_dump(), "noise": noise.model_dump()}
+    kept = Shards("featurize", facts, [noises / "recordings.csv", noises / WAVEFORMS])
     for subset, condition, n_views in _arrays(noise.views):
         rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
-        renderings = tuple(Rendering(**row, view=view) for view in range(n_views) for row in rows)
-        name = f"{subset} {condition}"
-        if whose := made.get((condition, renderings)):  # under kfold everybody is in every subset
-            copy_frames(whose, out / subset, condition)
-            continue
-        made[condition, renderings] = out / subset
-        with FrameWriter(out / subset, condition, features.n_features(sample_rate)) as writer:
-            rendered = ordered_map(lambda clip: renderer(clip, condition), renderings, n_workers)  # noqa: B023
-            for clip, frames in zip(renderings, progress(rendered, len(renderings), name), strict=True):
-                writer.append(clip.clip_id, clip.speaker_id, clip.label, clip.view, frames)
+        n = n_shards(len(rows))
+        renderings = [
+            Rendering(**row, view=view, shard=shard_of(row["clip_id"], n)) for view in range(n_views) for row in rows
+        ]
+        for shard, of_shard in groupby(sorted(renderings, key=_SHARD), _SHARD):
+            path, own = shard_path(out / subset, condition, shard), list(of_shard)
+            decides = [(r.clip_id, r.digest, r.view, noise.n_noises(r.label, condition)) for r in own]
+            if not kept.restored(path, decides):
+                rendered = ordered_map(lambda clip: renderer(clip, condition), own, n_workers)  # noqa: B023
+                shown = progress(rendered, len(own), f"{subset} {path.stem}")
+                names = (r.clip_id for r in own)
+                write_shard(path, features.n_features(sample_rate), zip(names, shown, strict=True))
+                kept.keep(path, decides)
+        index = ((r.clip_id, r.speaker_id, r.label, r.view, r.shard, renderer.n_frames(r)) for r in renderings)
+        write_index(index, out / subset, condition)
+    kept.forget_others()
 
 
 def _members(subsets: Path) -> dict[str, set[str]]:

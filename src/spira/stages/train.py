@@ -12,7 +12,7 @@ from torch import nn
 
 from spira.adapters.checkpoints import Checkpoint
 from spira.adapters.engine import prepare
-from spira.adapters.frames import longest_clip, read_windows
+from spira.adapters.frames import files_of, longest_clip, read_windows
 from spira.adapters.models import read_weights, save_model
 from spira.adapters.subsets import read_learning
 from spira.core.best_weights import BestWeights
@@ -57,7 +57,7 @@ def run(
     adopted = start(net, model, pretrained)
     net.to(device)
     best = BestWeights(train.patience)
-    read = [folder / f"noisy.{kind}" for folder in (training, validation) for kind in ("npy", "csv")]
+    read = [*files_of(training, "noisy"), *files_of(validation, "noisy")]
     read += [folds / f"{fold}.csv", *([pretrained / model.init_from] if adopted else [])]
     facts: dict[str, Any] = {
         "fold": fold,
