@@ -168,7 +168,8 @@ def test_a_validation_loss_that_is_not_finite_names_its_clips() -> None:
 
 
 def write_frames(folder: Path, **planted: float) -> None:
-    write_shard(folder / "noisy-0.npy", 3, ((f"{i}.wav", torch.full((5, 3), float(i))) for i in range(4)))
+    frames = (torch.full((5, 3), float(i)) for i in range(4))
+    write_shard(folder / "noisy-0.npy", 3, [(f"{i}.wav", 5) for i in range(4)], frames)
     write_index([(f"{i}.wav", f"s{i}", i % 2, 0, 0, 5) for i in range(4)], folder, "noisy")
     sum_of(folder / "noisy-0.npy").unlink()  # what follows is found without it too
     array = np.load(folder / "noisy-0.npy", mmap_mode="r+")
@@ -183,7 +184,7 @@ def test_frames_that_are_not_finite_are_neither_written_nor_read(value: float, t
     frames = torch.zeros(5, 3)
     frames[4, 2] = value
     with pytest.raises(DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 7\.wav"):
-        write_shard(tmp_path / "new/noisy-0.npy", 3, [("7.wav", frames)])
+        write_shard(tmp_path / "new/noisy-0.npy", 3, [("7.wav", 5)], [frames])
     assert not list((tmp_path / "new").glob("*"))
     write_frames(tmp_path, _2=value)
     with pytest.raises(DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 2\.wav; is it damaged"):

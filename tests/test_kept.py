@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spira.adapters import kept
 from spira.adapters.kept import Shards
 from spira.adapters.outputs import checked, sum_of, write_bytes
 
@@ -36,6 +37,10 @@ def no_links(*_: object, **__: object) -> None:
     raise OSError(95, "Operation not supported")
 
 
+def all_kept(out: Path) -> list[Path]:
+    return list((out.parents[2] / ".ckpt/featurize").glob("*/*"))
+
+
 def taken_away(out: Path) -> None:
     """As DVC does before a stage runs."""
     for path in (out, sum_of(out)):
@@ -55,8 +60,8 @@ def test_it_is_there_again_with_its_checksum(out: Path) -> None:
 def test_it_takes_no_room_while_the_output_is_there(out: Path) -> None:
     """One file with two names."""
     made(out)
-    (kept,) = (out.parents[2] / ".ckpt/featurize").iterdir()
-    assert kept.samefile(out)
+    (second_name,) = all_kept(out)
+    assert second_name.samefile(out)
 
 
 def test_over_what_is_there_still(out: Path) -> None:
@@ -68,20 +73,34 @@ def test_over_what_is_there_still(out: Path) -> None:
     assert checked(out).read_bytes() == b"frames"
 
 
-def test_other_clips_parameters_data_or_code_are_other_work(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each by itself; and then as it was, it is taken."""
+@pytest.mark.parametrize("what", ["nothing", "clips", "facts", "data", "numpy", "processor", "variable", "code"])
+def test_what_decides_other_bytes_is_other_work(what: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by itself."""
     made(out)
-    assert not shards(out).restored(out, ("a.wav", "b.wav"))
-    assert not shards(out, {"n_mels": 41}).restored(out, ("a.wav",))
-    noise = out.parents[2] / "noise.npy"
-    noise.write_bytes(b"hum")
-    assert not shards(out).restored(out, ("a.wav",))
-    noise.write_bytes(b"hiss")
-    monkeypatch.setattr("torch.__version__", "3")
-    assert not shards(out).restored(out, ("a.wav",))
-    monkeypatch.undo()
-    monkeypatch.setenv("DVC_ROOT", str(out.parents[2]))
-    assert shards(out).restored(out, ("a.wav",))
+    match what:
+        case "data":
+            (out.parents[2] / "noise.npy").write_bytes(b"hum")
+        case "numpy":
+            monkeypatch.setattr("numpy.__version__", "3")
+        case "processor":
+            monkeypatch.setattr(kept, "_processor", lambda: "another")
+        case "variable":
+            monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+        case "code":
+            monkeypatch.setattr(kept, "_code", lambda: [("kept.py", out)])
+    facts = {"n_mels": 41} if what == "facts" else FACTS
+    clips = ("a.wav", "b.wav") if what == "clips" else ("a.wav",)
+    assert shards(out, facts).restored(out.with_name("again.npy"), clips) == (what == "nothing")
+
+
+def test_what_nobody_can_use_makes_room_first(out: Path) -> None:
+    """That of other parameters is gone before the first output is written; what else lies there is somebody else's."""
+    made(out)
+    other = out.parents[2] / ".ckpt/featurize/notes/mine.txt"
+    other.parent.mkdir()
+    other.write_text("mine")
+    shards(out, {"n_mels": 41})
+    assert all_kept(out) == [other]
 
 
 def test_what_was_changed_since_is_made_again(out: Path) -> None:
@@ -91,7 +110,7 @@ def test_what_was_changed_since_is_made_again(out: Path) -> None:
     assert not shards(out).restored(out, ("a.wav",))
     made(out)
     assert shards(out).restored(out, ("a.wav",))
-    assert len(list((out.parents[2] / ".ckpt/featurize").iterdir())) == 1
+    assert len(all_kept(out)) == 1
 
 
 def test_only_the_last_run_is_kept(out: Path) -> None:
@@ -106,10 +125,9 @@ def test_only_the_last_run_is_kept(out: Path) -> None:
     write_bytes(b"third", out.with_name("noisy-2.npy"), summed=True)
     killed.keep(out.with_name("noisy-2.npy"), ("c.wav",))
     run.forget_others()
-    folder = out.parents[2] / ".ckpt/featurize"
-    assert len(list(folder.iterdir())) == 2
+    assert len(all_kept(out)) == 2
     made(out, ("d.wav",))
-    assert len(list(folder.iterdir())) == 1
+    assert len(all_kept(out)) == 1
 
 
 def test_a_disk_without_hard_links_keeps_nothing(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

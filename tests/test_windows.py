@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spira.core.frame_params import WindowParams
-from spira.core.windows import Windows, _end_to_end, first_of_each_clip, moved_at_random, window_starts, windows_of
+from spira.core.windows import Windows, _in_one_array, first_of_each_clip, moved_at_random, window_starts, windows_of
 from spira.errors import ParamError
 
 
@@ -109,9 +109,10 @@ def test_windows_are_the_same_however_their_frames_are_kept(
     """In several arrays, copied one by one; and in one, all gathered at once, as on a GPU."""
     length = max(length, 2)  # the step
     several = in_arrays(lengths, length=length)
-    begins = torch.tensor([0, *map(len, several.frames)]).cumsum(0)
-    one = replace(several, frames=(torch.cat(several.frames),), starts=several.starts + begins[several.arrays])
-    one = replace(one, arrays=torch.zeros_like(several.arrays))
+    cpu = torch.device("cpu")
+    frames, arrays, starts = _in_one_array(several.frames, several.arrays, several.starts, cpu)
+    assert torch.equal(frames[0], torch.cat(several.frames))
+    one = replace(several, frames=frames, arrays=arrays, starts=starts)
     n = data.draw(st.integers(1, 8))
     windows = torch.tensor(data.draw(st.lists(st.integers(0, len(several) - 1), min_size=n, max_size=n)))
     views = torch.tensor(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
@@ -127,8 +128,6 @@ def test_elsewhere_than_on_the_cpu_the_arrays_become_one() -> None:
     assert [tuple(array.shape) for array in there.frames] == [(2 * 18, 1)]
     assert {tensor.device.type for tensor in (there.starts, there.remaining, there.clips, there.arrays)} == {"meta"}
     assert there.starts.shape == here.starts.shape
-    one = _end_to_end(here.frames, torch.device("cpu"))
-    assert torch.equal(one, torch.cat(here.frames))
 
 
 @pytest.mark.cuda

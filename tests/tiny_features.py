@@ -24,11 +24,8 @@ def write_features(folder: Path) -> None:
     for subset, n_views in (("train", 2), ("validation", 1)):
         out = folder / "data/features" / subset
         index = [(f"{subset}{i}", f"{subset}{i}", i % 2, view, 0, 130) for view in range(n_views) for i in range(12)]
-        write_shard(
-            out / "noisy-0.npy",
-            40,
-            ((clip, torch.randn(130, 40, generator=drawn) * (1 + 0.2 * label)) for clip, _, label, *_ in index),
-        )
+        frames = (torch.randn(130, 40, generator=drawn) * (1 + 0.2 * label) for _, _, label, *_ in index)
+        write_shard(out / "noisy-0.npy", 40, [(clip, 130) for clip, *_ in index], frames)
         write_index(index, out, "noisy")
         rows += [f"{subset}{i},{subset}" for i in range(12)]
     (folder / "data/folds").mkdir()

@@ -1,6 +1,6 @@
 """Frames on disk: arrays of a subset and condition, and a table that says which rows of which are whose."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from spira.adapters.arrays import ArrayWriter, read_array, require_finite
 from spira.adapters.outputs import sum_of
 from spira.adapters.tables import read_table, write_table
 from spira.core.windows import Windows, windows_of
-from spira.errors import DataError
+from spira.errors import DataError, naming
 
 _INDEX = {
     "clip_id": pl.String,
@@ -27,26 +27,44 @@ _CLIPS_A_SHARD = 256  # at least; what a file costs DVC is then little beside wh
 _MOST_SHARDS = 16  # of an array; a stage then has less than 256 files
 
 
-def n_shards(n_clips: int) -> int:
-    """Of an array of so many clips: more for a larger corpus, in steps that are far apart, since each moves clips."""
-    return min(_MOST_SHARDS, 1 << max(0, (n_clips // _CLIPS_A_SHARD).bit_length() - 1))
+def shards_of(clips: Sequence[str]) -> list[int]:
+    """In which shard of an array each clip lies: by a hash of its name, so that a clip more or less changes one.
+
+    More clips have more shards, in steps that are far apart, for each step moves half of the clips.
+    """
+    n = min(_MOST_SHARDS, 1 << max(0, (len(clips) // _CLIPS_A_SHARD).bit_length() - 1))
+    return [sha256(clip.encode()).digest()[0] % n for clip in clips]
 
 
-def shard_of(clip_id: str, n_shards: int) -> int:
-    """By a hash of its name and nothing else, so that a clip that comes or goes changes one shard."""
-    return sha256(clip_id.encode()).digest()[0] % n_shards
+def index_path(folder: Path, condition: str) -> Path:
+    return folder / f"{condition}.csv"
 
 
 def shard_path(folder: Path, condition: str, shard: int) -> Path:
     return folder / f"{condition}-{shard}.npy"
 
 
-def write_shard(path: Path, n_features: int, frames: Iterable[tuple[str, Tensor]]) -> None:
-    """The frames of some clips and views, (n_frames, n_features) each, end to end; each with its clip's name."""
+def write_shard(path: Path, n_features: int, clips: Sequence[tuple[str, int]], frames: Iterable[Tensor]) -> None:
+    """The frames of some clips and views end to end.
+
+    Args:
+        path: of ``shard_path``.
+        n_features: columns.
+        clips: the name and the number of frames of each.
+        frames: of each, (n_frames, n_features); no more of them are taken than there are clips.
+
+    Raises:
+        DataError: some are not finite; the clip is named.
+        ValueError: there are more or fewer than were told.
+    """
     with ArrayWriter(path, n_features) as writer:
-        for name, of in frames:
-            require_finite(of.numpy(), [(name, 0, len(of))], path)
+        for (name, n_frames), of in zip(clips, frames, strict=False):
+            if len(of) != n_frames:
+                raise ValueError(f"{path}: {name} must have {n_frames} frames, got {len(of)}")
+            require_finite(of.numpy(), [(name, 0, n_frames)], path)
             writer.append(of.numpy())
+        if writer.n_rows != sum(n_frames for _, n_frames in clips):
+            raise ValueError(f"{path}: must have the frames of {len(clips)} clips, got fewer")
 
 
 def write_index(rows: Iterable[tuple[str, str, int, int, int, int]], folder: Path, condition: str) -> None:
@@ -57,16 +75,26 @@ def write_index(rows: Iterable[tuple[str, str, int, int, int, int]], folder: Pat
     schema = {name: kind for name, kind in _INDEX.items() if name != "start"}
     table = pl.DataFrame(list(rows), schema=schema, orient="row")
     before = pl.col("n_frames").cum_sum().over("shard") - pl.col("n_frames")
-    write_table(table.with_columns(start=before).select(*_INDEX), folder / f"{condition}.csv")
+    write_table(table.with_columns(start=before).select(*_INDEX), index_path(folder, condition))
     written = {shard_path(folder, condition, shard) for shard in table["shard"].unique()}
     for path in set(folder.glob(f"{condition}-*.npy")) - written:  # of a run with more shards, where DVC was not asked
-        path.unlink()
-        sum_of(path).unlink(missing_ok=True)
+        _remove(path)
+
+
+def remove_index(folder: Path, condition: str) -> None:
+    """Before the first shard is written: an old index never tells of new ones."""
+    _remove(index_path(folder, condition))
+
+
+def _remove(path: Path) -> None:
+    with naming(path, "removed"):
+        for file in (path, sum_of(path)):
+            file.unlink(missing_ok=True)
 
 
 def files_of(folder: Path, condition: str) -> list[Path]:
     """The index, and every shard."""
-    return [folder / f"{condition}.csv", *sorted(folder.glob(f"{condition}-*.npy"))]
+    return [index_path(folder, condition), *sorted(folder.glob(f"{condition}-*.npy"))]
 
 
 def read_windows(
@@ -90,13 +118,15 @@ def read_windows(
     Raises:
         DataError: a file is missing or damaged, lacks a clip, or holds NaN or infinity in one.
     """
-    index = _index_of(folder, condition, clips)
+    table = read_table(index_path(folder, condition), _INDEX)
+    index = _only(table, clips, index_path(folder, condition))
+    sizes = dict(table.group_by("shard").agg(pl.sum("n_frames")).rows())
     places = index.select("shard", "clip_id", "start", "n_frames").rows_by_key("shard")
     numbers = {shard: number for number, shard in enumerate(sorted(places))}
     views = index.partition_by("view", maintain_order=True)
     heard = views[0]
     windows = windows_of(
-        [_read_shard(shard_path(folder, condition, shard), places[shard]) for shard in numbers],
+        [_read_shard(shard_path(folder, condition, shard), sizes[shard], places[shard]) for shard in numbers],
         torch.tensor([numbers[shard] for shard in heard["shard"]]),
         torch.tensor([view["start"].to_list() for view in views]),
         torch.tensor(heard["n_frames"].to_list()),
@@ -110,18 +140,21 @@ def read_windows(
 
 def longest_clip(folder: Path, condition: str, clips: Collection[str]) -> int:
     """Frames of the longest of some clips of a subset under a condition."""
-    return int(max(_index_of(folder, condition, clips)["n_frames"]))
+    path = index_path(folder, condition)
+    return int(max(_only(read_table(path, _INDEX), clips, path)["n_frames"]))
 
 
-def _read_shard(path: Path, places: Iterable[tuple[str, int, int]]) -> Tensor:
+def _read_shard(path: Path, n_frames: int, places: Iterable[tuple[str, int, int]]) -> Tensor:
     array = read_array(path)
+    if len(array) != n_frames:
+        raise DataError(f"{path}: must have the {n_frames} frames of its table, got {len(array)}; dvc repro featurize")
     require_finite(array, places, path)
     return torch.from_numpy(array)
 
 
-def _index_of(folder: Path, condition: str, clips: Collection[str]) -> pl.DataFrame:
-    path, wanted = folder / f"{condition}.csv", set(clips)
-    index = read_table(path, _INDEX).filter(pl.col("clip_id").is_in(wanted))
+def _only(table: pl.DataFrame, clips: Collection[str], path: Path) -> pl.DataFrame:
+    wanted = set(clips)
+    index = table.filter(pl.col("clip_id").is_in(wanted))
     if lacking := wanted - set(index["clip_id"]):
         raise DataError(f"{path}: lacks {len(lacking)} clips of this fold, such as {min(lacking)}; dvc repro featurize")
     return index

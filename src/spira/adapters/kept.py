@@ -6,6 +6,9 @@ the experiment runs in a temporary copy; there a file survives whatever becomes 
 
 import json
 import os
+import platform
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +20,9 @@ import numpy as np
 import torch
 
 from spira.adapters.outputs import digest_of, linked, sum_of
+
+_SETTINGS = ("ATEN_", "MKL_", "NUMBA_", "ONEDNN_", "OPENBLAS_")  # variables that choose how numbers are computed
+_HASH = "[0-9a-f]" * 32
 
 
 def kept_in() -> Path:
@@ -36,10 +42,18 @@ def key_of(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
         "data": {str(file): digest_of(file) for file in data},
         "versions": [sys.version, torch.__version__, np.__version__],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor": [_processor(), torch.backends.cpu.get_cpu_capability()],
+        "settings": {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)},
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
     }
-    return sha256(json.dumps(all_, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
+    return _hash(all_)
+
+
+def _processor() -> str:
+    """Its model, where the system says: among others, libraries choose other instructions."""
+    file = Path("/proc/cpuinfo")
+    model = re.search(r"^model name\s*: (.*)$", file.read_text(), re.MULTILINE) if file.exists() else None
+    return model[1] if model else platform.processor()
 
 
 def _code() -> Iterator[tuple[str, Path]]:
@@ -55,20 +69,28 @@ def _code() -> Iterator[tuple[str, Path]]:
 class Shards:
     """Outputs that need not be made again, each found by all that decides its bytes: of this run, or of the one before.
 
-    Those of the run before are second names of its outputs (hard links), which take no room of their own as long as the
-    outputs are there. Nothing is an output because it is kept: without them a run takes longer and writes the same
-    bytes. There are none where the disk has no such links, nor where the stage is no DVC's: by hand, it makes all.
+    Those of the run before are second names of its outputs (hard links; where DVC's cache copies, DVC makes the output
+    another file, and they take its room once more). Nothing is an output because it is kept: without them a run takes
+    longer and writes the same bytes. There are none where the disk has no such links, nor where the stage is no DVC's:
+    by hand, it makes all.
     """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """``facts`` and ``data`` as ``key_of`` takes them: what all the outputs of the stage depend on."""
-        self._key = key_of(facts, data)
-        self._folder = kept_in() / name if "DVC_ROOT" in os.environ else None
+        """``facts`` and ``data`` as ``key_of`` takes them: what all the outputs of the stage depend on.
+
+        What was kept of other facts is removed: its room is free before the first output is written.
+        """
         self._made: dict[str, tuple[Path, str]] = {}  # by name, where it is, and its SHA-256
+        self._folder: Path | None = None
+        if "DVC_ROOT" in os.environ:
+            self._folder = kept_in() / name / key_of(facts, data)
+            for other in self._folder.parent.glob(_HASH):
+                if other != self._folder:
+                    shutil.rmtree(other, ignore_errors=True)
 
     def restored(self, path: Path, facts: object) -> bool:
         """Whether the output ``path``, which depends on ``facts`` besides, is there again, with its checksum."""
-        name = self._name(facts)
+        name = _hash(facts)
         for source, digest in self._found(name):
             with suppress(OSError):
                 if digest_of(source) == digest:  # else it was changed since, under one of its names
@@ -79,7 +101,7 @@ class Shards:
 
     def keep(self, path: Path, facts: object) -> None:
         """Once it is written, with its checksum."""
-        name, digest = self._name(facts), sum_of(path).read_text(encoding="ascii")[:64]
+        name, digest = _hash(facts), sum_of(path).read_text(encoding="ascii")[:64]
         self._made[name] = path, digest
         if self._folder:
             kept = self._folder / f"{name}-{digest}"
@@ -91,7 +113,7 @@ class Shards:
     def forget_others(self) -> None:
         """Of the runs before, what is no output of this one."""
         used = {f"{name}-{digest}" for name, (_, digest) in self._made.items()}
-        for kept in self._folder.glob("*") if self._folder else ():
+        for kept in self._folder.glob(f"{_HASH}-*") if self._folder else ():
             if kept.name not in used:
                 with suppress(OSError):
                     kept.unlink()
@@ -102,5 +124,6 @@ class Shards:
         for kept in self._folder.glob(f"{name}-*") if self._folder else ():
             yield kept, kept.name.rpartition("-")[2]
 
-    def _name(self, facts: object) -> str:
-        return sha256(json.dumps([self._key, facts], sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
+
+def _hash(facts: object) -> str:
+    return sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]

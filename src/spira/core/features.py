@@ -20,8 +20,8 @@ class Frames:
     """Features of a waveform, one row a frame.
 
     ``frames(waveform)``: samples in [-1, 1], shape (time,), more than n_fft / 2 of them -> shape
-    (n_frames, n_features), float32, n_frames = 1 + time // hop_length. Frames are centred
-    (reflection at both ends).
+    (n_frames, n_features), float32, n_frames = 1 + time // hop_length (of an odd n_fft, 1 + (time - 1) // hop_length).
+    Frames are centred (reflection at both ends).
 
     Blocks of frames go from samples to decibels while they are in a core's cache; a whole clip's spectra would
     not fit. Only the taper is transformed, not the zeros that n_fft pads it with: see ``_finer``.
@@ -43,6 +43,10 @@ class Frames:
         folded = (_finer(self.size, p.win_length, p.n_fft) @ bank).float()
         self.bank = folded.repeat_interleave(2, dim=0)  # for the squares of each bin's real and imaginary part
         self.dct = create_dct(p.n_mfcc, p.n_mels, norm="ortho") if p.kind == "mfcc" else None
+
+    def n_frames(self, time: int) -> int:
+        """Of a waveform of so many samples."""
+        return 1 + (time + 2 * (self.p.n_fft // 2) - self.p.n_fft) // self.p.hop_length
 
     def __call__(self, waveform: Tensor) -> Tensor:
         edge = self.p.n_fft // 2

@@ -104,8 +104,7 @@ def windows_of(
         device: where the windows are to live. On the CPU the arrays are used as they are; elsewhere they become one.
     """
     if device.type != "cpu":
-        begins = torch.tensor([0, *map(len, frames)]).cumsum(0)
-        firsts, arrays, frames = firsts + begins[arrays], torch.zeros_like(arrays), [_end_to_end(frames, device)]
+        frames, arrays, firsts = _in_one_array(frames, arrays, firsts, device)
     offsets = [window_starts(n_frames, length, step) for n_frames in lengths.tolist()]
     whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
     flat = torch.tensor([start for starts in offsets for start in starts])
@@ -120,12 +119,16 @@ def windows_of(
     )
 
 
-def _end_to_end(arrays: Sequence[Tensor], device: torch.device) -> Tensor:
-    """``torch.cat`` on the device, which never holds them twice."""
-    all_ = arrays[0].new_empty(sum(map(len, arrays)), *arrays[0].shape[1:], device=device)
-    for part, array in zip(all_.split([len(array) for array in arrays]), arrays, strict=True):
+def _in_one_array(
+    frames: Sequence[Tensor], arrays: Tensor, firsts: Tensor, device: torch.device
+) -> tuple[tuple[Tensor], Tensor, Tensor]:
+    """All frames end to end on the device, which never holds them twice; and where the clips are then."""
+    sizes = [len(array) for array in frames]
+    one = frames[0].new_empty(sum(sizes), frames[0].shape[1], device=device)
+    for part, array in zip(one.split(sizes), frames, strict=True):
         part.copy_(array)
-    return all_
+    begins = torch.tensor([0, *sizes]).cumsum(0)
+    return (one,), torch.zeros_like(arrays), firsts + begins[arrays]
 
 
 def first_of_each_clip(windows: Windows) -> Windows:

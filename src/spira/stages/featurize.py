@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spira.adapters.arrays import WAVEFORMS, read_array
-from spira.adapters.frames import n_shards, shard_of, shard_path, write_index, write_shard
+from spira.adapters.frames import remove_index, shard_path, shards_of, write_index, write_shard
 from spira.adapters.ingested import read_noise
 from spira.adapters.kept import Shards
 from spira.adapters.subsets import read_subsets
@@ -52,9 +52,6 @@ class Rendering(NamedTuple):
     shard: int
 
 
-_SHARD = attrgetter("shard")
-
-
 @dataclass(frozen=True)
 class Renderer:
     """A rendering -> its frames, (n_frames, n_features). The same whatever is rendered before or beside it."""
@@ -64,9 +61,14 @@ class Renderer:
     noise: NoiseParams
     frames: Frames
     shortest: int  # samples; a shorter clip is padded with silence before noise goes in
+    n_features: int
 
     def n_frames(self, clip: Rendering) -> int:
-        return 1 + max(clip.n_samples, self.shortest) // self.frames.p.hop_length
+        return self.frames.n_frames(max(clip.n_samples, self.shortest))
+
+    def decides(self, clip: Rendering, condition: Condition) -> tuple[object, ...]:
+        """Its frames, with what all clips have in common: parameters, noise and code."""
+        return clip.clip_id, clip.view, clip.digest, self.noise.n_noises(clip.label, condition)
 
     @torch.inference_mode()
     def __call__(self, clip: Rendering, condition: Condition) -> Tensor:
@@ -99,29 +101,53 @@ def run(
         noise,
         Frames(features, sample_rate),
         windows.samples(sample_rate),
+        features.n_features(sample_rate),
     )
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
     facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
-    facts |= {"features": features.model_dump(), "noise": noise.model_dump()}
+    per_clip = {"views", "n_patient", "n_control"}
+    facts |= {"features": features.model_dump(), "noise": noise.model_dump(exclude=per_clip)}
     kept = Shards("featurize", facts, [noises / "recordings.csv", noises / WAVEFORMS])
+    n_shards = n_made = 0
     for subset, condition, n_views in _arrays(noise.views):
         rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
-        n = n_shards(len(rows))
+        shards = shards_of([row["clip_id"] for row in rows])
         renderings = [
-            Rendering(**row, view=view, shard=shard_of(row["clip_id"], n)) for view in range(n_views) for row in rows
+            Rendering(**row, view=view, shard=shard)
+            for view in range(n_views)
+            for row, shard in zip(rows, shards, strict=True)
         ]
-        for shard, of_shard in groupby(sorted(renderings, key=_SHARD), _SHARD):
-            path, own = shard_path(out / subset, condition, shard), list(of_shard)
-            decides = [(r.clip_id, r.digest, r.view, noise.n_noises(r.label, condition)) for r in own]
-            if not kept.restored(path, decides):
-                rendered = ordered_map(lambda clip: renderer(clip, condition), own, n_workers)  # noqa: B023
-                shown = progress(rendered, len(own), f"{subset} {path.stem}")
-                names = (r.clip_id for r in own)
-                write_shard(path, features.n_features(sample_rate), zip(names, shown, strict=True))
-                kept.keep(path, decides)
-        index = ((r.clip_id, r.speaker_id, r.label, r.view, r.shard, renderer.n_frames(r)) for r in renderings)
-        write_index(index, out / subset, condition)
+        n_made += _write(renderings, out / subset, condition, renderer, kept, n_workers)
+        n_shards += len(set(shards))
     kept.forget_others()
+    if n_made < n_shards:
+        print(f"{n_shards - n_made} of {n_shards} arrays of frames are as they were")
+
+
+def _write(
+    renderings: list[Rendering],
+    folder: Path,
+    condition: Condition,
+    renderer: Renderer,
+    kept: Shards,
+    n_workers: int | None,
+) -> int:
+    """The shards of one array and their index; returns how many had to be made."""
+    remove_index(folder, condition)
+    in_shards = groupby(sorted(renderings, key=attrgetter("shard")), attrgetter("shard"))
+    shards = {shard_path(folder, condition, shard): list(clips) for shard, clips in in_shards}
+    decides = {path: [renderer.decides(clip, condition) for clip in clips] for path, clips in shards.items()}
+    to_make = {path: clips for path, clips in shards.items() if not kept.restored(path, decides[path])}
+    to_render = [clip for clips in to_make.values() for clip in clips]
+    rendered = ordered_map(lambda clip: renderer(clip, condition), to_render, n_workers)
+    frames = progress(rendered, len(to_render), f"{folder.name} {condition}")
+    for path, clips in to_make.items():
+        sizes = [(clip.clip_id, renderer.n_frames(clip)) for clip in clips]
+        write_shard(path, renderer.n_features, sizes, frames)
+        kept.keep(path, decides[path])
+    index = ((r.clip_id, r.speaker_id, r.label, r.view, r.shard, renderer.n_frames(r)) for r in renderings)
+    write_index(index, folder, condition)
+    return len(to_make)
 
 
 def _members(subsets: Path) -> dict[str, set[str]]:
