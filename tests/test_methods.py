@@ -15,9 +15,8 @@ from safetensors.torch import load_file
 from torchaudio.transforms import MFCC, AmplitudeToDB
 
 from spira.adapters.arrays import read_array
+from spira.adapters.frames import write_index, write_shard
 from spira.adapters.models import load_model
-from spira.adapters.outputs import write_bytes
-from spira.adapters.tables import write_table
 from spira.core.frame_params import FeatureParams, WindowParams
 from spira.core.noise import NoiseParams
 from spira.core.train_params import PredictParams
@@ -117,11 +116,16 @@ def test_whole_clips_are_as_long_as_the_longest_of_training(workspace: Path, mon
 def test_a_longer_evaluation_clip_is_cut_into_whole_windows(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the training clips cut short, each score is the mean over the windows that cover the clip."""
     monkeypatch.chdir(workspace)
-    index = Path("data/features/train/noisy.csv")
-    committed = index.read_bytes()
-    write_table(pl.read_csv(index).with_columns(n_frames=pl.lit(120)), index)
+    train = Path("data/features/train")
+    before = {path: path.read_bytes() for path in train.iterdir()}
+    whole, rows = read_array(train / "noisy-0.npy"), pl.read_csv(train / "noisy.csv").rows(named=True)
+    cut = [torch.from_numpy(whole[row["start"] : row["start"] + 120]) for row in rows]
+    write_shard(train / "noisy-0.npy", whole.shape[1], [(row["clip_id"], 120) for row in rows], cut)
+    index = [(row["clip_id"], row["speaker_id"], row["label"], row["view"], 0, 120) for row in rows]
+    write_index(index, train, "noisy")
     table = scores(workspace, monkeypatch, train={"windows": "whole"}, model={"kind": "logistic_regression"})
-    write_bytes(committed, index, summed=True)
+    for path, content in before.items():
+        path.write_bytes(content)
     assert facts()["n_frames"] == 120
     weights = load_file("data/models/holdout/1/weights.safetensors")
     frames = torch.from_numpy(read_array(Path("data/features/test/noisy-0.npy")).copy())

@@ -67,7 +67,7 @@ class Renderer:
         return self.frames.n_frames(max(clip.n_samples, self.shortest))
 
     def decides(self, clip: Rendering, condition: Condition) -> tuple[object, ...]:
-        """Its frames, with what all clips have in common: parameters, noise and code."""
+        """What its frames depend on, beside what those of all clips do: parameters, noise and code."""
         return clip.clip_id, clip.view, clip.digest, self.noise.n_noises(clip.label, condition)
 
     @torch.inference_mode()
