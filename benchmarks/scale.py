@@ -65,8 +65,9 @@ def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
             continue
         if stage == ONE_MORE:
             add_clip(at, n)
-        found[stage] = of_stage(stage.partition(",")[0], at)
-        out = at / "data" / OUTS[stage.partition(",")[0]]
+        name = stage.partition(",")[0]
+        found[stage] = of_stage(name, at)
+        out = at / "data" / OUTS[name]
         files = [file for file in out.rglob("*") if file.is_file()] or [out]
         found[stage] |= {"files": len(files), "out_mb": sum(file.stat().st_size for file in files) / 2**20}
     return found
