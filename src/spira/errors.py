@@ -60,15 +60,25 @@ def told() -> Iterator[None]:
     try:
         yield
     except (ParamError, DataError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        sys.exit(f"{type(error).__name__}: {visible(str(error), lines=True)}")
     except OSError as error:
         if error.errno not in _ADVICE:
             raise
-        sys.exit(f"DataError: {_sentence(error, str(error.filename or 'a file'))}")
+        sys.exit(f"DataError: {visible(_sentence(error, str(error.filename or 'a file')))}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """What a terminal shows as it is: control codes, turned writing and what has no shape as their escapes.
+
+    Args:
+        lines: whether line ends stay as they are.
+    """
+    shown = (char if char.isprintable() or (lines and char == "\n") else ascii(char)[1:-1] for char in text)
+    return "".join(shown)
 
 
 def _sentence(error: OSError, where: str) -> str:

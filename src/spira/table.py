@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from spira.adapters.ledger import minutes
-from spira.adapters.revisions import Revision, resolve, yaml_tree
+from spira.adapters.revisions import Revision, read_tree, resolve
 from spira.adapters.workplaces import reference
 from spira.core.against import against, conclusion, signed
+from spira.core.committed import Params
 from spira.core.comparison import Difference
 from spira.core.metrics import auc, spread
 from spira.core.origin import origin
 from spira.core.side import Side
 from spira.core.sweeping import Plan, applied
-from spira.errors import DataError, told
+from spira.errors import DataError, told, visible
 from spira.params import PARAMS, read
 from spira.plans import read_plan
 from spira.report import compare, side
@@ -74,7 +75,7 @@ def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
         found = resolve(base.root, reference(base.commit, plan.experiment(row)))
     except DataError:
         return "not run"
-    params = yaml_tree(found, str(PARAMS))
+    params = read_tree(found, str(PARAMS), Params)
     if applied(params, plan.base | plan.rows[row]) != params:
         return "other parameters"
     return replace(side(found, from_remote=False), name=row, missing="; dvc exp pull")
@@ -84,7 +85,7 @@ def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | N
     published = [cells.get(row, "") for cells in plan.published.values()]
     if isinstance(ran, str):
         return [row, ran, *[""] * (7 + len(CONDITIONS) - 1), *published]
-    of = ran.metrics[headline]
+    of = ran.metrics.get(headline, {})
     others = [_number(ran.metrics.get(name, {}), "auc") for name in CONDITIONS if name != headline]
     took = minutes(WORK / plan.name).get(ran.commit)
     return [
@@ -130,7 +131,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("plan", type=Path, help="experiments/<name>.yaml")
     parser.add_argument("--rev", default="HEAD", help="the commit that the experiments started from")
     asked = parser.parse_args(arguments)
-    sys.stdout.write(table(asked.plan, asked.rev))
+    sys.stdout.write(visible(table(asked.plan, asked.rev), lines=True))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ import polars as pl
 
 from spira.adapters.predictions import ONLY_FOLD, Scored
 from spira.adapters.tables import read_json, write_json, write_table
-from spira.core.metrics import CLASSES, Floats, require_both_classes
+from spira.core.metrics import CLASSES, UNDETERMINED, Floats, require_both_classes
 from spira.core.worst import Wrong
 from spira.errors import DataError
-
-UNDETERMINED = "not determined by these clips"
 
 
 def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:

@@ -3,12 +3,12 @@
 import subprocess
 from dataclasses import dataclass
 from hashlib import md5
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel
 
+from spira.core.committed import Mapped, Pointer, read_committed
 from spira.errors import DataError
 
 
@@ -44,15 +44,14 @@ def content(revision: Revision, path: str) -> bytes | None:
     return _git(revision.root, "cat-file", "blob", f"{revision.commit}:{path}")
 
 
-def yaml_tree(revision: Revision, path: str) -> dict[str, Any]:
-    """A YAML or JSON file's tree, read as DVC reads it; {} where there is no such file."""
-    try:
-        tree = YAML(typ="safe", pure=True).load(content(revision, path) or b"{}")
-    except (YAMLError, ValueError) as error:
-        raise DataError(f"{revision.name}:{path}: not readable: {error}") from error
-    if not isinstance(tree, dict):
-        raise DataError(f"{revision.name}:{path}: must hold `key: value` lines")
-    return tree
+def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str, Any]:
+    """A YAML or JSON file's tree; {} where there is no such file.
+
+    Raises:
+        DataError: what is read of such a file is not as ``kind`` says, or the file is larger than any of its kind.
+    """
+    blob = None if "\0" in path else content(revision, path)  # no name of a file has one
+    return read_committed(blob, f"{revision.name}:{path}", kind) if blob else {}
 
 
 def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
@@ -61,16 +60,28 @@ def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
     for path in paths:
         if (blob := content(revision, path)) is not None:
             found[path] = md5(blob, usedforsecurity=False).hexdigest()
-        elif pointer := yaml_tree(revision, f"{path}.dvc"):
-            found[path] = str(pointer["outs"][0]["md5"])
+        elif pointer := read_tree(revision, f"{path}.dvc", Pointer):
+            found[path] = pointer["outs"][0]["md5"]
     return found
+
+
+def refuse_what_dvc_cannot_read(revision: Revision) -> None:
+    """Each file that DVC will read of the commit is read here first, within bounds, which DVC knows none of.
+
+    Raises:
+        DataError: one of them is not YAML, or has no end.
+    """
+    listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit) or b""
+    for path in listed.decode(errors="replace").split("\0"):
+        if PurePosixPath(path).name in ("dvc.yaml", "dvc.lock") or path.endswith(".dvc") or path == "params.yaml":
+            read_tree(revision, path, Mapped)
 
 
 def corpora(revision: Revision) -> dict[str, str]:
     """md5 by path of every folder that a .dvc file names."""
     listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data") or b""
     names = [name for name in listed.decode().split("\0") if name.endswith(".dvc")]
-    return {name.removesuffix(".dvc"): str(yaml_tree(revision, name)["outs"][0]["md5"]) for name in names}
+    return {name.removesuffix(".dvc"): read_tree(revision, name, Pointer)["outs"][0]["md5"] for name in names}
 
 
 def _git(root: Path, *arguments: str) -> bytes | None:
