@@ -29,6 +29,9 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
         raise DataError(
             f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
         )
+    wrong = table.filter(~pl.col("label").is_in([0, 1]).fill_null(False))
+    if not wrong.is_empty():
+        raise DataError(f"{path}: label must be 0 or 1, got {wrong['label'][0]} for clip {wrong['clip_id'][0]}")
     wrong = table.filter(~pl.col("score").is_between(0, 1).fill_null(False))
     if not wrong.is_empty():
         raise DataError(f"{path}: score must be in [0, 1], got {wrong['score'][0]} for clip {wrong['clip_id'][0]}")

@@ -1,5 +1,6 @@
 """What DVC knows of a commit's results: its stages, and the files in DVC's cache that its dvc.lock names by hash."""
 
+import signal
 from collections.abc import Mapping
 from hashlib import md5
 from pathlib import Path
@@ -20,20 +21,36 @@ from spira.core.staleness import Declared, Tree, hashes
 from spira.core.thresholds import of_each_clip, rule_of, thresholds_of_folds
 from spira.errors import DataError
 
+SECONDS = 20  # for DVC to read a commit's stages; ours take one
 _CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
 
 
 def declared(revision: Revision) -> list[Declared]:
-    """Every stage of the revision's dvc.yaml, as DVC itself resolves it."""
+    """Every stage of the revision's dvc.yaml, as DVC itself resolves it.
+
+    Raises:
+        DataError: DVC cannot, or not in time: a dozen lines can ask for a billion stages.
+    """
     stages = []
+    before = signal.signal(signal.SIGALRM, _late)
+    signal.alarm(SECONDS)
     try:
         with Repo(str(revision.root)) as repo:
             for name in repo.brancher(revs=[revision.commit]):
                 if name != "workspace":
                     stages = [_declared(stage) for stage in repo.index.stages if hasattr(stage, "cmd") and stage.cmd]
-    except DvcException as error:
-        raise DataError(f"{revision.name}:dvc.yaml: {error}") from error
+    except (DvcException, TimeoutError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise DataError(f"{revision.name}:dvc.yaml: {error or type(error).__name__}") from error
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    if any("\0" in path for stage in stages for path in (*stage.deps, *stage.outs)):
+        raise DataError(f"{revision.name}:dvc.yaml: a path holds the character 0")
     return stages
+
+
+def _late(_number: int, _frame: object) -> None:
+    raise TimeoutError(f"its stages could not be read within {SECONDS} s")
 
 
 def _declared(stage: Any) -> Declared:
