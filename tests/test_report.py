@@ -119,7 +119,6 @@ def test_without_predictions_it_compares_points_and_says_so(repository: Reposito
     assert "mermaid" not in text
 
 
-@pytest.mark.ml_test_score("Monitoring 4", manual=True)
 def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> None:
     """A parameter and a module newer than dvc.lock: which stage, why, exit status 1 only where asked."""
     result = repository.report("good", "stale", "--check")

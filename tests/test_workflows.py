@@ -117,9 +117,6 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     assert eval(condition.replace("&&", "and").replace("||", "or"), {}) is runs
 
 
-@pytest.mark.ml_test_score("Model 3")
-@pytest.mark.ml_test_score("Model 5")
-@pytest.mark.ml_test_score("Monitoring 6")
 @pytest.mark.parametrize(
     ("job", "command"),
     [
