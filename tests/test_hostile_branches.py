@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from spira.adapters.results import judged
@@ -90,7 +92,9 @@ READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
         ("data/raw/x.dvc", "outs: [{path: x}]", Pointer, "outs.0.md5: Field required"),
     ],
 )
-def test_a_file_that_is_not_as_it_must_be_is_one_sentence(path: str, text: str, kind: type, why: str) -> None:
+def test_a_file_that_is_not_as_it_must_be_is_one_sentence(
+    path: str, text: str, kind: type[BaseModel], why: str
+) -> None:
     """At once, with the commit, the file and the reason, and none of it repeated at length."""
     began = time.monotonic()
     with pytest.raises(DataError, match=rf"^head:{path}[:0-9]*: .*{why}") as error:
@@ -116,7 +120,7 @@ def test_what_this_repository_commits_is_read() -> None:
 def test_any_text_in_a_cell_is_that_text_and_nothing_else(text: str) -> None:
     """A renderer of GitHub's tables finds one cell with its characters, and in it no markup but `code`."""
     tokens = READER.parse(table(["a", "b"], [[text, "end"]]))
-    _, cell, end = (token for token in tokens if token.type == "inline" and token.content != "a")
+    cell, end = [token for token in tokens if token.type == "inline"][2:]
     assert end.content == "end"
     kinds = {child.type for child in cell.children or []}
     assert kinds <= {"text", "code_inline", "text_special"}
@@ -150,7 +154,7 @@ class Branch:
     def __init__(self, repository: Repository) -> None:
         self.git, self.folder = repository.git, repository.folder
 
-    def made(self, name: str, files: dict[str, str | bytes]) -> None:
+    def made(self, name: str, files: Mapping[str, str | bytes]) -> None:
         index = f"GIT_INDEX_FILE={self.folder}/.git/{name}.index"
         self.sh(f"{index} git read-tree good")
         for path, content in files.items():
@@ -235,7 +239,7 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
         {"path": "data/predictions.csv", "md5": branch.cached(b"clip_id,score\na,b\n")},
         {"path": "data/curves/holdout/1/plots", "md5": branch.cached(json.dumps(folder).encode(), ".dir")},
     ]
-    files = {
+    files: dict[str, str | bytes] = {
         "dvc.lock": json.dumps({"schema": "2.0", "stages": lock}),
         "data/evaluation.json": '{"noisy": ["a"], "clean": {"auc": 0.5}}',
         "data/probes.json": '{"probes": ["a"]}',
