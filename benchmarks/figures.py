@@ -23,11 +23,16 @@ class Figure(TypedDict):
 
 
 def here() -> tuple[str, str]:
-    """(commit, processor) of what is measured now; a tree that is not as committed says so."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=7"]
-    commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """(commit, processor) of what is measured now; where more than the figures differs from the commit, it says so."""
+    commit = _git("describe", "--always", "--abbrev=7")
+    apart = [f":(exclude){path.relative_to(ROOT)}" for path in (FILE, PAGE)]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *apart)
     known = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return commit, known[1] if known else "unknown"
+    return f"{commit}-dirty" if changed else commit, known[1] if known else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def read(path: Path = FILE) -> dict[str, Figure]:

@@ -105,12 +105,13 @@ def test_a_file_that_is_not_as_it_must_be_is_one_sentence(
 
 def test_what_this_repository_commits_is_read() -> None:
     """Its own files are far inside the bounds."""
-    for path, kind in {
+    kinds: dict[str, type[BaseModel]] = {
         "params.yaml": Params,
         "dvc.lock": Lock,
         "data/evaluation.json": Metrics,
         "data/probes.json": ProbeFile,
-    }.items():
+    }
+    for path, kind in kinds.items():
         content = (Path(__file__).parents[1] / path).read_bytes()
         assert len(content) < 200_000
         assert read_committed(content, path, kind)

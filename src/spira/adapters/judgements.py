@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from spira.adapters.predictions import ONLY_FOLD, Scored
-from spira.adapters.tables import read_json, write_json, write_table
+from spira.adapters.tables import read_json, write_json, write_sheet, write_table
 from spira.core.metrics import CLASSES, UNDETERMINED, Floats, require_both_classes
 from spira.core.worst import Wrong
 from spira.errors import DataError
@@ -85,7 +85,7 @@ def write_worst(worst: Sequence[Wrong], of: Scored, facts: Mapping[str, Sequence
         for wrong in worst
     ]
     names = ["clip_id", "speaker_id", "label", *Wrong._fields[1:], *facts]
-    write_table(pl.DataFrame(rows, schema=names), path)
+    write_sheet(pl.DataFrame(rows, schema=names), path)
 
 
 def write_plots(plots: Mapping[str, Mapping[str, Floats | Sequence[str]]], condition: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spira.adapters.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.adapters.audio import decode
 from spira.adapters.guarded import Guard, Limits, Lost
-from spira.adapters.tables import write_table
+from spira.adapters.tables import write_sheet
 from spira.adapters.tags import personal_tags
 from spira.adapters.workers import n_cores, ordered_map, progress
 from spira.core.audio import IngestParams, Refusal, refuse_samples
@@ -126,7 +126,7 @@ def write_rejects(refused: Refused, out: Path, n_files: int, max_rejected: float
     """``out/rejects.csv``: one row a refused file; and a DataError where they are too many."""
     rows = sorted((file_path, refusal.code, refusal.reason) for file_path, refusal in refused)
     table = pl.DataFrame(rows, schema=["file_path", "code", "reason"], orient="row")
-    write_table(table.cast(pl.String), out / REJECTS)
+    write_sheet(table.cast(pl.String), out / REJECTS)
     for file_path, code, reason in rows[:20]:
         print(f"refused {on_one_line(file_path)}: {code}: {on_one_line(reason)}")
     if len(rows) > 20:
