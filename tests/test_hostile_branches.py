@@ -19,10 +19,14 @@ from ruamel.yaml import YAML
 
 from spira.adapters.results import judged
 from spira.adapters.revisions import resolve
+from spira.compare import main as compare
+from spira.core.against import conclusion
 from spira.core.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
-from spira.core.markdown import code, inert, table
-from spira.errors import DataError, visible
+from spira.core.comparison import Difference
+from spira.core.markdown import Marked, code, inert, table
+from spira.errors import DataError, told, visible
 from spira.report import main
+from spira.table import aligned
 from test_bad_params import BOMB
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
@@ -262,6 +266,9 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     assert "No verdict: the predictions of evil are not at hand; they are not readable. Point estimates" in text
     assert "| more | – | 1 |" in text
     assert main(["good", "evil", "--check"]) == 1
+    capsys.readouterr()
+    compare(["good", "evil"])
+    assert "- evil:data/evaluation.json: noisy: Input should be" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -329,3 +336,20 @@ def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: p
     prose = re.sub(r"```mermaid.*?```|`[^`]*`|&#\d+;", "", text, flags=re.DOTALL)
     for active in ("@", "://", "www.", "#1", "GH-2", "<", ":tada:", "$", "**improvement**"):
         assert active not in prose
+
+
+def test_no_message_reaches_a_terminal_with_what_it_would_act_on() -> None:
+    """Colours, a cleared screen and turned writing are shown as their escapes; accents and lines stay."""
+    with pytest.raises(SystemExit) as stopped, told():
+        raise DataError(f"corpus: ação {ESCAPE}\n  \u202egpj.exe\x9b")
+    assert stopped.value.code == "DataError: corpus: ação \\x1b[2J\\x1b[31m\n  \\u202egpj.exe\\x9b"
+
+
+def test_the_table_of_a_plan_keeps_its_cells() -> None:
+    """A row's name is text, in the table and in the sentences below it."""
+    text = aligned(["row", "AUC"], [["a\\|b", Marked("**0.5**")], ["@x", "![y](z)"]])
+    rows = [token.content for token in READER.parse(text) if token.type == "inline"]
+    assert rows[2:4] == ["a&#92;|b", "**0.5**"]
+    assert "![" not in text
+    said = conclusion("[first](z)", {"`@x`": Difference(0, 0, 0, -1, 1, True)}, "noisy", 0.95)
+    assert not re.search(r"`@|\]\(", said)

@@ -18,6 +18,7 @@ from spira.adapters.workplaces import reference
 from spira.core.against import against, conclusion, signed
 from spira.core.committed import Params
 from spira.core.comparison import Difference
+from spira.core.markdown import cell, inert
 from spira.core.metrics import auc, spread
 from spira.core.origin import origin
 from spira.core.side import Side
@@ -46,7 +47,7 @@ def table(path: Path, rev: str) -> str:
     others = [f"AUC {name}" for name in CONDITIONS if name != headline]
     head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
     notes = (
-        f"Corpus: {', '.join(map(origin, corpora))}. From {base.commit[:7]}. "
+        f"Corpus: {', '.join(inert(origin(corpus)) for corpus in corpora)}. From {base.commit[:7]}. "
         "AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
         f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
     )
@@ -119,9 +120,9 @@ def _history(path: Path) -> str:
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns also stand under each other as plain text."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    cells = [list(map(cell, row)) for row in (head, *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+    lines = [" | ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
     lines.insert(1, " | ".join("-" * width for width in widths))
     return "".join(f"| {line} |\n" for line in lines)
 

@@ -33,11 +33,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; a cell cannot break out of it."""
     if not rows:
         return "Nothing changed."
-    lines = [[_cell(name) for name in head], ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
+    lines = [[cell(name) for name in head], ["---"] * len(head), *([cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Our own Markdown as it is, anything else inert."""
     return value if isinstance(value, Marked) else inert(value)
 
 
