@@ -204,6 +204,42 @@ def branch(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Branch:
 
 
 @pytest.mark.parametrize(
+    ("vars_", "path", "why"),
+    [
+        ("[evil.txt]", "evil.txt", "evil:evil.txt: must have at most 2000000 characters and 20000 lists"),
+        ("[evil.json]", "evil.json", "evil:evil.json: not readable as JSON"),
+        ("['./evil.txt:x']", "evil.txt", "evil:evil.txt: must have at most"),
+        ("[sub/../evil.txt]", "evil.txt", "evil:dvc.yaml: vars: no such file, or an empty one: sub/../evil.txt"),
+        ("[{x: 1}, 7, null]", "evil.txt", "evil:dvc.yaml: "),
+        ("[{x: 1}]", "params.yaml", "evil:params.yaml: must have at most"),
+    ],
+)
+def test_a_file_that_would_crash_dvc_is_read_by_us_first(
+    vars_: str, path: str, why: str, branch: Branch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """200,000 brackets end DVC's parser, and Python with it, with a segmentation fault."""
+    branch.made("evil", {"dvc.yaml": f"vars: {vars_}\nstages: {{a: {{cmd: '${{x}}'}}}}", path: "x: " + "[" * 200_000})
+    with pytest.raises(DataError, match=f"^{re.escape(why)}"):
+        branch.report("evil", capsys)
+
+
+def test_a_stage_takes_no_values_from_another_folder(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which file that is depends on ${...}; here it is the one that crashes."""
+    stages = "stages: {a: {cmd: x, wdir: '${d}', vars: [evil.txt]}}"
+    files = {"dvc.yaml": f"vars: [d: sub]\n{stages}", "evil.txt": "x: 1", "sub/evil.txt": "[" * 200_000}
+    branch.made("evil", files)
+    with pytest.raises(DataError, match=r"^evil:dvc\.yaml: must not have both vars from a file and wdir"):
+        branch.report("evil", capsys)
+
+
+def test_a_name_that_is_no_text_is_a_name(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
+    """git keeps any bytes as a file's name."""
+    branch.made("evil", {os.fsdecode(b"data/\xff.dvc"): "outs: []"})
+    with pytest.raises(DataError, match=r"^evil:data/\udcff\.dvc: outs: List should have at least 1 item"):
+        branch.report("evil", capsys)
+
+
+@pytest.mark.parametrize(
     ("path", "text"),
     [
         ("params.yaml", BOMB),

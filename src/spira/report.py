@@ -50,7 +50,7 @@ def side(revision: Revision, *, from_remote: bool) -> Side:
     refuse_what_dvc_cannot_read(revision)
     lock = read_tree(revision, "dvc.lock", Lock).get("stages", {})
     params = read_tree(revision, "params.yaml", Params)
-    failed = fetch(revision, lock) if from_remote else None
+    failed = fetch(revision, lock) if from_remote and declared(revision) else None  # whose stages end, as fetch asks
     unread: list[str] = []
     found = _read(lambda: judged(revision, lock, params.get("evaluate", {})) or {}, unread)
     missing = f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch"

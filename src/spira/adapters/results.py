@@ -22,6 +22,8 @@ from spira.core.thresholds import of_each_clip, rule_of, thresholds_of_folds
 from spira.errors import DataError
 
 SECONDS = 20  # for DVC to read a commit's stages; ours take one
+# What DVC raises of files that it did not expect.
+_OF_ODD_FILES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
 _CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
 
 
@@ -39,7 +41,7 @@ def declared(revision: Revision) -> list[Declared]:
             for name in repo.brancher(revs=[revision.commit]):
                 if name != "workspace":
                     stages = [_declared(stage) for stage in repo.index.stages if hasattr(stage, "cmd") and stage.cmd]
-    except (DvcException, TimeoutError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (DvcException, TimeoutError, *_OF_ODD_FILES) as error:
         raise DataError(f"{revision.name}:dvc.yaml: {error or type(error).__name__}") from error
     finally:
         signal.alarm(0)
@@ -66,7 +68,7 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
         with Repo(str(revision.root)) as repo:
             repo.fetch(targets=targets, revs=[revision.commit], workspace=False)
     except (DvcException, OSError) as error:
-        return str(error).splitlines()[0]
+        return next(iter(str(error).splitlines()), type(error).__name__)
     return None
 
 

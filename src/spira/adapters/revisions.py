@@ -1,5 +1,6 @@
 """Commits of this repository, read by git without checking them out."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from hashlib import md5
@@ -8,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from spira.core.committed import Mapped, Pointer, read_committed
+from spira.core.committed import Mapped, Pointer, files_of_vars, read_committed
 from spira.errors import DataError
 
 
@@ -66,21 +67,26 @@ def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
 
 
 def refuse_what_dvc_cannot_read(revision: Revision) -> None:
-    """Each file that DVC will read of the commit is read here first, within bounds, which DVC knows none of.
+    """Each file that DVC will read of the commit is read here first, within bounds: DVC has none, and may crash.
 
     Raises:
-        DataError: one of them is not YAML, or has no end.
+        DataError: one of them is not YAML or has no end, or dvc.yaml takes values from a file that is not there.
     """
     listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit) or b""
-    for path in listed.decode(errors="replace").split("\0"):
-        if PurePosixPath(path).name in ("dvc.yaml", "dvc.lock") or path.endswith(".dvc") or path == "params.yaml":
-            read_tree(revision, path, Mapped)
+    for path in map(PurePosixPath, filter(None, os.fsdecode(listed).split("\0"))):
+        if path.name == "dvc.yaml":
+            read_tree(revision, str(path.parent / "params.yaml"), Mapped)
+            for name in files_of_vars(read_tree(revision, str(path), Mapped), f"{revision.name}:{path}"):
+                if not read_tree(revision, str(path.parent / name), Mapped):
+                    raise DataError(f"{revision.name}:{path}: vars: no such file, or an empty one: {name}")
+        elif path.name == "dvc.lock" or path.suffix == ".dvc":
+            read_tree(revision, str(path), Mapped)
 
 
 def corpora(revision: Revision) -> dict[str, str]:
     """md5 by path of every folder that a .dvc file names."""
     listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data") or b""
-    names = [name for name in listed.decode().split("\0") if name.endswith(".dvc")]
+    names = [name for name in os.fsdecode(listed).split("\0") if name.endswith(".dvc")]
     return {name.removesuffix(".dvc"): read_tree(revision, name, Pointer)["outs"][0]["md5"] for name in names}
 
 

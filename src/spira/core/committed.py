@@ -3,7 +3,7 @@
 The rest of such a file is not looked at, so that an older or a newer commit is read too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -131,6 +131,30 @@ def read_committed(content: bytes, where: str, kind: type[BaseModel]) -> dict[st
     except ParamError as error:
         raise DataError(str(error)) from error
     return dict(tree)
+
+
+def files_of_vars(tree: Any, where: str) -> list[str]:
+    """The files whose values ``vars`` of a dvc.yaml takes, from its own folder.
+
+    Raises:
+        DataError: a stage that works in another folder may take them from there.
+    """
+    found = [name.partition(":")[0] for name in _values(tree, "vars") if isinstance(name, str)]
+    if found and list(_values(tree, "wdir")):
+        raise DataError(f"{where}: must not have both vars from a file and wdir")
+    return found
+
+
+def _values(tree: Any, key: str) -> Iterator[Any]:
+    """What stands under the key, wherever it is; of a list its items."""
+    if isinstance(tree, dict):
+        under = tree.get(key, [])
+        yield from under if isinstance(under, list) else [under]
+        for value in tree.values():
+            yield from _values(value, key)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _values(item, key)
 
 
 def measured(tree: Mapping[str, Any]) -> dict[str, dict[str, float]]:
