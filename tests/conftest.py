@@ -1,5 +1,9 @@
 """What several test files share and is slow to make."""
 
+from spira.adapters import arithmetic
+
+arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are portable ones
+
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """A stage's life: it ends with the DVC that started it, and no other of its name runs beside it in its folder.
 
 A DVC that is killed leaves its stages running (3.67.1), and they would write over what the next run makes. Importing
-this module begins to watch for that, where DVC is above: torch's own import takes seconds, and comes after it.
+this module begins to watch for that, where DVC is above: torch's own import takes seconds, and comes after it. It
+settles a stage's arithmetic too, which what the stage imports afterwards reads once.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from threading import Thread
 from typing import IO
 from urllib.parse import quote
 
+from spira.adapters import arithmetic
 from spira.errors import DataError, told
 
 _SECONDS_BETWEEN_LOOKS = 0.25
@@ -31,6 +33,7 @@ def as_stage() -> Iterator[None]:
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
     with told(), _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")):
+        arithmetic.require()
         yield
 
 
@@ -125,6 +128,8 @@ def _end(words: str) -> None:
     os._exit(1)
 
 
+if (spec := sys.modules["__main__"].__spec__) and spec.name.startswith("spira.stages."):
+    arithmetic.settle()
 if "DVC_STAGE" in os.environ:
     os.register_at_fork(after_in_child=lambda: _begin(""))  # a worker that is born too late for _end looks for itself
     _begin(f"{os.environ['DVC_STAGE']}: the dvc that started it is gone, so it ends too\n")
