@@ -433,10 +433,11 @@ def test_a5_columns_are_read_in_any_case(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a5_columns_that_are_not_read_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the known name that was probably meant, unless it is there."""
-    read(tmp_path, "file_path,label,speaker_id,splt,Idadee,height,agee,age\na.wav,1,x,,,,,\nb.wav,1,y,,,,,\n")
+    read(tmp_path, "file_path,label,speaker_id,splt,Hospital Site,height,agee,age\na.wav,1,x,,,,,\nb.wav,1,y,,,,,\n")
     said = [line for line in capsys.readouterr().out.splitlines() if "not read" in line]
     assert said == [
-        f"{tmp_path}/metadata.csv: columns that are not read: 'splt' (did you mean split?), 'Idadee', 'height', 'agee'"
+        f"{tmp_path}/metadata.csv: columns that are not read: 'splt' (did you mean split?), 'Hospital Site' (did "
+        "you mean site?), 'height', 'agee'"
     ]
 
 

@@ -19,7 +19,7 @@ def our_names(header: Sequence[str]) -> list[str]:
 
     Where a table has both a name of SPIRA's and ours, ours is read.
     """
-    plain = [re.sub("[ _-]+", "_", key(name)) for name in header]
+    plain = list(map(_plain, header))
     known = {ours: ours for ours in USED} | {name: ours for name, ours in SPIRA_NAMES.items() if ours not in plain}
     return [known.get(word, name) for word, name in zip(plain, header, strict=True)]
 
@@ -42,6 +42,11 @@ def unread(names: Sequence[str]) -> str:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    free = {ours: ours for ours in USED} | SPIRA_NAMES
-    close = get_close_matches(re.sub("[ _-]+", "_", key(name)), free, n=1, cutoff=0.7)
-    return f" (did you mean {free[close[0]]}?)" if close and free[close[0]] not in names else ""
+    known, plain = {ours: ours for ours in USED} | SPIRA_NAMES, _plain(name)
+    parts = [part for part in plain.split("_") if part in known]
+    close = parts or get_close_matches(plain, known, n=1, cutoff=0.7)
+    return f" (did you mean {known[close[0]]}?)" if close and known[close[0]] not in names else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub("[ _-]+", "_", key(name))
