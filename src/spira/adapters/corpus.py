@@ -7,21 +7,18 @@ SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``id
 
 import csv
 import io
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import polars as pl
 
+from spira.adapters.file_names import one_name, path_problems
 from spira.core.column_names import OPTIONAL, USED, our_names, repeated, unread
 from spira.core.metadata import alike, assumptions, canonical
 from spira.core.personal import shown
-from spira.core.spelling import difference
 from spira.errors import DataError
 
-_PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")  # a path with one spelling, inside its folder
 _LABELS = {"patient": 1, "1": 1, "control": 0, "0": 0}
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "": ""}
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
@@ -118,8 +115,8 @@ def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]]
     columns = zip(*(fields for _, fields in rows), strict=True)
     table = {name: list(column) for name, column in zip(names, columns, strict=True) if name}
     lines = [line for line, _ in rows]
-    told_at_once(_path_problems(lines, table["file_path"], path))
-    return table | {"file_path": list(map(_posix, table["file_path"]))}, lines, _delimiter(text)
+    told_at_once(path_problems(lines, table["file_path"], path))
+    return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
 
 
 def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
@@ -159,27 +156,6 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: must be UTF-8, byte {error.start} is not; save it again as CSV UTF-8") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
-
-
-def _path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
-    first: dict[str, tuple[int, str]] = {}
-    for line, name in zip(lines, names, strict=True):
-        path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
-        one, here = _posix(name), f"{source}:{line}: file_path must"
-        if not path.parts or path.anchor or ".." in path.parts:
-            yield f"{here} lie inside the corpus's folder, got {shown(name)}"
-        elif one in first:
-            before, spelled = first[one]
-            how = "" if name.isascii() or name == spelled else f", which differs only {difference(spelled, name)}"
-            yield f"{here} be named once, got {shown(name)} again after line {before}{how}"
-        else:
-            first[one] = line, name
-
-
-def _posix(name: str) -> str:
-    r"""The one name of ``./a/b.wav``, ``a//b.wav`` and ``a\b.wav``, its accents composed as on no Mac's disk."""
-    path = name if _PLAIN.fullmatch(name) else PureWindowsPath(name).as_posix()
-    return unicodedata.normalize("NFC", path)
 
 
 def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:

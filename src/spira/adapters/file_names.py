@@ -1,21 +1,49 @@
-"""The names of recordings in a table -> the files that are meant: names may have changed on the way between systems.
+"""The names of recordings in a table -> the files that are meant: names may change on the way between systems.
 
 A Mac writes the accents of a name as characters of their own, and takes ``clip.WAV`` for ``clip.wav``; what another
 system unpacks from it has other names than the table.
 """
 
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from spira.core.personal import shown
 from spira.core.spelling import difference, key
 
+_PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")  # a path with one spelling, inside its folder
 _MOST_NAMED = 5
+
+
+def path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
+    """Each row whose path leads out of the corpus's folder, or has been named before."""
+    first: dict[str, tuple[int, str]] = {}
+    for line, name in zip(lines, names, strict=True):
+        path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
+        one, here = one_name(name), f"{source}:{line}: file_path must"
+        if not path.parts or path.anchor or ".." in path.parts:
+            yield f"{here} lie inside the corpus's folder, got {shown(name)}"
+        elif one in first:
+            before, spelled = first[one]
+            encoded = name != spelled and _composed(name) == _composed(spelled)
+            how = ", where its accents are encoded otherwise" if encoded else ""
+            yield f"{here} be named once, got {shown(name)} again after line {before}{how}"
+        else:
+            first[one] = line, name
+
+
+def one_name(name: str) -> str:
+    r"""The one name of ``./a/b.wav``, ``a//b.wav`` and ``a\b.wav``, and of accents in either encoding."""
+    return _composed(name if _PLAIN.fullmatch(name) else PureWindowsPath(name).as_posix())
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 class Located(NamedTuple):
@@ -61,7 +89,7 @@ def _meant(folder: Path, name: str, taken: set[str], listing: Callable[[Path], d
             f"{place}/{child}".lstrip("/") for place in places for child in listing(folder / place).get(key(part), ())
         ]
     free = [place for place in places if place not in taken]
-    exact = [place for place in free if unicodedata.normalize("NFC", place) == unicodedata.normalize("NFC", name)]
+    exact = [place for place in free if _composed(place) == _composed(name)]
     return exact or free
 
 
