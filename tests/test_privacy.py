@@ -143,7 +143,7 @@ def test_a6_counters_and_dates_of_recordings_are_no_personal_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`same_0001.wav` and `registro_0001.wav` say nothing; a date before 2000 is said, and goes on."""
-    names = ("same_0001.wav", "registro_0001.wav", "recording-1990-05-12.wav", "2020-05-12.wav")
+    names = ("same_0001.wav", "registro_0001.wav", "recording-1990-05-12.wav", "midnight_2020-05-12.wav")
     mine = corpus(tmp_path / "mine", [f"{name},{i % 2},s{i % 2}" for i, name in enumerate(names)])
     ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
     assert all(name in (tmp_path / "out/clips.csv").read_text() for name in names)
@@ -159,6 +159,7 @@ def test_a6_counters_and_dates_of_recordings_are_no_personal_data(
     [
         ("maria_silva_1990-05-12.wav", "a person's name"),
         ("nasc_1990-05-12.wav", "a date of birth"),
+        ("p1_DN_12-05-2004.wav", "a date of birth"),
         ("SAME 123456.wav", "a hospital number"),
         ("prontuario_12345.wav", "a hospital number"),
         ("registro 123456.wav", "a hospital number"),

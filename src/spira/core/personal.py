@@ -31,8 +31,8 @@ _FORMS = {
         re.IGNORECASE,  # but for SAME, an archive, which `same_0001.wav` is not; and `registro_0001.wav` is a recording
     ),
     "a date of birth": re.compile(
-        r"(?:nasc|dn|dob|birth)\w*[ :#._-]*\d{1,4}[-/._]\d{1,2}[-/._]\d{2,4}",
-        re.IGNORECASE,
+        r"(?:(?:nasc|birth)\w*|(?<![a-zà-ÿ])(?:dn|dob))[ :#._-]*\d{1,4}[-/._]\d{1,2}[-/._]\d{2,4}",
+        re.IGNORECASE,  # `wednesday_12_05_2020` has a dn in it
     ),
 }
 OLD_DATE = "a date before 2000"  # of a birth, or of a recording
