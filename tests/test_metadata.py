@@ -441,6 +441,14 @@ def test_a5_columns_that_are_not_read_are_named_once(tmp_path: Path, capsys: pyt
     ]
 
 
+def test_a5_a_column_without_a_name_is_told_where_it_holds_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commas of numbers, in a table that is cut at commas: the decimals lie in the next column."""
+    read(tmp_path, "file_path,label,speaker_id,age,,\na.wav,1,x,34,2,\nb.wav,1,y,40,1,\n")
+    assert "columns that are not read: 'column 5 has no name'\n" in capsys.readouterr().out
+
+
 def test_a5_a_hundred_columns_are_not_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten are."""
     names = [f"question {i}" for i in range(100)]

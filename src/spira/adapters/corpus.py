@@ -112,8 +112,9 @@ def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]]
         for line, fields in rows
         if len(fields) != len(names)
     )
-    columns = zip(*(fields for _, fields in rows), strict=True)
-    table = {name: list(column) for name, column in zip(names, columns, strict=True) if name}
+    columns = enumerate(zip(*(fields for _, fields in rows), strict=True))
+    unnamed = "column {} has no name".format  # and is read by nobody, but may hold what another column lost
+    table = {names[i] or unnamed(i + 1): list(column) for i, column in columns if names[i] or any(column)}
     lines = [line for line, _ in rows]
     told_at_once(path_problems(lines, table["file_path"], path))
     return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
