@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Names of files are UTF-8, to dvc too, whatever the locale.
+export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup bench-trainings reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
