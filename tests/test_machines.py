@@ -280,6 +280,17 @@ def test_c6_no_git_and_no_repository_are_said(tmp_path: Path, monkeypatch: pytes
         resolve(tmp_path, "HEAD")
 
 
+def test_c6_what_git_says_beside_its_answer_is_passed_on(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A warning is no refusal, be there an answer or none."""
+    monkeypatch.setenv("GIT_TRACE", "1")
+    assert object_name(repository.folder, "good") is not None
+    assert object_name(repository.folder, "nosuch") is None
+    assert git(repository.folder, "tag") == b""
+    assert capsys.readouterr().err.count("trace: built-in: git") == 3
+
+
 def test_c6_git_is_started_in_one_place() -> None:
     """So that no other call can throw its words away, or meet a repository that is not the folder's."""
     found = [
@@ -414,6 +425,15 @@ def test_c9_a_clone_may_lie_in_a_folder_of_any_name(
     shutil.copytree(repository.folder, tmp_path / name, symlinks=True)
     assert program(tmp_path / name, "report", "good", "bad").stdout == good_and_bad
     assert program(tmp_path / name, "doctor", "--locks").stdout == ""
+
+
+def test_c9_make_hands_a_name_on_as_it_is(small: Clone) -> None:
+    """A branch may have a quote in its name; the shell takes it neither for its own nor runs what is in it."""
+    shutil.copy2(ROOT / "Makefile", small.folder)
+    for name in ("it's mine", "$(touch made)", 'a"b'):
+        asked = ("make", "report", "READY=", f"BASE={name.replace('$', '$$')}")
+        assert f"DataError: {name}: not a commit of this repository" in run(small.folder, *asked, check=False).stderr
+    assert not (small.folder / "made").exists()
 
 
 def test_c9_no_table_s_path_is_taken_for_a_pattern() -> None:

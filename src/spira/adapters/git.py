@@ -50,15 +50,16 @@ def git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
 
 
 def object_name(folder: Path, name: str) -> str | None:
-    """The hash of what git knows by this name; None where there is nothing, about which git is silent.
+    """The hash of what git knows by this name; None where there is nothing: exit status 1, or 128 without a word.
 
     Raises:
         DataError: git could not look, with its own words.
     """
-    arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
-    result = _run(folder, arguments, None)
-    if result.returncode and (words := _words(result)):
-        raise DataError(f"git rev-parse {name}: {words}")
+    result = _run(folder, ("rev-parse", "--verify", "--quiet", "--end-of-options", name), None)
+    if words := _words(result):
+        if result.returncode not in (0, 1):
+            raise DataError(f"git rev-parse {name}: {words}")
+        print(words, file=sys.stderr)
     return None if result.returncode else result.stdout.decode().strip()
 
 
