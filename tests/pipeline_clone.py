@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from spira.adapters.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 
 
@@ -62,7 +63,7 @@ class Clone:
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment = {**environment_without_git(), **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
         environment.pop("PYTHONPATH", None)  # a user has none
         return environment
 

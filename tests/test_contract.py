@@ -32,7 +32,7 @@ TOOLS = {
 }  # locked in requirements-tools.txt; no number depends on them
 MAY_IMPORT = {
     "core": {"core", "errors"},
-    "adapters": {"adapters", "core", "errors", "params"},
+    "adapters": {"adapters", "core", "errors", "params", "utf8"},
     "stages": {"adapters", "core", "errors", "params"},
 }
 

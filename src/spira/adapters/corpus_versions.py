@@ -118,8 +118,10 @@ def _version(cache: Any, one: Locked) -> Version | str:
     if clips is None or rejects is None:
         return f"the tables in {CLIPS} of {one.name} are not in DVC's cache"
     try:
-        rows = pl.read_csv(clips, schema_overrides=_COLUMNS, empty_string_is_null=False).select(_COLUMNS.keys())
-        codes = pl.read_csv(rejects, infer_schema=False)["code"].to_list()
+        rows = pl.read_csv(clips, glob=False, schema_overrides=_COLUMNS, empty_string_is_null=False).select(
+            _COLUMNS.keys()
+        )
+        codes = pl.read_csv(rejects, glob=False, infer_schema=False)["code"].to_list()
     except pl.exceptions.PolarsError:
         return f"the tables in {CLIPS} of {one.name} have other columns than {', '.join(_COLUMNS)}, code"
     deps = {path: value for path, value in hashes(one.ingest, "deps").items() if not path.startswith("data/")}

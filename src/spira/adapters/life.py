@@ -16,10 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from select import select
 from threading import Thread
-from typing import IO
 from urllib.parse import quote
 
 from spira.adapters import arithmetic
+from spira.adapters.locks import locked
 from spira.errors import DataError, told
 
 _SECONDS_BETWEEN_LOOKS = 0.25
@@ -39,12 +39,15 @@ def as_stage() -> Iterator[None]:
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Raises DataError where a living process holds the name. The kernel takes it from a dead one."""
+    """Raises DataError where a living process holds the name. The kernel takes it from a dead one.
+
+    By ``lockf``, whose lock a forked worker does not inherit: it is the stage's, and ends with it.
+    """
     path = Path(".ckpt", f"{name}.lock")
     path.parent.mkdir(exist_ok=True)
     until = time.monotonic() + _SECONDS_TO_END
     with path.open("a+", encoding="ascii") as file:
-        while not _locked(file):
+        while not locked(file, fcntl.lockf, name):
             if time.monotonic() > until:
                 pid = path.read_text(encoding="ascii").strip()
                 raise DataError(f"{path}: {name} runs in this folder already, as process {pid}; wait for it, or end it")
@@ -53,15 +56,6 @@ def _alone(name: str) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-def _locked(file: IO[str]) -> bool:
-    """By ``lockf``, whose lock a forked worker does not inherit: it is the stage's, and ends with it."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _begin(last_words: str) -> None:
