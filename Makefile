@@ -3,6 +3,11 @@ PYTHON ?= python3.11
 VENV := .venv
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Names of files are UTF-8, to dvc too, whatever the locale.
+export PYTHONUTF8 := 1
+
+# One word to the shell, whatever is in it.
+quoted = '$(subst ','\'',$1)'
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup bench-trainings reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
@@ -13,7 +18,7 @@ help: ## list these commands
 JOBS ?= 1
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics; JOBS=1 trainings at once
 	@python -m spira.doctor --locks
-	@$(if $(filter-out 1,$(JOBS)),python -m spira.side_by_side '$(JOBS)')
+	@$(if $(filter-out 1,$(JOBS)),python -m spira.side_by_side $(call quoted,$(JOBS)))
 	dvc repro
 	@python -m spira.corpus_changes
 
@@ -57,10 +62,10 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 	@touch $@
 
 sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at once; fails where one failed
-	python -m spira.sweep '$(TABLE)' --jobs '$(JOBS)'
+	python -m spira.sweep $(call quoted,$(TABLE)) --jobs $(call quoted,$(JOBS))
 
 table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
-	@python -m spira.table '$(TABLE)'
+	@python -m spira.table $(call quoted,$(TABLE))
 
 plots: $(READY) ## draw the committed results as docs/plots/*.png
 	python docs/draw_plots.py
@@ -70,18 +75,18 @@ picture: $(READY) ## photograph the head of data/report/index.html for the READM
 
 BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main
-	@python -m spira.report '$(BASE)' HEAD
+	@python -m spira.report $(call quoted,$(BASE)) HEAD
 
 A ?= main
 B ?= HEAD
 compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, by their scores of the same clips
-	@python -m spira.compare '$(A)' '$(B)'
+	@python -m spira.compare $(call quoted,$(A)) $(call quoted,$(B))
 
 bench: $(READY) ## how fast: our stages beside version 1's procedure and what a user would pick instead; minutes
 	python benchmarks/speed.py --out docs/speed.json
 
 bench-quick: $(READY) ## the same on fewer recordings, in about a minute; AGAINST=docs/speed.json fails where far slower
-	python benchmarks/speed.py --quick $(if $(AGAINST),--against '$(AGAINST)')
+	python benchmarks/speed.py --quick $(if $(AGAINST),--against $(call quoted,$(AGAINST)))
 
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
 	python benchmarks/planted_pull_requests.py
@@ -118,7 +123,7 @@ ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the m
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD
-	@python -m spira.corpus_changes '$(SINCE)'
+	@python -m spira.corpus_changes $(call quoted,$(SINCE))
 
 push: $(READY) ## send this revision's data to the S3 remote; fails unless all arrived
 	python -m spira.storage push

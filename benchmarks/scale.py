@@ -213,6 +213,8 @@ def with_tensors(stage: str, data: Path) -> None:
 
 def status(at: Path) -> Measured:
     """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
+    from spira.adapters.git import environment_without_git
+
     names = ["raw/many", "noise", "folds", *OUTS.values()]
     outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]
     stages = {Path(out).stem: {"cmd": "true", "outs": [out]} for out in outs}
@@ -220,7 +222,7 @@ def status(at: Path) -> Measured:
     new = [] if (at / ".dvc").exists() else ["git init -q", "dvc init -q", "dvc config cache.type hardlink,copy"]
     for words in (*new, "dvc commit -q -f"):
         tool, *rest = words.split()
-        subprocess.run([which(tool) or tool, *rest], cwd=at, check=True)
+        subprocess.run([which(tool) or tool, *rest], cwd=at, env=environment_without_git(), check=True)
     of_process([which("dvc") or "dvc", "status", "-q"], at)
     return of_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
 

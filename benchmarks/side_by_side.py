@@ -16,6 +16,7 @@ from time import perf_counter
 
 from ruamel.yaml import YAML
 
+from spira.adapters.git import git
 from spira.adapters.workplaces import dvc, environment_on
 
 ROUNDS = 3
@@ -56,7 +57,7 @@ def furnished(folder: Path) -> Callable[..., str]:
             sys.exit(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    subprocess.run(["git", "clone", "-q", ".", str(folder)], check=True)
+    git(Path.cwd(), "clone", "-q", ".", str(folder.absolute()))
     shutil.copytree(Path(dvc(Path.cwd(), "cache", "dir").strip(), "files"), folder / ".dvc/cache/files")
     run(*DVC, "checkout", "-q")
     return run

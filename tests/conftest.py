@@ -1,5 +1,9 @@
 """What several test files share and is slow to make."""
 
+from spira.adapters import arithmetic
+
+arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are portable ones
+
 import json
 import os
 from collections.abc import Iterator
@@ -11,12 +15,16 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from pipeline_clone import Clone
+from spira.adapters.git import WHICH_REPOSITORY
 from spira.stages import ingest
 from two_revisions import Repository, build
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what it starts takes another's
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+for name in WHICH_REPOSITORY:  # set by git where a hook of it runs the suite: tests would commit to that repository
+    os.environ.pop(name, None)
 
 
 class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]

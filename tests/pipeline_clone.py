@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from spira.adapters.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 
 
@@ -69,7 +70,7 @@ class Clone:
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment = {**environment_without_git(), **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
         for name in ("PYTHONPATH", "NUMBA_CACHE_DIR"):  # a user has none
             environment.pop(name, None)
         return environment

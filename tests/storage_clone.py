@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spira.adapters.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
 BIN = Path(sys.executable).parent
@@ -18,7 +19,7 @@ class Clone:
         self.folder, self.key = folder, key or {}
 
     def environment(self, **more: str) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        clean = {name: value for name, value in environment_without_git().items() if not name.startswith("AWS_")}
         paths = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
         home = {"HOME": str(self.folder.parent), "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site")}
         return {**clean, **paths, **home, **GIT_IDENTITY, "DVC_NO_ANALYTICS": "1", **self.key, **more}

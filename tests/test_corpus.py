@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spira.adapters.corpus import OPTIONAL, read_corpus, read_recordings
+from spira.adapters.corpus import read_corpus, read_recordings
+from spira.core.column_names import OPTIONAL
 from spira.errors import DataError
 
 HEADER = "file_path,label,speaker_id\n"

@@ -83,7 +83,7 @@ def test_what_decides_other_bytes_is_other_work(what: str, out: Path, monkeypatc
         case "numpy":
             monkeypatch.setattr("numpy.__version__", "3")
         case "processor":
-            monkeypatch.setattr(kept, "_processor", lambda: "another")
+            monkeypatch.setattr(kept, "processor", lambda: "another")
         case "variable":
             monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
         case "code":

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from spira.core.section import FolderName, SampleRate, Section, Seeds
+from spira.core.section import Columns, FolderName, SampleRate, Section, Seeds
 from spira.errors import ParamError
 from spira.params import load, read, suggest
 
@@ -227,6 +228,54 @@ def test_a_bare_value_is_as_strict_as_a_section(line: str, kind: Any, message: s
     name = line.partition(":")[0]
     with pytest.raises(ParamError, match=f"params.yaml:1: {message}"):
         load(name, kind, path=write(tmp_path, f"{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "got", "text"),
+    [
+        ("2020", "2020", "2020"),
+        ("1e3", "1000.0", "1000.0"),
+        (".5", "0.5", "0.5"),
+        ("true", "True", "true"),
+        ("null", "None", "null"),
+        ("nan", "nan", "nan"),
+    ],
+)
+def test_a8_a_corpus_that_looks_like_a_number_is_told_how_to_be_quoted(
+    typed: str, got: str, text: str, tmp_path: Path
+) -> None:
+    """As ``dvc exp run -S`` writes it; and in the quotes of the message, by hand or for DVC, it is read."""
+    path = write(tmp_path, "corpus: demo\n")
+    apply_overrides(path, [f"corpus={typed}"])
+    quoted = f"""corpus: "{text}", or -S 'corpus="{text}"'"""
+    with pytest.raises(ParamError) as error:
+        load("corpus", FolderName, path=path)
+    assert str(error.value) == (
+        f"{path}:1: corpus: must be a valid string, got {got}; text that YAML takes for something else needs quotes, "
+        f"such as {quoted}"
+    )
+    by_hand, _, for_dvc = quoted.partition(", or -S ")
+    apply_overrides(path, [for_dvc.strip("'")])
+    assert load("corpus", FolderName, path=path) == text
+    assert load("corpus", FolderName, path=write(tmp_path, by_hand)) == text
+
+
+@pytest.mark.parametrize("typed", ["no", "on", "yes", "2020-07-11", "017", "1.2.3", "'2020'"])
+def test_a8_what_dvc_writes_as_text_needs_no_quotes(typed: str, tmp_path: Path) -> None:
+    """It quotes by itself what YAML 1.2 would take for something else."""
+    path = write(tmp_path, "corpus: demo\n")
+    apply_overrides(path, [f"corpus={typed}"])
+    assert load("corpus", FolderName, path=path) == typed.strip("'")
+
+
+def test_a8_a_date_and_an_item_of_a_list_are_told_too(tmp_path: Path) -> None:
+    """Each as far as quotes help it: DVC replaces a list as a whole."""
+    said = refusal(tmp_path, "corpus: 2020-07-11\n", "corpus", FolderName)
+    assert said.endswith("""such as corpus: "2020-07-11", or -S 'corpus="2020-07-11"'""")
+    said = refusal(tmp_path, "subgroups: [sex, 2020]\n", "subgroups", Columns)
+    assert said.endswith("""subgroups.1: must be a valid string, got 2020; text that YAML takes for something else \
+needs quotes, such as "2020\"""")
+    assert "quotes" not in refusal(tmp_path, "corpus: [a]\n", "corpus", FolderName)
 
 
 def test_a_name_like_no_other_is_answered_with_all_names() -> None:

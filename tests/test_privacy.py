@@ -94,13 +94,89 @@ def test_a_file_that_is_named_after_a_person_stops_the_run(name: str, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("column", ["speaker_id", "site", "device", "task", "age", "spo2"])
+@pytest.mark.parametrize("column", ["speaker_id", "age", "spo2", "recorded_on"])
 def test_no_column_that_is_read_may_hold_it(column: str, tmp_path: Path) -> None:
-    """Names in the column of devices would reach the table of clips and the report."""
+    """Names in the column of ages would reach the table of clips and the report."""
     mine = corpus(tmp_path / "mine", ["a.wav,control,Maria Silva"], f"file_path,label,{column}")
     with pytest.raises(DataError, match=f":2: {column} holds a person's name; take it out") as error:
         ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
     assert "Maria" not in str(error.value)
+
+
+PLACES = ("São José dos Campos", "Hospital Antônio Pedro", "HC")
+
+
+@pytest.mark.parametrize("column", ["site", "device", "task"])
+def test_a6_a_place_may_be_called_after_a_person(
+    column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where and by what are not who: a line a value, with its rows and what to do, and the run goes on."""
+    rows = [f"{i}.wav,{('control', 'patient')[i % 2]},s{i},{PLACES[i // 4 % 3]}" for i in range(24)]
+    mine = corpus(tmp_path / "mine", rows, f"file_path,label,speaker_id,{column}")
+    ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
+    said = [line for line in capsys.readouterr().out.splitlines() if "name" in line]
+    either = "or that of something called after one: take it out where it is a person's"
+    assert said == [f"{mine}/metadata.csv:{at}: {column} holds a person's name (8 rows), {either}" for at in (2, 6)]
+    assert (tmp_path / "out/clips.csv").read_text().count("Hospital Antônio Pedro") == 8
+
+
+@pytest.mark.parametrize("column", ["Site", "device", "task"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("HC 529.982.247-25", "a CPF"),
+        ("someone@example.org", "an e-mail address"),
+        ("Maria Silva 12/05/1954", "a date of birth"),
+        ("Ana Costa (11) 98765-4321", "a telephone number"),
+    ],
+)
+def test_a6_a_place_may_not_hold_what_only_people_have(column: str, value: str, kind: str, tmp_path: Path) -> None:
+    """One line a value however many rows have it; beside a name too."""
+    rows = [f"{i}.wav,control,s{i},{value}" for i in range(9)]
+    mine = corpus(tmp_path / "mine", rows, f"file_path,label,speaker_id,{column}")
+    with pytest.raises(DataError) as error:
+        ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
+    assert str(error.value) == f"{mine}/metadata.csv:2: {column.lower()} holds {kind} (9 rows); take it out"
+
+
+def test_a6_counters_and_dates_of_recordings_are_no_personal_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`same_0001.wav` and `registro_0001.wav` say nothing; a date before 2000 is said, and goes on."""
+    names = ("same_0001.wav", "registro_0001.wav", "recording-1990-05-12.wav", "midnight_2020-05-12.wav")
+    mine = corpus(tmp_path / "mine", [f"{name},{i % 2},s{i % 2}" for i, name in enumerate(names)])
+    ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
+    assert all(name in (tmp_path / "out/clips.csv").read_text() for name in names)
+    said = [line for line in capsys.readouterr().out.splitlines() if "holds" in line]
+    assert said == [
+        f"{mine}/metadata.csv:4: file_path holds a date before 2000, of birth, or of the recording: rename the file "
+        "where it is of birth"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("maria_silva_1990-05-12.wav", "a person's name"),
+        ("nasc_1990-05-12.wav", "a date of birth"),
+        ("p1_DN_12-05-2004.wav", "a date of birth"),
+        ("SAME 123456.wav", "a hospital number"),
+        ("prontuario_12345.wav", "a hospital number"),
+        ("registro 123456.wav", "a hospital number"),
+    ],
+)
+def test_a6_what_does_tell_of_a_person_still_stops_the_run(name: str, kind: str, tmp_path: Path) -> None:
+    """A date beside a name, or beside the word for birth; and the numbers of hospitals."""
+    mine = corpus(tmp_path / "mine", [f"{name},control,c1"])
+    with pytest.raises(DataError, match=f":2: file_path holds {kind}; take it out, or set ingest.personal_data"):
+        ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
+
+
+def test_a6_a_speaker_named_by_a_date_is_one_by_a_date_of_birth(tmp_path: Path) -> None:
+    """Nobody is called by the day of a recording."""
+    mine = corpus(tmp_path / "mine", [f"{i}.wav,control,p_1954-05-12" for i in range(3)])
+    with pytest.raises(DataError, match=r":2: speaker_id holds a date of birth \(3 rows\); take it out, or set"):
+        ingest.run(RATE, P, corpus=mine, out=tmp_path / "out")
 
 
 @pytest.mark.ml_test_score("Data 5")

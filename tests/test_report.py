@@ -133,5 +133,5 @@ def test_an_unknown_revision_is_refused_by_name(repository: Repository) -> None:
     result = repository.report("nowhere")
     assert result.returncode == 1
     assert result.stderr == (
-        "DataError: nowhere: not a commit of this repository; a shallow clone lacks it: git fetch --unshallow\n"
+        "DataError: nowhere: not a commit of this repository; git branch --all and dvc exp list name what is\n"
     )

@@ -12,6 +12,7 @@ from spira.core.model_probes import permuted_verdict, shift_verdict, shuffled
 from spira.core.probing import Fold, ProbeParams, Study
 from spira.core.shortcut_probes import shortcut_verdict
 from spira.core.shortcuts import calendar, inner_folds, matrix, models, out_of_fold
+from spira.errors import DataError
 from spira.params import load
 
 P = load("probe", ProbeParams, path=benchmark.PARAMS)
@@ -30,10 +31,12 @@ def test_what_is_no_number_never_reaches_a_model_as_one(cells: list[str]) -> Non
 
 
 def test_a_day_is_counted_and_named() -> None:
-    """ISO dates, with or without the time; anything else is not known."""
-    days = calendar(["2020-10-11", "2020-10-12T08:00:00", "yesterday", ""])
+    """ISO dates, with or without the time; what is no date is refused."""
+    days = calendar(["2020-10-11", "2020-10-12T08:00:00", "unknown", ""])
     assert days["weekday"] == ["Sunday", "Monday", "", ""]
     assert int(days["day"][1]) - int(days["day"][0]) == 1
+    with pytest.raises(DataError, match=r"recorded_on must be a date such as 2020-07-31, or blank, got 'yesterday'"):
+        calendar(["2020-10-11", "yesterday"])
 
 
 def test_nobody_is_on_both_sides_of_an_inner_fold() -> None:

@@ -9,6 +9,7 @@ import pytest
 from spira.core.metrics import Floats, Ints, auc
 from spira.core.resamples import share_interval, speaker_resamples
 from spira.core.subgroups import age_band, subgroups, values_of
+from spira.errors import DataError
 from tiny import evaluate_params
 
 P = evaluate_params(n_resamples=400)
@@ -34,11 +35,13 @@ def judged(
 @pytest.mark.parametrize(
     ("age", "band"),
     [("39", "0 to 39"), ("40", "40 to 59"), ("59.9", "40 to 59"), ("60", "60 and over"), ("97", "60 and over")]
-    + [(odd, "unknown") for odd in ("", "forty", "nan")],
+    + [(odd, "unknown") for odd in ("", "NA", "nan")],
 )
 def test_an_age_is_in_the_band_that_begins_there(age: str, band: str) -> None:
-    """At its edge a band begins; what is no number is unknown, and shown so."""
+    """At its edge a band begins; what is unknown is shown so, and what is no number is refused."""
     assert age_band(age, (40, 60)) == band
+    with pytest.raises(DataError, match=r"age must be a number of years from 0 to 150, .* got 'forty'"):
+        age_band("forty", (40, 60))
 
 
 def test_only_ages_are_banded_and_an_empty_cell_is_a_group() -> None:

@@ -196,7 +196,7 @@ def real(reproduced: Clone) -> Clone:
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[Clone]:
     """One stage that only pretends to train; the other end of the test's processes is seen to."""
-    clone = Clone(tmp_path / "fake")
+    clone = Clone(tmp_path / "a fake's [1]")
     (clone.folder / "src").mkdir(parents=True)
     (tmp_path / "notes").mkdir()
     shutil.copytree(ROOT / "src", clone.folder / "src", dirs_exist_ok=True)
@@ -277,11 +277,12 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
 def test_what_an_experiment_would_miss_is_named_before_any_starts(fake: Clone) -> None:
     """A file under src/ that git does not know, and data changed since ``dvc add``: each by name; exit 1."""
     (fake.folder / "data/raw").mkdir(parents=True)
-    (fake.folder / "data/raw/mine").write_text("a recording")
-    fake.run("dvc", "add", "-q", "data/raw/mine")
-    fake.git("add", "data/raw/mine.dvc")
-    (fake.folder / "data/raw/mine").chmod(0o644)
-    (fake.folder / "data/raw/mine").write_text("another")
+    for name in ("mine", "a voice's"):
+        (fake.folder / "data/raw" / name).write_text("a recording")
+        fake.run("dvc", "add", "-q", f"data/raw/{name}")
+        fake.git("add", f"data/raw/{name}.dvc")
+        (fake.folder / "data/raw" / name).chmod(0o644)
+        (fake.folder / "data/raw" / name).write_text("another")
     (fake.folder / "src/spira/forgotten.py").write_text("")
     (fake.folder / "src/spira/seen.py").write_text("")
     fake.git("add", "-N", "src/spira/seen.py")
@@ -289,6 +290,7 @@ def test_what_an_experiment_would_miss_is_named_before_any_starts(fake: Clone) -
     assert result.returncode == 1
     assert "src/spira/forgotten.py: unknown to git; git add it" in result.stderr
     assert "data/raw/mine: newer than data/raw/mine.dvc; dvc add it again" in result.stderr
+    assert "data/raw/a voice's: newer than data/raw/a voice's.dvc; dvc add it again" in result.stderr
     assert "seen.py" not in result.stderr
     assert "Traceback" not in result.stderr
     assert not list((fake.folder.parent / "notes").iterdir())
@@ -323,6 +325,31 @@ def test_two_trials_never_share_a_gpu_and_a_late_failure_is_one(fake: Clone) -> 
     again = sweep(fake, {"base": base, "rows": {"r1": rows["r1"]}}, set_=set_).stdout
     assert "plan-r1: done" in again
     assert len(minutes.read_text().splitlines()) == 4  # DVC's cache had its training: how long it took, nobody saw
+
+
+@pytest.mark.pipeline
+def test_c8_a_sweep_that_a_hook_starts_leaves_the_repository_as_it_is(fake: Clone) -> None:
+    """With git's variables set, as in a linked worktree, and a setting of the user's that makes other patches: HEAD
+    stays on its branch, the experiment runs with what is not committed, and is kept."""
+    hook = {
+        "GIT_DIR": str(fake.folder / ".git"),
+        "GIT_INDEX_FILE": ".git/index",
+        "GIT_PREFIX": "",
+        "GIT_WORK_TREE": ".",
+    }
+    before = fake.git("symbolic-ref", "HEAD") + fake.git("rev-parse", "HEAD") + fake.git("status", "--porcelain")
+    set_ = (
+        notes(fake)
+        | hook
+        | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "diff.noprefix", "GIT_CONFIG_VALUE_0": "true"}
+    )
+    training = fake.folder / "src/fake_training.py"
+    training.write_text(training.read_text() + "# not committed\n")
+    assert "plan-a: done" in sweep(fake, {"base": {"seeds": [1]}, "rows": {"a": {"train.lr": 0.01}}}, set_=set_).stdout
+    fake.git("checkout", "-q", "src/fake_training.py")
+    after = fake.git("symbolic-ref", "HEAD") + fake.git("rev-parse", "HEAD") + fake.git("status", "--porcelain")
+    assert after == before
+    assert experiments(fake) == {"plan-a"}
 
 
 @pytest.mark.pipeline

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from spira.adapters.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
 SCORE = """
@@ -50,7 +51,7 @@ class Repository:
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {
-            **os.environ,
+            **environment_without_git(),
             **GIT_IDENTITY,
             "PATH": path,
             "PYTHONPATH": str(ROOT / "src"),

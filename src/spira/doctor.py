@@ -24,8 +24,12 @@ def doctor(root: Path) -> "list[Finding]":
     """Everything; what is DVC's only where the environment is whole."""
     from spira.adapters.dvc_locks import repair_locks
     from spira.adapters.environment import environment
+    from spira.adapters.machine import machine, names
 
-    findings = repair_locks(root) + environment(root)
+    findings = list(machine(root))
+    if any(finding.todo for finding in findings):
+        return findings
+    findings += [*repair_locks(root), *environment(root), *names(root)]
     if any(finding.todo for finding in findings):
         return findings
     from dvc.repo import Repo
@@ -61,10 +65,11 @@ def main(arguments: list[str]) -> int:
         raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
     try:
         from spira.adapters.dvc_locks import repair_locks
+        from spira.adapters.machine import machine
         from spira.core.health import lines
     except ImportError as error:
         raise DataError(f"{sys.executable}: {error.name} is not installed; make venv, then make doctor") from error
-    findings = repair_locks(root) if asked.locks else doctor(root)
+    findings = [*machine(root), *repair_locks(root)] if asked.locks else doctor(root)
     if findings:
         print(lines(findings))
     elif not asked.locks:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from spira.utf8 import escape_what_cannot_be_shown, restart_in_utf8
+
 _ADVICE = {
     errno.ENOSPC: "free some of the disk that it is on; `make doctor` says how much a run needs",
     errno.EDQUOT: "free some of what you may use of that disk; `make doctor` says how much a run needs",
@@ -47,8 +49,10 @@ def told() -> Iterator[None]:
     """The message of a ``ParamError`` or ``DataError``, or of a disk that fails, without a traceback; exit status 1.
 
     130 after Ctrl-C and 143 after SIGTERM, each once what was half done is put away. A command that is asked for
-    ``--help`` says what it does, and does nothing.
+    ``--help`` says what it does, and does nothing. It starts anew where the locale would change names of files.
     """
+    restart_in_utf8()
+    escape_what_cannot_be_shown()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(
             sys.modules["__main__"].__doc__,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,7 +102,7 @@ def _explain(name: str, kind: Any, problem: Any) -> tuple[str, str]:
             return key, f"must be a section of `key: value` lines, got {_as_written(problem['input'])}"
         case _:
             expected = re.sub(r"^\w+ should\b", "must", problem["msg"]).replace("tuple", "list")
-            return key, f"{expected}, got {_as_written(problem['input'])}{_meant(problem)}"
+            return key, f"{expected}, got {_as_written(problem['input'])}{_meant(problem)}{_quoted(key, problem)}"
 
 
 def _meant(problem: Any) -> str:
@@ -119,6 +120,16 @@ def _meant(problem: Any) -> str:
         value = float(written.replace(",", "."))
         meant = value if kind == "float_type" else int(value) if value.is_integer() else None
     return "" if meant is None else f"; did you mean {meant}?"
+
+
+def _quoted(key: str, problem: Any) -> str:
+    """How to write a text that YAML takes for a number, a date, true or nothing; "" for any other mistake."""
+    got, name = problem["input"], key.rpartition(".")[2]
+    if problem["type"] != "string_type" or not isinstance(got, int | float | date | None):
+        return ""
+    text = "null" if got is None else str(got).lower() if isinstance(got, bool) else str(got)
+    written = f'"{text}"' if name.isdigit() else f"""{name}: "{text}", or -S '{key}="{text}"'"""  # in a list, or not
+    return f"; text that YAML takes for something else needs quotes, such as {written}"
 
 
 def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spira.adapters.git import object_name
 from spira.adapters.ledger import minutes
 from spira.adapters.revisions import Revision, read_tree, resolve
 from spira.adapters.workplaces import reference
@@ -72,10 +73,10 @@ def _differences(ran: Mapping[str, Side | str], headline: str) -> tuple[dict[str
 
 def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
     """What came of a row; why nothing did, in two words."""
-    try:
-        found = resolve(base.root, reference(base.commit, plan.experiment(row)))
-    except DataError:
+    name = reference(base.commit, plan.experiment(row))
+    if (commit := object_name(base.root, name)) is None:
         return "not run"
+    found = Revision(base.root, name, commit)
     params = read_tree(found, str(PARAMS), Params)
     if applied(params, plan.base | plan.rows[row]) != params:
         return "other parameters"

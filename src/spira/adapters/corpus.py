@@ -2,39 +2,53 @@
 
 Columns: ``file_path`` and ``label`` are required of speech, ``file_path`` of noise. Read where
 present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``.
-SPIRA's own names are read as they are: ``class`` (0 healthy, 1 patient), ``sexo``, ``idade``.
+SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``idade``; names of columns in any case.
 """
 
 import csv
 import io
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PureWindowsPath
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import polars as pl
 
+from spira.adapters.file_names import one_name, path_problems
+from spira.core.column_names import OPTIONAL, USED, our_names, repeated, unread
+from spira.core.metadata import alike, assumptions, canonical
 from spira.core.personal import shown
 from spira.errors import DataError
 
-SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
-OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
-USED = ("file_path", "label", *OPTIONAL)
-_PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")  # a path with one spelling, inside its folder
 _LABELS = {"patient": 1, "1": 1, "control": 0, "0": 0}
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "": ""}
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
 
 
-def read_corpus(folder: Path) -> pl.DataFrame:
+def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
     """One row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
 
+    An ``age`` or ``spo2`` is a plain number, a ``recorded_on`` ISO 8601, and a marker of a missing value "". What was
+    taken for unknown is printed, and so are columns that are not read and ids that differ in spelling alone.
+
+    Args:
+        folder: with ``metadata.csv``.
+        named: what speakers are called in the log.
+
     Raises:
-        DataError: every row whose path cannot be used, each with its line; every label, sex or split
-            that is none, with how often it occurs; every speaker in two subsets; a file that is no such table.
+        DataError: every row whose path cannot be used and every value that cannot be read, each with its line; every
+            label, sex or split that is none, with how often it occurs; every speaker in two subsets; a file that is no
+            such table.
     """
-    table = _read(folder, required=("file_path", "label"))
     path = folder / "metadata.csv"
+    written, lines, delimiter = _read(folder, required=("file_path", "label"))
+    if others := unread(list(written)):
+        print(f"{path}: columns that are not read: {others}")
+    written = {name: cells for name, cells in written.items() if name in USED}
+    columns, problems = canonical(written, lines, day_first=delimiter == ";")
+    told_at_once(f"{path}:{line}: {problem}" for line, problem in problems)
+    for said in (*assumptions(written, columns), *alike(columns, named)):
+        print(f"{path}: {said}")
+    table = pl.DataFrame(columns).sort("file_path")
     table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
     if n_unknown := (table["speaker_id"] == "").sum():
         print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
@@ -71,7 +85,8 @@ def read_recordings(folder: Path) -> pl.DataFrame:
     Raises:
         DataError: as ``read_corpus``.
     """
-    return _read(folder, required=("file_path",)).select("file_path")
+    columns, _, _ = _read(folder, required=("file_path",))
+    return pl.DataFrame({"file_path": columns["file_path"]}).sort("file_path")
 
 
 def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
@@ -84,9 +99,11 @@ def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
     }
 
 
-def _read(folder: Path, required: tuple[str, ...]) -> pl.DataFrame:
+def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]], list[int], str]:
+    """(the named columns, the line of each row, what lies between two fields)."""
     path = folder / "metadata.csv"
-    (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
+    text = _text(path)
+    (_, header), *rows = _rows(text, path) or [(1, [""])]
     names = _names(header, required, path)
     if not rows:
         raise DataError(f"{path}: has a header and no rows")
@@ -95,28 +112,33 @@ def _read(folder: Path, required: tuple[str, ...]) -> pl.DataFrame:
         for line, fields in rows
         if len(fields) != len(names)
     )
-    columns = zip(*(fields for _, fields in rows), strict=True)
-    table = {name: column for name, column in zip(names, columns, strict=True) if name}
-    told_at_once(_path_problems([line for line, _ in rows], table["file_path"], path))
-    return pl.DataFrame(table | {"file_path": [_posix(name) for name in table["file_path"]]}).sort("file_path")
+    columns = enumerate(zip(*(fields for _, fields in rows), strict=True))
+    unnamed = "column {} has no name".format  # and is read by nobody, but may hold what another column lost
+    table = {names[i] or unnamed(i + 1): list(column) for i, column in columns if names[i] or any(column)}
+    lines = [line for line, _ in rows]
+    told_at_once(path_problems(lines, table["file_path"], path))
+    return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
 
 
 def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
-    """The columns by our names; where a table has both a name of SPIRA's and ours, ours is read."""
-    names = [name if SPIRA_NAMES.get(name) in header else SPIRA_NAMES.get(name, name) for name in header]
+    names = our_names(header)
     if missing := [name for name in required if name not in names]:
         present = ", ".join(filter(None, header)) or "none"
         raise DataError(f"{path}: needs the columns {' and '.join(missing)}, has {present}")
-    if repeated := sorted(name for name, count in Counter(names).items() if count > 1 and name):
-        raise DataError(f"{path}: each column must be named once, got {', '.join(repeated)} again")
+    if again := repeated(names):
+        raise DataError(f"{path}: each column must be named once, got {', '.join(again)} again")
     return names
+
+
+def _delimiter(text: str) -> str:
+    """Semicolons are what spreadsheets write where the comma is in the numbers."""
+    header = text.partition("\n")[0]
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, each with the line that it starts on."""
-    header = text.partition("\n")[0]
-    delimiter = ";" if header.count(";") > header.count(",") else ","  # spreadsheets of some countries
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text), skipinitialspace=True, strict=True)
     rows, line = [], 1
     try:
         for fields in reader:
@@ -137,24 +159,6 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
 
 
-def _path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for line, name in zip(lines, names, strict=True):
-        path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
-        one = _posix(name)
-        if not path.parts or path.anchor or ".." in path.parts:
-            yield f"{source}:{line}: file_path must lie inside the corpus's folder, got {shown(name)}"
-        elif one in first:
-            yield f"{source}:{line}: file_path must be named once, got {shown(name)} again after line {first[one]}"
-        else:
-            first[one] = line
-
-
-def _posix(name: str) -> str:
-    r"""The one name of ``./a/b.wav``, ``a//b.wav`` and ``a\b.wav``."""
-    return name if _PLAIN.fullmatch(name) else PureWindowsPath(name).as_posix()
-
-
 def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:
     """Told before a single recording is opened. (Two labels may still be one recording's, which is refused.)"""
     subset = pl.col("split").str.to_lowercase().replace({"val": "validation"})
@@ -173,9 +177,13 @@ def _coded(values: pl.Series, codes: dict[str, str] | dict[str, int], expected: 
     return values.str.to_lowercase().replace_strict(codes)
 
 
-def told_at_once(problems: Iterable[str], most: int = 20) -> None:
+def told_at_once(problems: Iterable[str]) -> None:
     """A DataError with the problems, a line each, where there are any."""
     found = list(problems)
     if found:
-        more = [f"... and {len(found) - most} more"] if len(found) > most else []
-        raise DataError("\n".join(found[:most] + more))
+        raise DataError("\n".join(at_most(found)))
+
+
+def at_most(lines: list[str], most: int = 20) -> list[str]:
+    """The first lines, and how many more there are: nobody reads a thousand."""
+    return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])

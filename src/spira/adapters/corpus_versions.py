@@ -119,8 +119,10 @@ def _version(cache: Any, one: Locked) -> Version | str:
         return f"the tables in {CLIPS} of {one.name} are not in DVC's cache"
     odd = f"the tables in {CLIPS} of {one.name} have other columns than {', '.join(_COLUMNS)}, code"
     try:
-        rows = pl.read_csv(clips, schema_overrides=_COLUMNS, empty_string_is_null=False).select(_COLUMNS.keys())
-        codes = pl.read_csv(rejects, infer_schema=False)["code"]
+        rows = pl.read_csv(clips, glob=False, schema_overrides=_COLUMNS, empty_string_is_null=False).select(
+            _COLUMNS.keys()
+        )
+        codes = pl.read_csv(rejects, glob=False, infer_schema=False)["code"]
     except pl.exceptions.PolarsError:
         return odd
     if codes.has_nulls() or any(column.has_nulls() for column in rows):

@@ -1,15 +1,16 @@
 """DVC's own files that a killed run leaves so that no other starts: its rwlock, and dvc.lock half written."""
 
 import fcntl
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from spira.adapters.git import git, has_repository, object_name
+from spira.adapters.locks import NO_LOCKS
 from spira.adapters.outputs import write_bytes
 from spira.adapters.repairs import aside, at_work, gone
 from spira.core.health import Finding, holders, lock_fault, released, stages_of
-from spira.errors import naming
+from spira.errors import DataError, naming
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path("dvc.lock")
@@ -24,7 +25,7 @@ def _repair_rwlock(root: Path) -> Iterator[Finding]:
     path = root / RWLOCK
     if not path.is_file():
         return
-    with _held(path.with_name("rwlock.lock")) as ours, naming(path, "read"):
+    with _held(root, path.with_name("rwlock.lock")) as ours, naming(path, "read"):
         if not ours:  # a DVC that is alive is just writing it
             return
         text, noted = path.read_text(encoding="utf-8", errors="replace"), path.stat().st_mtime
@@ -63,12 +64,16 @@ def _repair_dvc_lock(root: Path) -> Iterator[Finding]:
     elif who := at_work(root):
         yield Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
     else:
-        yield Finding(found, _restore(root, path, text))
+        try:
+            before = _in_git(root)
+        except DataError as error:
+            yield Finding(f"{found}; and {error}", todo="let git work here, then make doctor")
+        else:
+            yield Finding(found, _restore(root, path, text, before))
 
 
-def _restore(root: Path, path: Path, half: str) -> str:
-    """What was done: the index's dvc.lock, else HEAD's, else none, is there instead."""
-    before = next((text for at in ("", "HEAD") if (text := _in_git(root, at)) and not lock_fault(text)), "")
+def _restore(root: Path, path: Path, half: str, before: str) -> str:
+    """What was done: the text that was before, or else none, is there instead."""
     moved = f"; the half one is in {aside(root, path)}" if half.strip() else ""
     if not before:
         path.unlink(missing_ok=True)
@@ -83,18 +88,40 @@ def _restore(root: Path, path: Path, half: str) -> str:
     )
 
 
-def _in_git(root: Path, revision: str) -> str:
-    show = subprocess.run(["git", "show", f"{revision}:./{LOCK}"], cwd=root, capture_output=True, check=False)
-    return show.stdout.decode(errors="replace") if show.returncode == 0 else ""
+def _in_git(root: Path) -> str:
+    """The index's dvc.lock, else HEAD's, the first that is whole; "" where git has none, or there is no git."""
+    if not has_repository(root):
+        return ""
+    for name in (f":./{LOCK}", f"HEAD:./{LOCK}"):
+        if known := object_name(root, name):
+            text = git(root, "cat-file", "blob", known).decode(errors="replace")
+            if not lock_fault(text):
+                return text
+    return ""
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[bool]:
-    """Whether the lock that DVC takes around its rwlock could be taken; it is, until the end of the block."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+def _held(root: Path, path: Path) -> Iterator[bool]:
+    """Whether no DVC is writing its rwlock, and none will until the end of the block: by the guard that it takes.
+
+    The guard is never made here: under ``core.hardlink_lock`` DVC would wait for it for ever.
+    """
+    with ExitStack() as until_the_end:
+        taken = _taken(path, until_the_end)
+        yield not at_work(root) if taken is None else taken
+
+
+def _taken(path: Path, until_the_end: ExitStack) -> bool | None:
+    """Whether the guard is ours; None where it says nothing: it is not there, a hard link, or no lock can be taken."""
+    try:
+        file = until_the_end.enter_context(path.open("r+"))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return None
+    return True if path.stat().st_nlink == 1 else None

@@ -6,8 +6,6 @@ the experiment runs in a temporary copy; there a file survives whatever becomes 
 
 import json
 import os
-import platform
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,9 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from spira.adapters.arithmetic import processor
 from spira.adapters.outputs import digest_of, linked, sum_of
 
-_SETTINGS = ("ATEN_", "MKL_", "NUMBA_", "ONEDNN_", "OPENBLAS_")  # variables that choose how numbers are computed
+# How the variables begin that choose how numbers are computed.
+_SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
 _HASH = "[0-9a-f]" * 32
 
 
@@ -42,18 +42,11 @@ def key_of(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
         "data": {str(file): digest_of(file) for file in data},
         "versions": [sys.version, torch.__version__, np.__version__],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "processor": [_processor(), torch.backends.cpu.get_cpu_capability()],
+        "processor": [processor(), torch.backends.cpu.get_cpu_capability()],
         "settings": {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)},
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
     }
     return _hash(all_)
-
-
-def _processor() -> str:
-    """Its model, where the system says: among others, libraries choose other instructions."""
-    file = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.*)$", file.read_text(), re.MULTILINE) if file.exists() else None
-    return model[1] if model else platform.processor()
 
 
 def _code() -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,8 @@
 """A stage's life: it ends with the DVC that started it, and no other of its name runs beside it in its folder.
 
 A DVC that is killed leaves its stages running (3.67.1), and they would write over what the next run makes. Importing
-this module begins to watch for that, where DVC is above: torch's own import takes seconds, and comes after it.
+this module begins to watch for that, where DVC is above: torch's own import takes seconds, and comes after it. It
+settles a stage's arithmetic too, which what the stage imports afterwards reads once.
 """
 
 import fcntl
@@ -15,9 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from select import select
 from threading import Thread
-from typing import IO
 from urllib.parse import quote
 
+from spira.adapters import arithmetic
+from spira.adapters.locks import locked
 from spira.errors import DataError, told
 
 _SECONDS_BETWEEN_LOOKS = 0.25
@@ -31,17 +33,21 @@ def as_stage() -> Iterator[None]:
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
     with told(), _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")):
+        arithmetic.require()
         yield
 
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Raises DataError where a living process holds the name. The kernel takes it from a dead one."""
+    """Raises DataError where a living process holds the name. The kernel takes it from a dead one.
+
+    By ``lockf``, whose lock a forked worker does not inherit: it is the stage's, and ends with it.
+    """
     path = Path(".ckpt", f"{name}.lock")
     path.parent.mkdir(exist_ok=True)
     until = time.monotonic() + _SECONDS_TO_END
     with path.open("a+", encoding="ascii") as file:
-        while not _locked(file):
+        while not locked(file, fcntl.lockf, name):
             if time.monotonic() > until:
                 pid = path.read_text(encoding="ascii").strip()
                 raise DataError(f"{path}: {name} runs in this folder already, as process {pid}; wait for it, or end it")
@@ -50,15 +56,6 @@ def _alone(name: str) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-def _locked(file: IO[str]) -> bool:
-    """By ``lockf``, whose lock a forked worker does not inherit: it is the stage's, and ends with it."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _begin(last_words: str) -> None:
@@ -125,6 +122,8 @@ def _end(words: str) -> None:
     os._exit(1)
 
 
+if (spec := sys.modules["__main__"].__spec__) and spec.name.startswith("spira.stages."):
+    arithmetic.settle()
 if "DVC_STAGE" in os.environ:
     os.register_at_fork(after_in_child=lambda: _begin(""))  # a worker that is born too late for _end looks for itself
     _begin(f"{os.environ['DVC_STAGE']}: the dvc that started it is gone, so it ends too\n")

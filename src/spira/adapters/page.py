@@ -21,7 +21,7 @@ from spira.errors import DataError
 
 def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
     """By name, the columns of every plot that has numbers alone."""
-    found = {path.stem: pl.read_csv(checked(path)) for path in sorted(folder.glob("*.csv"))}
+    found = {path.stem: pl.read_csv(checked(path), glob=False) for path in sorted(folder.glob("*.csv"))}
     if not found:
         raise DataError(f"{folder}: no plots; run the stage that writes them: dvc repro evaluate")
     return {
@@ -35,7 +35,7 @@ def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
     """A CSV file's cells as they are written, its head first; of a sheet, as they were before."""
     checked(path)
     try:
-        table = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
+        table = pl.read_csv(path, glob=False, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not readable as CSV: {error}") from error
     return [table.columns, *map(list, (from_sheet(table) if sheet else table).iter_rows())]

@@ -1,7 +1,6 @@
 """Commits of this repository, read by git without checking them out."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path, PurePosixPath
@@ -9,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from spira.adapters.git import git, object_name
 from spira.core.committed import Mapped, Pointer, files_of_vars, read_committed
 from spira.errors import DataError
 
@@ -24,25 +24,44 @@ class Revision:
 
 def resolve(root: Path, name: str) -> Revision:
     """The commit of that name, or else the one experiment of DVC's; DataError where there is neither."""
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    found = found or _experiment(root, name)
+    found = object_name(root, f"{name}^{{commit}}") or _experiment(root, name)
     if found is None:
-        raise DataError(f"{name}: not a commit of this repository; a shallow clone lacks it: git fetch --unshallow")
-    return Revision(root, name, found.decode().strip())
+        raise DataError(f"{name}: not a commit of this repository; {_what_has_it(root)}")
+    return Revision(root, name, found)
 
 
-def _experiment(root: Path, name: str) -> bytes | None:
+def _what_has_it(root: Path) -> str:
+    """What to do about a commit that is not here."""
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        return "this clone is shallow, and the rest may have it: git fetch --unshallow"
+    return "git branch --all and dvc exp list name what is"
+
+
+def _experiment(root: Path, name: str) -> str | None:
     """What ``dvc exp show`` calls by this name, whatever commit it started from."""
-    listed = (_git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or b"").decode()
+    listed = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode()
     of_name = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
     if len(of_name) > 1:
         raise DataError(f"{name}: {len(of_name)} experiments have this name; give a commit: {', '.join(of_name)}")
-    return of_name[0].encode() if of_name else None
+    return of_name[0] if of_name else None
 
 
 def content(revision: Revision, path: str) -> bytes | None:
     """A file's bytes at the revision; None where it has no such file."""
-    return _git(revision.root, "cat-file", "blob", f"{revision.commit}:{path}")
+    try:
+        return git(revision.root, "cat-file", "blob", f"{revision.commit}:{path}")
+    except DataError:
+        if _is_file(revision, path):
+            raise
+        return None
+
+
+def _is_file(revision: Revision, path: str) -> bool:
+    """Whether the commit lists a file there, be its content at hand or not."""
+    if PurePosixPath(path).is_absolute() or path.startswith("../"):  # no commit has what lies outside
+        return False
+    listed = git(revision.root, "--literal-pathspecs", "ls-tree", "--full-tree", revision.commit, "--", path)
+    return listed.split(b" ")[1:2] == [b"blob"]
 
 
 def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str, Any]:
@@ -72,7 +91,7 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
     Raises:
         DataError: one of them is not YAML or has no end, or dvc.yaml takes values from a file that is not there.
     """
-    listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit) or b""
+    listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit)
     for path in map(PurePosixPath, filter(None, os.fsdecode(listed).split("\0"))):
         if path.name == "dvc.yaml":
             read_tree(revision, str(path.parent / "params.yaml"), Mapped)
@@ -85,11 +104,6 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
 
 def corpora(revision: Revision) -> dict[str, str]:
     """md5 by path of every folder that a .dvc file names."""
-    listed = _git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data") or b""
+    listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data")
     names = [name for name in os.fsdecode(listed).split("\0") if name.endswith(".dvc")]
     return {name.removesuffix(".dvc"): read_tree(revision, name, Pointer)["outs"][0]["md5"] for name in names}
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
-    return result.stdout if result.returncode == 0 else None

@@ -24,7 +24,7 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     """
     checked(path)
     try:
-        table = pl.read_csv(path, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
+        table = pl.read_csv(path, glob=False, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
         return table.select(schema.keys())
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spira.adapters.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.adapters.audio import decode
+from spira.adapters.file_names import Located
 from spira.adapters.guarded import Guard, Limits, Lost
 from spira.adapters.tables import write_sheet
 from spira.adapters.tags import personal_tags
@@ -46,7 +47,7 @@ Refused = list[tuple[str, Refusal]]
 
 def store_waveforms(
     folder: Path,
-    file_paths: Sequence[str],
+    files: Located,
     out: Path,
     *,
     sample_rate: int,
@@ -57,26 +58,28 @@ def store_waveforms(
     """Decode, check, downmix and resample every file, in parallel, into ``out/waveforms.npy``.
 
     Returns:
-        The accepted recordings and the refused ones, each in the order of ``file_paths``.
+        The accepted recordings and the refused ones, by their names in the table, in its order.
     """
     accepted: list[Recording] = []
     refused: Refused = []
     tagged: Counter[str] = Counter()
     work = partial(_mono, folder, sample_rate, ingest, max_seconds)
-    n_workers = min(n_workers or n_cores(), len(file_paths))
+    n_workers = min(n_workers or n_cores(), len(files.places))
     limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
     n_shared = 4 * ceil(max_seconds * sample_rate) + _MARGIN
     with Guard(work, limits, n_workers, n_shared) as guard, ArrayWriter(out / WAVEFORMS) as writer:
-        results = progress(ordered_map(guard, file_paths, n_workers), len(file_paths), folder.name)
-        for file_path, result in zip(file_paths, results, strict=True):
+        places = list(files.places.values())
+        results = progress(ordered_map(guard, places, n_workers), len(places), folder.name)
+        for file_path, result in zip(files.places, results, strict=True):
             if isinstance(result, Lost):
                 refused.append((file_path, Refusal("undecodable", f"its decoder {result.reason}")))
             elif isinstance(result, Refusal):
-                refused.append((file_path, result))
+                doubt = f"; {files.doubts[file_path]}" if file_path in files.doubts else ""
+                refused.append((file_path, Refusal(result.code, result.reason + doubt)))
             else:
                 waveform, recording, told = result
                 tagged.update(told)
-                accepted.append(replace(recording, start=writer.append(waveform)))
+                accepted.append(replace(recording, file_path=file_path, start=writer.append(waveform)))
     if tagged:
         kinds = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
         print(
@@ -101,11 +104,11 @@ def _mono(
     return waveform, recording, personal_tags(folder / file_path, decoded.comments)
 
 
-def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:
+def same_bytes(folder: Path, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
     """The files that are copies of one another, a list for each content that occurs more than once."""
     copies: dict[str, list[str]] = defaultdict(list)
     for file_path in file_paths:
-        with (folder / file_path).open("rb") as file:
+        with (folder / files.places[file_path]).open("rb") as file:
             copies[file_digest(file, "sha256").hexdigest()].append(file_path)
     return [paths for paths in copies.values() if len(paths) > 1]
 

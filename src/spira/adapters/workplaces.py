@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spira.adapters.git import environment_without_git, git, object_name
+from spira.adapters.locks import locked
 from spira.errors import DataError
 
 SECONDS_TO_END = 5
@@ -90,20 +92,19 @@ def alone(path: Path) -> Iterator[None]:
     """Raises DataError where another sweep of this repository runs: its experiments would meet on the GPUs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{path}: another sweep is running in this repository; wait, or end it") from error
+        if not locked(file, fcntl.flock, "sweep"):
+            raise DataError(f"{path}: another sweep is running in this repository; wait, or end it")
         yield
 
 
 def snapshot(root: Path) -> Snapshot:
     """Raises DataError where there is no commit yet."""
-    base = git(root, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+    if (base := object_name(root, "HEAD^{commit}")) is None:
+        raise DataError(f"{root}: no commit yet; an experiment starts from one: git commit")
     content = git(root, "stash", "create").decode().strip() or base
     # without the plans themselves: a study that is given more trials goes on
     changed = ["--no-ext-diff", "--no-textconv", base, content, "--", ".", ":(exclude)experiments"]
-    return Snapshot(root, base, content, git(root, "diff", "--binary", *changed))
+    return Snapshot(root, base, content, git(root, "diff-tree", "-p", "--binary", *changed))  # heeds no diff.* setting
 
 
 def furnish(snapshot: Snapshot, folder: Path, device: str | None) -> Workplace:
@@ -127,25 +128,34 @@ def furnish(snapshot: Snapshot, folder: Path, device: str | None) -> Workplace:
 def missed(root: Path, deps: Sequence[str]) -> list[str]:
     """What the stages need and no experiment would get: files that git does not know, data newer than its .dvc file."""
     paths = sorted({"src", "dvc.yaml", "params.yaml", ".dvc", *(dep.partition("${")[0].rstrip("/") for dep in deps)})
-    found = git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths).decode()
+    others = ("ls-files", "-z", "--others", "--exclude-standard", "--")
     unknown = [
-        f"{name}: unknown to git; git add it, or list it in .gitignore" for name in filter(None, found.split("\0"))
+        f"{name}: unknown to git; git add it, or list it in .gitignore"
+        for name in _names(git(root, "--literal-pathspecs", *others, *paths))
     ]
-    pointers = list(filter(None, git(root, "ls-files", "-z", "--", "*.dvc").decode().split("\0")))
+    pointers = _names(git(root, "ls-files", "-z", "--", "*.dvc"))
     states = json.loads(dvc(root, "status", "--json", *pointers)) if pointers else {}
-    found_in = {
-        pointer: re.findall(r"'(\S+)': '(?:modified|new)'", str(changes)) for pointer, changes in states.items()
-    }
+    newer = {pointer: _newer(changes) for pointer, changes in states.items()}
     return unknown + [
-        f"{', '.join(paths)}: newer than {name}; dvc add it again" for name, paths in found_in.items() if paths
+        f"{', '.join(paths)}: newer than {name}; dvc add it again" for name, paths in newer.items() if paths
     ]
+
+
+def _names(listed: bytes) -> list[str]:
+    """Of what git lists with ``-z``, which writes names as they are."""
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+
+
+def _newer(changes: Sequence[Any]) -> list[str]:
+    """The outs of a .dvc file, as ``dvc status --json`` has it, that are there with another content."""
+    outs = [change["changed outs"] for change in changes if isinstance(change, dict) and "changed outs" in change]
+    return [path for states in outs for path, state in states.items() if state in ("modified", "new")]
 
 
 def experiment(snapshot: Snapshot, name: str) -> str | None:
     """The commit of the experiment of this name; None where there is none, or it is of other code or data."""
-    found = git(snapshot.root, "rev-parse", "-q", "--verify", reference(snapshot.base, name), may_fail=True)
-    commit = found.decode().strip()
-    if not commit or git(snapshot.root, "diff", "--name-only", commit, snapshot.content, "--", *_JUDGED_BY):
+    commit = object_name(snapshot.root, reference(snapshot.base, name))
+    if commit and git(snapshot.root, "diff-tree", "-r", "--name-only", commit, snapshot.content, "--", *_JUDGED_BY):
         return None
     return commit
 
@@ -201,26 +211,22 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
-def git(folder: Path, *arguments: str, given: bytes | None = None, may_fail: bool = False) -> bytes:
-    result = subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False)
-    if result.returncode and not may_fail:
-        raise DataError(f"git {' '.join(arguments[:2])}: {result.stderr.decode(errors='replace').strip()}")
-    return result.stdout
-
-
 def dvc(folder: Path, *arguments: str) -> str:
     """What the command prints."""
     command = [sys.executable, "-m", "dvc", *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = environment_without_git() | {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     if result.returncode:
-        raise DataError(f"dvc {' '.join(arguments[:2])}: {result.stderr.strip()}")
-    return result.stdout
+        raise DataError(f"dvc {' '.join(arguments[:2])}: {result.stderr.decode(errors='replace').strip()}")
+    return result.stdout.decode(errors="surrogateescape")
 
 
 def environment_on(device: str | None) -> dict[str, str]:
     """For a DVC whose stages' ``python`` is this one and see this device alone, where there are any."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path} | ({} if device is None else {"CUDA_VISIBLE_DEVICES": device})
+    environment = {**environment_without_git(), "PATH": path} | (
+        {} if device is None else {"CUDA_VISIBLE_DEVICES": device}
+    )
     environment.pop("PYTHONPATH", None)
     return environment
 

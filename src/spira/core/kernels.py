@@ -11,28 +11,26 @@ it ten times as fast. What a function calls stands before it, for it is compiled
 import numpy as np
 from numba import njit
 
-from spira.core.machine_code import FLAGS, compiled
+from spira.core.machine_code import compiled, inner
 
 _f = np.float32
 _LEAST, _MOST = _f(-87), _f(20)  # e^z underflows below, and Mish is the identity above, to rounding
 _TILE = 960  # values of a channel, so that those of all channels stay in the second-level cache
 
-_inner = njit(**FLAGS)
 
-
-@_inner
+@inner
 def _slices(x, starts, m, q, n):
     """Of four slices of a window the ``n`` values from the ``q``-th on."""
     a, b, c, d = starts[m] + q, starts[m + 1] + q, starts[m + 2] + q, starts[m + 3] + q
     return x[a : a + n], x[b : b + n], x[c : c + n], x[d : d + n]
 
 
-@_inner
+@inner
 def _rows(x, q, n):
     return x[0, q : q + n], x[1, q : q + n], x[2, q : q + n], x[3, q : q + n]
 
 
-@_inner
+@inner
 def _add(rows, weight, sums):
     """``sums += weight @ rows``, of four by four: 16 products to 8 loads, and no more than a core's registers hold."""
     x0, x1, x2, x3 = rows
@@ -49,7 +47,7 @@ def _add(rows, weight, sums):
         y3[i] += w30 * a + w31 * b + w32 * c + w33 * d
 
 
-@_inner
+@inner
 def _add_products(rows, others, products):
     """``products += rows @ others.T``, of four by four."""
     e, f, g, h = rows
@@ -67,7 +65,7 @@ def _add_products(rows, others, products):
             products[row, column] += found[row][column]
 
 
-@_inner
+@inner
 def _convolve(x, weight, bias, starts, out, q):
     """The tile from ``q`` on of four channels of a window, as ``convolve``."""
     n = min(_TILE, out.shape[1] - q)
@@ -78,14 +76,14 @@ def _convolve(x, weight, bias, starts, out, q):
         _add(_slices(x, starts, m, q, n), weight[:, m : m + 4], sums)
 
 
-@_inner
+@inner
 def _convolve_all(x, weight, bias, starts, out):
     """Every tile of four channels of a window."""
     for q in range(0, out.shape[1], _TILE):
         _convolve(x, weight, bias, starts, out, q)
 
 
-@_inner
+@inner
 def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
     """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
     n = min(_TILE, of_out.shape[1] - q)
@@ -182,7 +180,7 @@ def _derivative(z, e, inverse):
     return e * (_f(4) * (z + _f(1)) + e * (e * (e + _f(4)) + _f(4) * z + _f(6))) * inverse * inverse
 
 
-@_inner
+@inner
 def _moments(x, eps):
     """Mean and 1 / standard deviation of some rows. A frame's sum is in float32, that of the frames in float64."""
     total = squares = 0.0
@@ -202,7 +200,7 @@ def _moments(x, eps):
     return mean, _f(1 / np.sqrt(squares / x.size + eps))
 
 
-@_inner
+@inner
 def _mish_of_pairs(x, scale, shift, out, derivative, first):
     for frame in range(out.shape[0]):
         for i in range(x.shape[1]):
@@ -217,7 +215,7 @@ def _mish_of_pairs(x, scale, shift, out, derivative, first):
             first[frame, i] = np.uint8(1) if earlier else np.uint8(0)
 
 
-@_inner
+@inner
 def _mish_of_each(x, scale, shift, out, derivative):
     for frame in range(x.shape[0]):
         for i in range(x.shape[1]):
@@ -226,7 +224,7 @@ def _mish_of_each(x, scale, shift, out, derivative):
             derivative[frame, i] = _derivative(z, e, inverse)
 
 
-@_inner
+@inner
 def _drop(draws, least, kept, out, derivative):
     for frame in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -235,7 +233,7 @@ def _drop(draws, least, kept, out, derivative):
             derivative[frame, i] *= factor
 
 
-@_inner
+@inner
 def _mish_pool(x, first_row, weight, bias, mean, rstd, pooled, draws, least, kept, out, derivative, first):
     """``mish_pool`` of the rows that share a mean: ``x`` is those alone, the others' begin at ``first_row``."""
     for i in range(len(x)):
@@ -322,7 +320,7 @@ def block(
                 _mish_pool(rows, row, scale, shift, mean, rstd, pooled, draws, least, kept, out, derivative, first)
 
 
-@_inner
+@inner
 def _sums_of_pairs(x, derivative, first, of_out):
     """Of the gradient by the normalised values, and of that times the value that it is by."""
     by_shift = by_scale = 0.0
@@ -338,7 +336,7 @@ def _sums_of_pairs(x, derivative, first, of_out):
     return by_shift, by_scale
 
 
-@_inner
+@inner
 def _sums_of_each(x, derivative, of_out):
     by_shift = by_scale = 0.0
     for frame in range(x.shape[0]):
@@ -352,7 +350,7 @@ def _sums_of_each(x, derivative, of_out):
     return by_shift, by_scale
 
 
-@_inner
+@inner
 def _back_to_pairs(x, scale, slope, offset, derivative, first, of_out, of_x):
     for frame in range(of_out.shape[0]):
         for i in range(x.shape[1]):
@@ -365,7 +363,7 @@ def _back_to_pairs(x, scale, slope, offset, derivative, first, of_out, of_x):
             of_x[frame, i] = x[frame, i] * slope + offset
 
 
-@_inner
+@inner
 def _back_to_each(x, scale, slope, offset, derivative, of_out, of_x):
     for frame in range(x.shape[0]):
         for i in range(x.shape[1]):
@@ -373,7 +371,7 @@ def _back_to_each(x, scale, slope, offset, derivative, of_out, of_x):
             of_x[frame, i] = x[frame, i] * slope + offset + of_z * scale
 
 
-@_inner
+@inner
 def _mish_pool_back(
     x, first_row, weight, mean, rstd, normalised, pooled, derivative, first, of_out, of_x, of_weight, of_bias
 ):

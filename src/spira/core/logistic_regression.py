@@ -43,7 +43,9 @@ class LogisticRegression(nn.Module):
         padding = (windows == 0).all(dim=2, keepdim=True) & (windows != 0).any(dim=(1, 2), keepdim=True)
         frames = windows.masked_fill(padding, torch.nan)
         mean = frames.nanmean(dim=1)
-        deviation = (frames - mean[:, None]).square().nanmean(dim=1).sqrt()
+        variance = (frames - mean[:, None]).square().nanmean(dim=1)
+        # not sqrt, which is MKL's: see adapters/arithmetic.py
+        deviation = torch.where(variance > 0, variance * variance.rsqrt(), variance)
         return torch.cat([mean, deviation, *frames.nanquantile(self.quantiles, dim=1)], dim=1)
 
     @torch.no_grad()

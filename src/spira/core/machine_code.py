@@ -7,7 +7,13 @@ from typing import Any
 from numba import njit
 
 # Without Python's lock; division by zero gives infinity; sums may be taken in another order, so that they are vectors.
-FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+
+# Of a function that ``compiled`` ones call. It always becomes part of them: as a function of its own it would be
+# compiled twice, alone and in each caller, with sums in two orders. Which of the two ran was decided by whether the
+# caller's machine code was made by this process or found, so that the first training of a fresh clone differed from all
+# that followed.
+inner = njit(forceinline=True, **_FLAGS)
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -18,9 +24,9 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
     def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            code: Callable[..., Any] = njit(signature, cache=True, **FLAGS)(function)
+            code: Callable[..., Any] = njit(signature, cache=True, **_FLAGS)(function)
         except (OSError, EOFError, RuntimeError, UnpicklingError):
-            code = njit(signature, **FLAGS)(function)
+            code = njit(signature, **_FLAGS)(function)
         return code
 
     return code_of

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spira.core.cells import is_unknown, read_numbers, require_read
 from spira.core.probing import Study
 
 
 def matched_pairs(study: Study, exactly: Sequence[str], caliper_years: float) -> list[tuple[str, str]]:
     """(patient, control) among the speakers who are judged: as many pairs as there can be, and then the closest in age.
 
-    Who is of unknown age, or blank in a column that must agree, is in no pair.
+    Who is of unknown age, or unknown in a column that must agree, is in no pair.
+
+    Raises:
+        DataError: an age is neither a number nor unknown.
     """
     from scipy.optimize import linear_sum_assignment  # which `check` need not wait for
 
@@ -27,19 +31,16 @@ def matched_pairs(study: Study, exactly: Sequence[str], caliper_years: float) ->
 
 def _people(study: Study, exactly: Sequence[str]) -> dict[str, tuple[int, float, tuple[str, ...]]]:
     """By speaker: label, age, and what must agree; a speaker's first clip may leave blank what another tells."""
-    cells: dict[str, list[str]] = {}
+    ages = require_read(read_numbers("age", study.columns["age"]), study.columns["age"])
+    years: dict[str, float | None] = {}
+    rest: dict[str, list[str]] = {}
     labels: dict[str, int] = {}
     for clip in study.judged:
-        told = [study.columns[name][clip] for name in ("age", *exactly)]
-        known = cells.setdefault(study.speakers[clip], [""] * len(told))
-        cells[study.speakers[clip]] = [old or new for old, new in zip(known, told, strict=True)]
-        labels[study.speakers[clip]] = int(study.labels[clip])
-    people = {}
-    for who, (age, *rest) in cells.items():
-        try:
-            years = float(age)
-        except ValueError:
-            continue
-        if np.isfinite(years) and all(rest):
-            people[who] = (labels[who], years, tuple(rest))
-    return people
+        who, cells = study.speakers[clip], [study.columns[name][clip] for name in exactly]
+        told = ["" if is_unknown(cell) else cell for cell in cells]
+        rest[who] = [old or new for old, new in zip(rest.get(who, told), told, strict=True)]
+        years[who] = ages[clip] if years.get(who) is None else years[who]
+        labels[who] = int(study.labels[clip])
+    return {
+        who: (labels[who], age, tuple(rest[who])) for who, age in years.items() if age is not None and all(rest[who])
+    }

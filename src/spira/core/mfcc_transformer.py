@@ -36,7 +36,7 @@ class MfccTransformer(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         centred = windows - windows.mean(dim=1, keepdim=True)
-        frames = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+        frames = centred * (centred.square().mean(dim=1, keepdim=True) + 1e-5).rsqrt()
         # Vaswani et al. (3.4) scale the other way round; at full size position codes drown what is heard.
         embedded = self.project(frames) + self.positions / self.project.out_features**0.5
         encoded = self.encoder(embedded)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spira.core.known import absent, lacks, unreadable
 from spira.core.matching import matched_pairs
 from spira.core.metrics import Floats, Ints, auc
 from spira.core.probe_estimates import Measure, auc_of, estimates, less, mean_of, shown
@@ -166,15 +167,17 @@ def shuffled(study: Study, fold: Fold, rng: np.random.Generator) -> Ints:
 def matched(study: Study, p: ProbeParams) -> Found:
     """The headline metric again where every patient judged has a control like them."""
     wanted = (*p.match_exactly, "age")
-    missing = [name for name in wanted if not any(study.columns.get(name, ()))]
-    lacks = f"not run: no column {' or '.join(f'`{name}`' for name in missing)}"
+    if wrong := unreadable(study, wanted):
+        return wrong
+    unknown, missing = lacks(study, wanted), absent(study, wanted)
     if "age" in missing:
-        return Found("not run", lacks)
+        return Found("not run", f"not run: {unknown}")
     if few := too_few(study, study.judged, p):
         return few
     pairs = matched_pairs(study, [name for name in p.match_exactly if name not in missing], p.caliper_years)
     if len(pairs) < p.min_pairs:
-        return Found("not run", f"not run: {len(pairs)} matched pairs in the test set, and {p.min_pairs} are needed")
+        why = f"not run: {len(pairs)} matched pairs in the test set, and {p.min_pairs} are needed"
+        return Found("not run", f"{why}; {unknown}" if unknown else why)
     found = _matched(study, {who for pair in pairs for who in pair}, p)
     found["n_pairs"] = len(pairs)
     alike = ", ".join(name for name in wanted if name not in missing)
@@ -183,9 +186,10 @@ def matched(study: Study, p: ProbeParams) -> Found:
         f"{shown(found, 'auc')}, a fall of {shown(found, 'drop', '+')} from {shown(found, 'model_auc')} "
         "for everybody"
     )
+    why = f"{unknown}; {why}" if unknown else why
     verdict = "fail" if found["drop_lo"] > 0 else "warn" if found["drop"] > p.max_drop else "pass"
     if missing and verdict == "pass":
-        return Found("not run", f"{lacks}; {why}", found)
+        return Found("not run", f"not run: {why}", found)
     return Found(verdict, why, found)  # type: ignore[arg-type]
 
 

@@ -26,14 +26,21 @@ _FORMS = {
     "a telephone number": re.compile(
         r"(?<!\d)(?:(?:\+55[ ._-]?\(?\d{2}\)?|\(\d{2}\))[ ._-]?9?\d{4}[ ._-]?\d{4}|[1-9][1-9]9\d{8})(?!\d)"
     ),
-    "a hospital number": re.compile(r"(?:prontu[aá]rio|registro|mrn|rgh|same)[ :#._-]*\d{4,}", re.IGNORECASE),
+    "a hospital number": re.compile(
+        r"(?<![a-zà-ÿ])(?:(?:prontu[aá]rio|mrn|rgh|(?-i:SAME))[ :#._-]*\d{4}|registro[ :#._-]*[1-9]\d{4})",
+        re.IGNORECASE,  # but for SAME, an archive, which `same_0001.wav` is not; and `registro_0001.wav` is a recording
+    ),
     "a date of birth": re.compile(
-        r"(?:nasc|dn|dob|birth)\w*[ :#._-]*\d{1,4}[-/._]\d{1,2}[-/._]\d{2,4}"
-        r"|(?<!\d)(?:0?[1-9]|[12]\d|3[01])[-/._](?:0?[1-9]|1[0-2])[-/._]19\d\d(?!\d)"
-        r"|(?<!\d)19\d\d[-/._](?:0[1-9]|1[0-2])[-/._](?:0[1-9]|[12]\d|3[01])(?!\d)",
-        re.IGNORECASE,
+        r"(?:(?:nasc|birth)\w*|(?<![a-zà-ÿ])(?:dn|dob))[ :#._-]*\d{1,4}[-/._]\d{1,2}[-/._]\d{2,4}",
+        re.IGNORECASE,  # `wednesday_12_05_2020` has a dn in it
     ),
 }
+OLD_DATE = "a date before 2000"  # of a birth, or of a recording
+_OLD_DATE = re.compile(
+    r"(?<!\d)(?:0?[1-9]|[12]\d|3[01])[-/._](?:0?[1-9]|1[0-2])[-/._]19\d\d(?!\d)"
+    r"|(?<!\d)19\d\d[-/._](?:0[1-9]|1[0-2])[-/._](?:0[1-9]|[12]\d|3[01])(?!\d)"
+)
+NAME = "a person's name"  # or that of what is called after one
 _CPF = re.compile(r"(?<!\d)\d{3}\.?\d{3}\.?\d{3}[-.]?\d{2}(?!\d)")
 _CNS = re.compile(r"(?<!\d)[1-9]\d{2} ?\d{4} ?\d{4} ?\d{4}(?!\d)")
 _COLUMNS = {  # what a column's name says of what is in it
@@ -48,14 +55,25 @@ _COLUMNS = {  # what a column's name says of what is in it
 
 def personal(text: str) -> str:
     """What the text seems to tell of a person, such as "a CPF"; "" where it tells nothing."""
+    return next(map(taken_for, kinds(text)), "")
+
+
+def kinds(text: str) -> Iterator[str]:
+    """All that the text seems to tell of a person, what is surest first; then ``NAME`` and ``OLD_DATE``."""
     if any(_is_cpf(re.sub(r"\D", "", found)) for found in _CPF.findall(text)):
-        return "a CPF"
+        yield "a CPF"
     if any(_is_cns(re.sub(r"\D", "", found)) for found in _CNS.findall(text)):
-        return "a health card's number"
-    for kind, form in _FORMS.items():
-        if form.search(text):
-            return kind
-    return "a person's name" if _is_name(text) else ""
+        yield "a health card's number"
+    yield from (kind for kind, form in _FORMS.items() if form.search(text))
+    if _is_name(text):
+        yield NAME
+    if _OLD_DATE.search(text):
+        yield OLD_DATE
+
+
+def taken_for(kind: str) -> str:
+    """One of ``kinds``, as it is called where nobody knows better."""
+    return "a date of birth" if kind == OLD_DATE else kind
 
 
 def personal_column(name: str) -> str:

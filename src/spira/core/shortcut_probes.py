@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from spira.core.known import absent, lacks, may_hide_a_shortcut, unreadable
 from spira.core.metrics import Floats
 from spira.core.probe_estimates import auc_of, estimates, less, shown
 from spira.core.probing import Found, ProbeParams, Study, Verdict, too_few
@@ -75,15 +76,17 @@ def _of_columns(
     prepared: Callable[[Mapping[str, Sequence[str]]], Mapping[str, Sequence[str]]],
     p: ProbeParams,
 ) -> Found:
-    known = {name: study.columns[name] for name in names if any(study.columns.get(name, ()))}
-    missing = [name for name in names if name not in known]
-    lacks = f"no column {' or '.join(f'`{name}`' for name in missing)}"
+    if wrong := unreadable(study, names):
+        return wrong
+    unknown, missing = lacks(study, names), absent(study, names)
+    known = {name: study.columns[name] for name in names if name not in missing}
     if not known:
-        return Found("not run", f"not run: {lacks}")
+        return Found("not run", f"not run: {unknown}")
     found = judged_shortcut(study, matrix(prepared(known)), _listed(list(known)), p)
-    if missing:  # what is not known cannot be cleared
-        return Found("not run" if found.verdict == "pass" else found.verdict, f"{lacks}; {found.why}", found.numbers)
-    return found
+    why = f"{unknown}; {found.why}" if unknown else found.why
+    if found.verdict == "pass" and may_hide_a_shortcut(study, names, p):  # what is not known cannot be cleared
+        return Found("not run", why, found.numbers)
+    return Found(found.verdict, why, found.numbers)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,11 +5,11 @@ are judged by the same people.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import numpy as np
 
+from spira.core.cells import NUMBERS, is_unknown, read_dates, read_numbers, require_read
 from spira.core.metrics import Floats, Ints, auc
 from spira.core.probing import Fold, ProbeParams
 
@@ -17,20 +17,24 @@ from spira.core.probing import Fold, ProbeParams
 def matrix(columns: Mapping[str, Sequence[str]]) -> Floats:
     """Columns of a table as numbers, shape (n_clips, n_columns): a number as itself, a word as a 1 in its own column.
 
-    What is not known is the mean of what is, and a 1 in a column of its own: a gap may tell as much as a value.
+    What is unknown is the mean of what is known, and a 1 in a column of its own: a gap may tell as much as a value.
+
+    Raises:
+        DataError: an age or another of ``cells.NUMBERS`` is neither a number nor unknown.
     """
-    parts = [part for cells in columns.values() for part in _column(cells)]
+    parts = [part for name, cells in columns.items() for part in _column(name, cells)]
     return np.stack(parts, axis=1)
 
 
-def _column(cells: Sequence[str]) -> Iterator[Floats]:
-    known = [_number(cell) for cell in cells]
-    absent = np.array([cell == "" for cell in cells])
+def _column(name: str, cells: Sequence[str]) -> Iterator[Floats]:
+    absent = np.array([is_unknown(cell) for cell in cells])
+    known = require_read(read_numbers(name, cells), cells) if name in NUMBERS else [_number(cell) for cell in cells]
     if all(value is not None or gap for value, gap in zip(known, absent, strict=True)) and not absent.all():
         values = np.array([np.nan if value is None else value for value in known])
         yield np.where(absent, np.nanmean(values), values)
     else:
-        yield from (np.array([cell == word for cell in cells], dtype=np.float64) for word in sorted(set(cells) - {""}))
+        words = sorted({cell for cell, gap in zip(cells, absent, strict=True) if not gap})
+        yield from (np.array([cell == word for cell in cells], dtype=np.float64) for word in words)
     yield absent.astype(np.float64)
 
 
@@ -43,19 +47,16 @@ def _number(cell: str) -> float | None:
 
 
 def calendar(cells: Sequence[str]) -> dict[str, list[str]]:
-    """A column of dates as ``day``, counted, and ``weekday``; "" for what is no ISO date."""
-    days = [_day(cell) for cell in cells]
+    """A column of dates as ``day``, counted, and ``weekday``; "" where unknown.
+
+    Raises:
+        DataError: one is neither a date nor unknown, or may be two dates.
+    """
+    days = require_read(read_dates("recorded_on", cells, day_first=False), cells)
     return {
         "day": ["" if day is None else str(day.toordinal()) for day in days],
         "weekday": ["" if day is None else day.strftime("%A") for day in days],
     }
-
-
-def _day(cell: str) -> date | None:
-    try:
-        return date.fromisoformat(cell[:10])
-    except ValueError:
-        return None
 
 
 def out_of_fold(x: Floats, labels: Ints, speakers: Sequence[str], folds: Sequence[Fold], p: ProbeParams) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spira.core.cells import is_unknown, read_numbers, require_read
 from spira.core.estimates import with_intervals
 from spira.core.evaluation import EvaluateParams
 from spira.core.metrics import Floats, Ints, all_metrics
@@ -22,12 +23,13 @@ Resampled = tuple[Mapping[str, Floats], Mapping[str, Floats], int]  # once, resa
 
 
 def age_band(age: str, edges: Sequence[int]) -> str:
-    """``0 to 39``, ``40 to 59`` or ``60 and over`` for edges 40 and 60; ``unknown`` for what is no number."""
-    try:
-        years = float(age)
-    except ValueError:
-        return UNKNOWN
-    if np.isnan(years):
+    """``0 to 39``, ``40 to 59`` or ``60 and over`` for edges 40 and 60; ``unknown`` where nobody knows.
+
+    Raises:
+        DataError: the age is neither a number nor unknown.
+    """
+    (years,) = require_read(read_numbers("age", [age]), [age])
+    if years is None:
         return UNKNOWN
     place = int(np.searchsorted(edges, years, side="right"))
     if place == 0:
@@ -39,7 +41,7 @@ def values_of(column: str, cells: Sequence[str], p: EvaluateParams) -> list[str]
     """The group of each clip: ages in bands, anything else as it is written, ``unknown`` where nothing is."""
     if column == "age":
         return [age_band(cell, p.age_bands) for cell in cells]
-    return [cell or UNKNOWN for cell in cells]
+    return [UNKNOWN if is_unknown(cell) else cell for cell in cells]
 
 
 def subgroups(

@@ -11,6 +11,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+from spira.adapters.arithmetic import Arithmetic
 from spira.adapters.outputs import write_bytes
 from spira.core.alterations import AlterParams
 from spira.core.audio import IngestParams
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Any] = {
     "noise_corpus": FolderName,
     "sample_rate": SampleRate,
     "seeds": Seeds,
+    "arithmetic": Arithmetic,
     "synthesize": SynthesizeParams,
     "ingest": IngestParams,
     "split": SplitParams,

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from spira.adapters.corpus import read_corpus, require_learnable
+from spira.adapters.file_names import Located, located
 from spira.adapters.privacy import namer, refuse_personal, renamed
 from spira.adapters.tables import write_table
 from spira.adapters.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
@@ -33,11 +34,12 @@ def run(
 ) -> None:
     name = namer(ingest.personal_data)
     refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
-    rows = read_corpus(corpus)
+    rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
+    files = located(corpus, rows["file_path"].to_list(), name)
     recordings, refused = store_waveforms(
         corpus,
-        rows["file_path"].to_list(),
+        files,
         out,
         sample_rate=sample_rate,
         ingest=ingest,
@@ -48,7 +50,7 @@ def run(
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
         recordings = drop_waveforms(out, [r for r in recordings if r.file_path not in repeated])
-    refused = [*_contradicted(corpus, refused, who, name), *repeated.items()]
+    refused = [*_contradicted(corpus, files, refused, who, name), *repeated.items()]
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
     clips = renamed(rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left"), name)
     write_table(clips.rename({"file_path": "clip_id"}), out / "clips.csv")
@@ -82,10 +84,13 @@ def _each(paths: list[str], code: Code, reason: str, name: Name) -> Iterator[tup
         yield path, Refusal(code, f"{reason}: {', '.join(name(other) for other in paths if other != path)}")
 
 
-def _contradicted(corpus: Path, refused: Refused, who: Who, name: Name) -> Iterator[tuple[str, Refusal]]:
+def _contradicted(
+    corpus: Path, files: Located, refused: Refused, who: Who, name: Name
+) -> Iterator[tuple[str, Refusal]]:
     """The refused, and which of them contradict each other too: one too short may still be of two patients."""
     heard = [path for path, refusal in refused if refusal.code in _HEARD]
-    conflicts = {path: r for path, r in _repeated(same_bytes(corpus, heard), who, name) if r.code != "duplicate"}
+    same = same_bytes(corpus, files, heard)
+    conflicts = {path: r for path, r in _repeated(same, who, name) if r.code != "duplicate"}
     for path, refusal in refused:
         worse = conflicts.get(path)
         yield path, Refusal(worse.code, f"{worse.reason}; and {refusal.reason}") if worse else refusal

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from spira.adapters.corpus import read_recordings
+from spira.adapters.file_names import located
 from spira.adapters.privacy import namer, refuse_personal, renamed
 from spira.adapters.tables import write_table
 from spira.adapters.waveforms import store_waveforms, write_rejects
@@ -28,7 +29,7 @@ def run(
     rows = read_recordings(noise_corpus)
     recordings, refused = store_waveforms(
         noise_corpus,
-        rows["file_path"].to_list(),
+        located(noise_corpus, rows["file_path"].to_list(), name),
         out,
         sample_rate=sample_rate,
         ingest=ingest,

@@ -8,10 +8,12 @@ import polars as pl
 
 from spira.adapters.subsets import write_subsets
 from spira.adapters.tables import read_table, write_table
+from spira.core.cells import is_unknown, read_numbers, require_read
 from spira.core.cross_validation import cross_validate
 from spira.core.section import SampleRate
 from spira.core.splitting import HOLDOUT, SUBSETS, SplitParams, Subset
 from spira.core.splitting import split as split_speakers
+from spira.errors import DataError
 from spira.params import load
 
 _CLIPS = {
@@ -34,7 +36,7 @@ def run(
     folds: Path = Path("data/folds"),
     summary: Path = Path("data/subsets_summary.csv"),
 ) -> None:
-    table = read_table(clips, _CLIPS)
+    table = _with_ages(read_table(clips, _CLIPS), clips)
     chosen = _chosen(table, split)
     write_subsets(table["clip_id"].to_list(), chosen, subsets, folds)
     rows = pl.concat(
@@ -50,6 +52,19 @@ def run(
         print(rows)
 
 
+def _with_ages(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """The table with ages as numbers, null where unknown; what share is, and of sexes, is printed."""
+    cells = table["age"].to_list()
+    try:
+        ages = require_read(read_numbers("age", cells), cells)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; dvc repro ingest") from error
+    for name in ("sex", "age"):
+        if n_unknown := sum(map(is_unknown, table[name])):
+            print(f"{path}: {name} is unknown for {n_unknown} of {len(table)} clips")
+    return table.with_columns(age=pl.Series(ages, dtype=pl.Float64))
+
+
 def _chosen(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
     """By fold, the subset of each clip."""
     speakers, labels, sexes, given = (table[name].to_list() for name in ("speaker_id", "label", "sex", "split"))
@@ -59,9 +74,9 @@ def _chosen(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
 
 
 def _summary(table: pl.DataFrame, sample_rate: int) -> pl.DataFrame:
-    sex, years = pl.col("sex"), pl.col("age").cast(pl.Float64, strict=False)
+    sex, years = pl.col("sex"), pl.col("age")
     speakers = table.group_by("subset", "speaker_id").agg(  # a speaker's first clip may leave blank what another tells
-        pl.first("label"), sex.filter(sex != "").first(), years.filter(years.is_finite()).first()
+        pl.first("label"), sex.filter(sex != "").first(), years.drop_nulls().first()
     )
     age = pl.col("age")
     of_speakers = speakers.group_by("subset").agg(

@@ -1,0 +1,52 @@
+"""The header of a metadata.csv -> the columns that are read, by our names, and a word on those that are not."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from spira.core.personal import shown
+from spira.core.spelling import key
+
+SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
+OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
+USED = ("file_path", "label", *OPTIONAL)
+_MOST_NAMED = 10
+
+
+def our_names(header: Sequence[str]) -> list[str]:
+    """The header with each column that is read called as we call it: ``Speaker ID`` is ``speaker_id``.
+
+    Where a table has both a name of SPIRA's and ours, ours is read.
+    """
+    plain = list(map(_plain, header))
+    known = {ours: ours for ours in USED} | {name: ours for name, ours in SPIRA_NAMES.items() if ours not in plain}
+    return [known.get(word, name) for word, name in zip(plain, header, strict=True)]
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that occur more than once, sorted; a column without a name is none."""
+    return sorted(name for name, count in Counter(names).items() if count > 1 and name)
+
+
+def unread(names: Sequence[str]) -> str:
+    """The columns that are not read, each with the known name that was probably meant; "" where all are read.
+
+    Args:
+        names: of ``our_names``.
+    """
+    others = [name for name in names if name and name not in USED]
+    said = [shown(name) + _meant(name, names) for name in others[:_MOST_NAMED]]
+    more = [f"and {len(others) - _MOST_NAMED} more"] if len(others) > _MOST_NAMED else []
+    return ", ".join(said + more)
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    known, plain = {ours: ours for ours in USED} | SPIRA_NAMES, _plain(name)
+    parts = [part for part in plain.split("_") if part in known]
+    close = parts or get_close_matches(plain, known, n=1, cutoff=0.7)
+    return f" (did you mean {known[close[0]]}?)" if close and known[close[0]] not in names else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub("[ _-]+", "_", key(name))
