@@ -10,7 +10,7 @@ export PYTHONUTF8 := 1
 quoted = '$(subst ','\'',$1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup bench-trainings reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
+.PHONY: help repro test pytest test-long lint venv sweep table plots picture report compare changes bench bench-arithmetic bench-quick bench-report bench-overhead bench-coverage bench-evaluate bench-gpu bench-probes bench-scale bench-startup bench-trainings reliability doctor ml-test-score release-check push pull verify storage deps lock hashes clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-probes: $(READY) ## how often each probe catches a planted confound, and c
 
 bench-scale: $(READY) ## time, memory and files of each stage at 1000, 4000 and 16,000 clips; minutes
 	python benchmarks/scale.py
+
+bench-arithmetic: $(READY) ## what the same bytes on every processor cost: each stage portable and native; a quarter of an hour
+	python benchmarks/arithmetic.py
 
 bench-startup: $(READY) ## what each stage takes before it works, beside torch alone
 	python benchmarks/startup.py

@@ -1,10 +1,13 @@
 """Do the same inputs give the same bytes? The whole path on a tiny corpus, each time in a process of its own.
 
-``python benchmarks/determinism.py kinds`` prints the table of docs/reliability.md: how far apart the weights and scores
-of each kind of model are with one thread and two, and with an older processor's instructions. About ten minutes.
+``python benchmarks/determinism.py`` varies workers, threads and whether compiled kernels are at hand; ``processors``
+emulates others (qemu-x86_64, in Debian's package qemu-user); ``kinds`` does so for each kind of model, and prints the
+table of docs/reliability.md, in an hour; ``operations`` lists what of torch, NumPy and SciPy is another number on
+another processor all the same.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,17 +24,15 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from spira.adapters.arithmetic import Arithmetic, variables
 from spira.core.model_params import FEATURES
 from test_whole_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
 WORKERS, THREADS, REPEATS = (0, 1, 2, 8), (1, 2), 3  # 0 is a worker a core
-OLDER = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-    "NUMBA_CPU_NAME": "nehalem",
-    "NUMBA_CPU_FEATURES": "+sse4.2",
-}
+PROCESSORS = {
+    "Intel's Haswell": "Haswell",
+    "AMD's EPYC": "EPYC-v3",
+}  # with AVX2 and without AVX-512, as QEMU calls them
 
 
 def path_of(folder: Path, kind: str, workers: int) -> None:
@@ -49,14 +50,24 @@ def path_of(folder: Path, kind: str, workers: int) -> None:
             run_to_probes(workers)
 
 
-def ran(folder: Path, environment: Mapping[str, str], kind: str = "", workers: int = 1) -> Path:
+def ran(
+    folder: Path,
+    environment: Mapping[str, str],
+    kind: str = "",
+    workers: int = 1,
+    arithmetic: Arithmetic = "portable",
+    processor: str = "",
+) -> Path:
     """The folder, with the whole path in it, made by a fresh process under these variables."""
     folder.mkdir(parents=True)
-    command = [sys.executable, __file__, "path", str(folder), kind, str(workers)]
-    source = str(Path(__file__).parents[1] / "src")
-    subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": source, **environment}, check=True, stdout=subprocess.DEVNULL
-    )
+    emulated = ["qemu-x86_64", "-cpu", processor] if processor else []
+    command = [*emulated, sys.executable, __file__, "path", str(folder), kind, str(workers)]
+    settled = {name: value for name, value in os.environ.items() if name not in variables("portable")}
+    settled |= variables(arithmetic) | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), **environment}
+    said = subprocess.PIPE if processor else None  # QEMU's, of instructions that it does not know
+    done = subprocess.run(command, env=settled, check=False, stdout=subprocess.DEVNULL, stderr=said, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{(done.stderr or '')[-2000:]}")
     return folder
 
 
@@ -68,18 +79,36 @@ def digests(folder: Path) -> dict[str, str]:
 
 def determinism(folder: Path) -> tuple[str, str, bool]:
     """A row of benchmarks/reliability.py: runs that differ from the first, file by file."""
-    ways = [(1, 1)] * REPEATS + [way for way in product(WORKERS, THREADS) if way != (1, 1)]
+    alike = [(1, 1, "cache")] * REPEATS  # the first compiles the kernels, and the others find them
+    others = [(*way, "cache") for way in product(WORKERS, THREADS) if way != (1, 1)] + [(2, 2, "empty")]
     first: dict[str, str] = {}
     differ: set[str] = set()
-    for i, (workers, threads) in enumerate(ways):
-        found = digests(ran(folder / str(i), {"OMP_NUM_THREADS": str(threads)}, workers=workers))
+    for i, (workers, threads, cache) in enumerate([*alike, *others]):
+        environment = {"OMP_NUM_THREADS": str(threads), "NUMBA_CACHE_DIR": str(folder / cache)}
+        found = digests(ran(folder / str(i), environment, workers=workers))
         first = first or found
         differ |= {name for name in first | found if first.get(name) != found.get(name)}
+    n_runs, ways = len(alike) + len(others), f"{WORKERS} workers and {THREADS} threads"
     figure = (
-        f"{len(ways)} runs from recordings to probes, {REPEATS} of them alike, the others with {WORKERS} workers and "
-        f"{THREADS} threads: {len(differ)} of {len(first)} files differ in any byte {sorted(differ)[:3] or ''}"
+        f"{n_runs} runs from recordings to probes, {REPEATS} of them alike, the others with {ways}, 2 of them without "
+        f"compiled kernels at hand: {len(differ)} of {len(first)} files differ in any byte {sorted(differ)[:3] or ''}"
     )
     return "determinism on a CPU", figure.strip(), not differ
+
+
+def processors(folder: Path) -> tuple[str, str, bool]:
+    """A row of benchmarks/reliability.py: the same path on this processor and on others, emulated."""
+    if shutil.which("qemu-x86_64") is None:
+        sys.exit("qemu-x86_64 emulates the other processors: apt-get install qemu-user")
+    environment = {"OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(folder / "cache")}
+    first = digests(ran(folder / "here", environment))
+    said, n_different = [], 0
+    for name, processor in PROCESSORS.items():
+        found = digests(ran(folder / processor, environment, processor=processor))
+        differ = {file for file in first | found if first.get(file) != found.get(file)}
+        said.append(f"as {name} {len(differ)} of {len(first)} files differ {sorted(differ)[:3] or ''}".strip())
+        n_different += len(differ)
+    return "determinism over processors", f"from recordings to probes, {' and '.join(said)}", not n_different
 
 
 def apart(one: Path, other: Path) -> tuple[float, float]:
@@ -95,26 +124,50 @@ def apart(one: Path, other: Path) -> tuple[float, float]:
 
 
 def kinds(folder: Path) -> None:
-    print("| `model.kind` | 1 and 2 threads | another processor's instructions |\n| --- | --- | --- |")
+    names = ["1 and 2 threads", *(f"as {name}" for name in PROCESSORS), "`native`"]
+    print(f"| `model.kind` | {' | '.join(names)} |\n|{' --- |' * (1 + len(names))}")
     for kind in FEATURES:
-        base = ran(folder / kind / "1", {"OMP_NUM_THREADS": "1"}, kind)
-        two = ran(folder / kind / "2", {"OMP_NUM_THREADS": "2"}, kind)
-        older = ran(folder / kind / "older", {"OMP_NUM_THREADS": "1"} | OLDER, kind)
+        one = {"OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(folder / "cache")}
+        base = ran(folder / kind / "1", one, kind)
+        others = [ran(folder / kind / "2", one | {"OMP_NUM_THREADS": "2"}, kind)]
+        others += [ran(folder / kind / cpu, one, kind, processor=cpu) for cpu in PROCESSORS.values()]
+        others.append(ran(folder / kind / "native", one, kind, arithmetic="native"))
         cells = []
-        for other in (two, older):
-            same = digests(base) == digests(other)
+        for other in others:
             by_weights, by_scores = apart(base, other)
+            same = digests(base) == digests(other)
             cells.append("the same bytes" if same else f"weights to {by_weights:.0e}, scores to {by_scores:.0e}")
-        print(f"| `{kind}` | {cells[0]} | {cells[1]} |", flush=True)
+        print(f"| `{kind}` | {' | '.join(cells)} |", flush=True)
+        shutil.rmtree(folder / kind)
+
+
+def operations() -> None:
+    """Each that is another number on another processor, with where."""
+    command = [sys.executable, str(Path(__file__).with_name("operations.py"))]
+
+    def results(*emulated: str) -> dict[str, str]:
+        settled = os.environ | variables("portable")
+        done = subprocess.run([*emulated, *command], check=True, capture_output=True, text=True, env=settled)
+        return dict(line.split(": ") for line in done.stdout.splitlines())
+
+    here = results()
+    for name, processor in PROCESSORS.items():
+        there = results("qemu-x86_64", "-cpu", processor)
+        print(f"as {name}: {', '.join(what for what in here if here[what] != there[what]) or 'all the same'}")
 
 
 def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    if sys.argv[1:2] == ["path"]:
+    asked = sys.argv[1] if len(sys.argv) > 1 else "determinism"
+    if asked == "path":
         path_of(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        kinds(Path(name)) if sys.argv[1:] == ["kinds"] else print(" | ".join(map(str, determinism(Path(name)))))
+    elif asked == "operations":
+        operations()
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            work = {"determinism": determinism, "processors": processors, "kinds": kinds}[asked]
+            if row := work(Path(name)):
+                print(" | ".join(map(str, row)))
 
 
 if __name__ == "__main__":

@@ -127,9 +127,9 @@ def test_a_processor_that_cannot_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, lacking: str
 ) -> None:
     """Rather than that other bytes go by the name of the portable ones; the message says the way out."""
-    (tmp_path / "cpuinfo").write_text(f"model name\t: Old One\nflags\t\t: {flags}\n")
+    (tmp_path / "cpuinfo").write_text(f"model name\t: Old One\ncpu family\t: 6\nmodel\t\t: 60\nflags\t\t: {flags}\n")
     monkeypatch.setattr(arithmetic, "CPUINFO", tmp_path / "cpuinfo")
-    message = rf"this one \(Old One\) has no {lacking}; arithmetic: native .*-S arithmetic=native"
+    message = rf"this one \(Old One \(6 60\)\) has no {lacking}; arithmetic: native .*-S arithmetic=native"
     with pytest.raises(ParamError, match=message):
         arithmetic.require()
     assert "ATEN_CPU_CAPABILITY" not in arithmetic.variables("portable")

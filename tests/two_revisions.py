@@ -113,5 +113,7 @@ def _write_stages(folder: Path, evaluate: dict[str, Any], fold: str) -> None:
 
 def _write_params(folder: Path, shift: float, *, old: bool = False) -> None:
     evaluate = yaml.safe_load((ROOT / "params.yaml").read_text())["evaluate"] | {"n_resamples": 500}
-    params = {"corpus": "demo", "evaluate": evaluate, "shift": shift} | ({"old": True} if old else {})
+    params = {"arithmetic": "portable", "corpus": "demo", "evaluate": evaluate, "shift": shift} | (
+        {"old": True} if old else {}
+    )
     (folder / "params.yaml").write_text(yaml.safe_dump(params))

@@ -62,8 +62,11 @@ def require() -> None:
 
 
 def processor() -> str:
-    """The processor's model, where the system says."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    """The processor's model, where the system says: its name, maker, family and number."""
+    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    facts = [_cpuinfo(key) for key in ("vendor_id", "cpu family", "model")]
+    wide = ", AVX-512" if "avx512f" in _cpuinfo("flags").split() else ""
+    return f"{name} ({' '.join(filter(None, facts))}{wide})"
 
 
 def _asked() -> Arithmetic:
