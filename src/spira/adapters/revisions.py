@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from pydantic import BaseModel
@@ -96,7 +97,7 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
         if path.name == "dvc.yaml":
             read_tree(revision, str(path.parent / "params.yaml"), Mapped)
             for name in files_of_vars(read_tree(revision, str(path), Mapped), f"{revision.name}:{path}"):
-                if not read_tree(revision, str(path.parent / name), Mapped):
+                if not read_tree(revision, normpath(path.parent / name), Mapped):
                     raise DataError(f"{revision.name}:{path}: vars: no such file, or an empty one: {name}")
         elif path.name == "dvc.lock" or path.suffix == ".dvc":
             read_tree(revision, str(path), Mapped)
