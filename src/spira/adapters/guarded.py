@@ -1,6 +1,7 @@
-"""Work in processes of their own: what crashes, hangs or fills the memory costs its item, and nothing else.
+"""Work in processes of their own: what crashes, computes for ever or fills the memory costs its item, and nothing else.
 
 A decoder is C that reads what strangers wrote. In the process of the stage, one bad file could end the run, or more.
+What the machine does to a worker is told apart from that, for it is no fact about the item.
 """
 
 import faulthandler
@@ -19,7 +20,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeGuard, TypeVar
+
+from spira.errors import ADVICE, MachineError, sentence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,6 +30,8 @@ Result = TypeVar("Result")
 _IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
 # Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+_BY_THE_KERNEL = (signal.SIGKILL, signal.SIGBUS)  # memory is gone; what is mapped has no place. No decoder ends so
+_ADDRESSES, _DATA = 0, 5  # columns of /proc/self/statm: pages of all memory, and of what RLIMIT_DATA counts
 _STARTING = Lock()  # one after the other: a process forked meanwhile would hold the other's end of the pipe open
 
 
@@ -40,6 +45,13 @@ class Limits:
 
 class Lost(NamedTuple):
     """Instead of a result: the work did not come through the item, and this is what it did."""
+
+    reason: str
+    limit: str = ""  # of the two in ``Limits``, which it passed
+
+
+class Failed(NamedTuple):
+    """Instead of a result: the machine failed the work twice, the second time with no other beside it."""
 
     reason: str
 
@@ -62,15 +74,28 @@ class Guard(Generic[Item, Result]):
     def __init__(self, work: Callable[[Item], Result], limits: Limits, n_workers: int, n_shared: int = 0) -> None:
         self._all = [_Worker(work, limits, n_shared) for _ in range(n_workers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
+        self._gathering = Lock()  # two that each wait for all workers would wait for ever
         for worker in self._all:
             self._free.put(worker)
 
-    def __call__(self, item: Item) -> Result | Lost:
+    def __call__(self, item: Item) -> Result | Lost | Failed:
         worker = self._free.get()
         try:
-            result: Result | Lost = worker(item)
+            result: Result | Lost | Failed = worker(item)
         finally:
             self._free.put(worker)
+        return self._alone(item) if isinstance(result, Failed) else result
+
+    def _alone(self, item: Item) -> Result | Lost | Failed:
+        """Once more, in a new process, while no other works: memory, files and cores may have been too few for all."""
+        with self._gathering:
+            workers = [self._free.get() for _ in self._all]
+            try:
+                workers[0].restart()
+                result: Result | Lost | Failed = workers[0](item)
+            finally:
+                for worker in workers:
+                    self._free.put(worker)
         return result
 
     def __enter__(self) -> Self:
@@ -88,6 +113,7 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
+        self._n_done = 0
         with _STARTING:
             self._pipe, other_end = _PROCESSES.Pipe()
             told = (other_end, self._work, self._limits, self._shared)
@@ -101,6 +127,10 @@ class _Worker:
         self._process.close()
         self._pipe.close()
 
+    def restart(self) -> None:
+        self.stop()
+        self._start()
+
     def __call__(self, item: Any) -> Any:
         patience = _IDLE * self._limits.cpu_seconds
         try:
@@ -109,23 +139,29 @@ class _Worker:
                 content, ends = self._pipe.recv()
                 shared = memoryview(self._shared).cast("B")
                 outcome = pickle.loads(content, buffers=[bytearray(shared[a:b]) for a, b in pairwise(ends)])
+                self._n_done += 1
                 if isinstance(outcome, _Defect):
                     raise outcome.error
                 return outcome
-            reason = f"was not done after {patience} s"
+            lost: Lost | Failed = Failed(f"was not done after {patience} s, most of which it waited")
         except (EOFError, ConnectionError):
-            reason = self._death()
-        self.stop()
-        self._start()
-        return Lost(reason)
+            lost = self._death()
+        self.restart()
+        return lost
 
-    def _death(self) -> str:
+    def _death(self) -> Lost | Failed:
         self._process.join()
-        if self._process.exitcode == -signal.SIGXCPU:
-            return f"was not done in {self._limits.cpu_seconds} s of computing"
         if self._process.exitcode >= 0:  # it ended by itself, which is no file's doing
             raise RuntimeError(f"a worker ended with status {self._process.exitcode}")
-        return f"crashed ({signal.Signals(-self._process.exitcode).name})"
+        number = signal.Signals(-self._process.exitcode)
+        if number in _BY_THE_KERNEL:
+            return Failed(f"was killed ({number.name}), as is done where memory is gone")
+        if number != signal.SIGXCPU:
+            return Lost(f"crashed ({number.name})")
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        if most != resource.RLIM_INFINITY and (self._n_done or most <= 1 + self._limits.cpu_seconds):
+            return Failed(f"came to the end of the {most} s of computing that `ulimit -t` gives a process")
+        return Lost(f"was not done in {self._limits.cpu_seconds} s of computing", "cpu_seconds")
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared: Any) -> None:
@@ -134,8 +170,10 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.disable()
     _limit(resource.RLIMIT_CORE, 0)
-    if own := _bytes_held():
+    if own := _bytes_held(_DATA):
         _limit(resource.RLIMIT_DATA, own + limits.megabytes * 2**20)
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    starved = most != resource.RLIM_INFINITY and most < _bytes_held(_ADDRESSES) + limits.megabytes * 2**20
     while True:
         try:
             item = pipe.recv()
@@ -145,11 +183,21 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared:
         try:
             outcome = work(item)
         except MemoryError:
-            outcome = Lost(f"needed more than {limits.megabytes} MB of memory")
+            outcome = Lost(f"needed more than {limits.megabytes} MB of memory", "megabytes")
+            if starved:
+                outcome = Failed(
+                    f"needed more memory than `ulimit -v` gives a process, which is less than {limits.megabytes} MB"
+                )
+        except MachineError as error:
+            outcome = Failed(str(error))
         except Exception as error:
             error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
-            outcome = _Defect(error)
+            outcome = Failed(sentence(error)) if _is_the_machines(error) else _Defect(error)
         pipe.send(_packed(outcome, memoryview(shared).cast("B")))
+
+
+def _is_the_machines(error: Exception) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.errno in ADVICE
 
 
 def _packed(outcome: Any, shared: memoryview) -> tuple[bytes, list[int]]:
@@ -169,10 +217,12 @@ def _packed(outcome: Any, shared: memoryview) -> tuple[bytes, list[int]]:
 
 def _limit(which: int, value: int) -> None:
     _, most = resource.getrlimit(which)
-    resource.setrlimit(which, (value if most == resource.RLIM_INFINITY else min(value, most), most))
+    if most != resource.RLIM_INFINITY:  # below it, for at the hard limit of time comes SIGKILL, as where memory is gone
+        value = min(value, max(0, most - 1))
+    resource.setrlimit(which, (value, most))
 
 
-def _bytes_held() -> int:
-    """Of private memory, as RLIMIT_DATA counts it; 0 where the system does not say."""
+def _bytes_held(which: int) -> int:
+    """Of this process, by a column of /proc/self/statm; 0 where the system does not say."""
     statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0
+    return int(statm.read_text().split()[which]) * resource.getpagesize() if statm.exists() else 0
