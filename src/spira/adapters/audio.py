@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from spira.adapters.chunks import sound_chunk
-from spira.adapters.endings import behind_the_sound, missing_sound, nothing_but_notes
+from spira.adapters.endings import MEND, behind_the_sound, missing_sound, nothing_but_notes
 from spira.adapters.ffmpeg import has_ffmpeg, through_ffmpeg
 from spira.adapters.flac import LengthlessFlac
 from spira.adapters.foreign import foreign_sound
@@ -28,6 +28,7 @@ _BLOCK = 1152  # frames; one of MP3's
 _READ = 64 * _BLOCK  # frames at once; each call costs as much as decoding 500
 _NO_CODEC = ("WAV", "WAVEX")  # as most recordings are; no block can fail to decode
 _SAYS_ITSELF = ("WAV", "WAVEX", "AIFF", "AU")  # libsndfile's log has the frames that are missing
+_JUDGED_LATER = ("FLAC", "MP3")  # when it is known how far they can be decoded
 _UNCHECKED = ("MAT4", "SDS")  # what follows the promised end is not heard, and not seen
 _STEP = np.float32(2**-15)  # of 16 bits, where full scale is 1
 _WIDEST = 8  # bytes a sample of any format that does without its length
@@ -127,14 +128,15 @@ def _refuse_end(path: Path, header: Header) -> Refusal | None:
     """What the bytes after the promised sound rule out."""
     if header.container in _UNCHECKED:
         return Refusal("undecodable", f"{header.container} does not say where its sound ends: convert it to FLAC")
+    if header.container in _JUDGED_LATER:
+        return None
     with path.open("rb") as file:
         if header.container == "OGG":
             return refuse_pages(file, header.n_bytes)
         if words := behind_the_sound(file, header.n_bytes):
             return Refusal("trailing", words)
-        if words := header.container not in _SAYS_ITSELF and missing_sound(file, header.n_bytes):
-            return Refusal("truncated", words)
-    return None
+        words = None if header.container in _SAYS_ITSELF else missing_sound(file, header.n_bytes)
+    return Refusal("truncated", words) if words else None
 
 
 def _samples(path: Path, probed: soundfile.SoundFile, header: Header, limits: _Limits) -> Samples | Refusal:
@@ -197,7 +199,7 @@ def _judged(
     elif len(samples) < promised - (_BLOCK if file.format == "MP3" else 0):  # some count the block that has the count
         refusal = Refusal("truncated", f"the header promises {promised} frames, {len(samples)} can be decoded")
     elif len(samples) > promised:
-        refusal = Refusal("trailing", f"the header promises {promised} frames, and more follow")
+        refusal = Refusal("trailing", f"the header promises {promised} frames, and more follow: {MEND}")
     if refusal is None and broke and not is_padded():
         follows = f"what follows frame {len(samples)} cannot be decoded"
         refusal = Refusal("truncated", follows) if promised is None else Refusal("trailing", follows)

@@ -20,7 +20,7 @@ class Chunk(NamedTuple):
 
 
 class _Dialect(NamedTuple):
-    begins: bytes  # pattern
+    begins: re.Pattern[bytes]
     header: Struct  # name and size, or size and name
     first: int  # byte of the first chunk
     align: int  # bytes
@@ -29,12 +29,12 @@ class _Dialect(NamedTuple):
 
 _MOST = 10_000  # chunks; no writer needs as many
 _DIALECTS = (
-    _Dialect(rb"(RIFF|RF64|BW64)....(WAVE|AVI )", Struct("<4sI"), 12, 2, counts_itself=False),
-    _Dialect(rb"RIFX....WAVE", Struct(">4sI"), 12, 2, counts_itself=False),
-    _Dialect(rb"FORM....(AIFF|AIFC|8SVX|16SV)", Struct(">4sI"), 12, 2, counts_itself=False),
-    _Dialect(rb"riff\x2e\x91\xcf\x11", Struct("<16sQ"), 40, 8, counts_itself=True),
-    _Dialect(rb"caff", Struct(">4sq"), 8, 1, counts_itself=False),
-    _Dialect(rb"....(ftyp|moov|mdat|free|skip|wide)", Struct(">I4s"), 0, 1, counts_itself=True),
+    _Dialect(re.compile(rb"(RIFF|RF64|BW64)....(WAVE|AVI )", re.DOTALL), Struct("<4sI"), 12, 2, counts_itself=False),
+    _Dialect(re.compile(rb"RIFX....WAVE", re.DOTALL), Struct(">4sI"), 12, 2, counts_itself=False),
+    _Dialect(re.compile(rb"FORM....(AIFF|AIFC|8SVX|16SV)", re.DOTALL), Struct(">4sI"), 12, 2, counts_itself=False),
+    _Dialect(re.compile(rb"riff\x2e\x91\xcf\x11", re.DOTALL), Struct("<16sQ"), 40, 8, counts_itself=True),
+    _Dialect(re.compile(rb"caff", re.DOTALL), Struct(">4sq"), 8, 1, counts_itself=False),
+    _Dialect(re.compile(rb"....(ftyp|moov|mdat|free|skip|wide)", re.DOTALL), Struct(">I4s"), 0, 1, counts_itself=True),
 )
 
 
@@ -48,7 +48,7 @@ def _chunks(file: BinaryIO, n_bytes: int) -> Iterator[Chunk]:
     head = file.read(64)
     if head.startswith(b".snd"):
         yield Chunk(b"data", int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big"))
-    dialect = next((d for d in _DIALECTS if re.match(d.begins, head, re.DOTALL)), None)
+    dialect = next((d for d in _DIALECTS if d.begins.match(head)), None)
     at, n_large = dialect.first if dialect else n_bytes, -1
     while dialect and at + dialect.header.size <= n_bytes:
         chunk = _chunk(file, at, dialect, n_large)

@@ -4,6 +4,7 @@ from typing import BinaryIO
 
 from spira.adapters.chunks import NO_LENGTH, end_of_chunks, sound_chunk
 
+MEND = "mend the header, or make two files of it"
 _LEAST = 8  # bytes; fewer are neither a chunk nor a thousandth of a second
 _PIECE = 2**20  # bytes
 _LOOKED_AT = 2**28  # bytes; as many noughts, or more, are not looked through
@@ -19,11 +20,12 @@ def behind_the_sound(file: BinaryIO, n_bytes: int) -> str | None:
         return None
     end = end_of_chunks(file, n_bytes)
     file.seek(end)
+    file.seek(end + (file.read(1) == b"\0"))  # which makes the size of a chunk even
     skip_tags(file)
     start, last = file.tell(), without_tags(file, n_bytes)
     if not anything_between(file, start, last):
         return None
-    return f"the header ends the sound {last - start} bytes before the end of the file, and they are no tags"
+    return f"{last - start} bytes follow the sound that the header promises, and are no tags: {MEND}"
 
 
 def missing_sound(file: BinaryIO, n_bytes: int) -> str | None:

@@ -1,7 +1,7 @@
 """A FLAC file as if its header did not say how long it is, so that what follows its promised end is found."""
 
 from os import SEEK_END, SEEK_SET
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from spira.adapters.endings import skip_tags, without_tags
 
@@ -25,24 +25,30 @@ class LengthlessFlac:
         start = file.tell()
         self.promised = int.from_bytes(file.read(26)[21:], "big") % 2**36 or None
         self._field = range(start + 21, start + 26)  # its lower 36 bits hold the length
-        file.seek(0)
+        self._at = file.seek(0)
 
-    def read(self, n_bytes: int) -> bytes:
-        at = self._file.tell()
+    def readinto(self, buffer: Any) -> int:
+        """Called for every few thousand bytes."""
+        n_bytes = min(len(buffer), self._end - self._at)
+        if n_bytes <= 0:
+            return 0
         try:
-            content = self._file.read(max(0, min(n_bytes, self._end - at)))
+            n_read = self._file.readinto(memoryview(buffer)[:n_bytes])  # type: ignore[attr-defined]
         except OSError:  # what calls this is C, which no exception passes; who asks why the sound ends will meet it too
-            return b""
-        if at >= self._field.stop:
-            return content
-        mask = {place - at: 0xF0 if place == self._field.start else 0 for place in self._field}
-        return bytes(byte & mask.get(i, 0xFF) for i, byte in enumerate(content))
+            return 0
+        if self._at < self._field.stop:
+            for place in range(max(self._at, self._field.start), min(self._at + n_read, self._field.stop)):
+                kept = 0xF0 if place == self._field.start else 0
+                buffer[place - self._at] = bytes([buffer[place - self._at][0] & kept])
+        self._at += n_read
+        return int(n_read)
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        return self._file.seek(self._end + offset if whence == SEEK_END else offset, whence % SEEK_END)
+        self._at = self._file.seek(self._end + offset if whence == SEEK_END else offset, whence % SEEK_END)
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._at
 
     def is_padded(self) -> bool:
         """Whether the file ends in noughts, and no other begins shortly before them."""

@@ -40,6 +40,7 @@ _AGAIN = {  # what begins a file of which ffmpeg plays the first alone
 }
 _ASF_PROPERTIES = rb"\xa1\xdc\xab\x8cG\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65.{24}(.{8})"  # with the file's size
 _PLAIN = (1, 3, 6, 7)  # numbers of WAV's codecs: integers, floats and two logarithms, of which libsndfile reads all
+_PLAIN_AIFC = (b"none", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"fl64", b"ulaw", b"alaw")
 _WAV_CODECS = {
     0x000A: "WMA Voice", 0x0002: "MS ADPCM", 0x0011: "IMA ADPCM", 0x0014: "G.726", 0x0017: "OKI ADPCM",
     0x0020: "Yamaha ADPCM", 0x0022: "TrueSpeech", 0x0031: "GSM", 0x0038: "AMR", 0x0040: "G.721", 0x0042: "G.723.1",
@@ -48,7 +49,7 @@ _WAV_CODECS = {
     0x028F: "G.722", 0x1600: "AAC", 0x1602: "AAC", 0x1610: "AAC", 0x2000: "AC-3", 0x2001: "DTS",
     0x5346: "Flash ADPCM", 0x566F: "Vorbis", 0x674F: "Vorbis", 0xA109: "Speex", 0xF1AC: "FLAC",
 }  # fmt: skip
-_MOST = 2**28  # bytes that are searched for a second file
+_MOST = 2**25  # bytes that are searched for a second file
 
 
 class Foreign(NamedTuple):
@@ -84,6 +85,8 @@ def _container_and_codec(file: BinaryIO, head: bytes, n_bytes: int) -> str | Non
         if chunk.name == b"desc":
             return None if content[8:12] == b"lpcm" else f"CAF with {_letters(content[8:12])}"
         if chunk.name == b"COMM" and head[8:12] == b"AIFC":
+            if content[18:22].lower() in _PLAIN_AIFC:
+                return None
             return f"AIFF with {_letters(content[18:22])}"
     return None
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from spira.adapters.endings import skip_tags, without_tags
+from spira.adapters.endings import MEND, skip_tags, without_tags
 
 _DIVISORS = {3: 1, 2: 2, 0: 4}  # of the rates, by the two bits of the version
 _RATES = (44100, 48000, 32000)  # Hz
@@ -42,9 +42,9 @@ def unheard_blocks(file: BinaryIO, start: int, end: int) -> str | None:
         n_blocks += 1
         n_others += block.kind != first.kind
     if n_others >= _IN_A_ROW:
-        return f"{n_others} of {n_blocks} blocks are of another sample rate, or mono beside stereo"
+        return f"{n_others} of {n_blocks} blocks are of another sample rate, or mono beside stereo: {MEND}"
     if promised is not None and n_blocks > promised + 1:
-        return f"the header promises {promised} blocks, {n_blocks} are there"
+        return f"the header promises {promised} blocks, {n_blocks} are there: {MEND}"
     return None
 
 

@@ -115,13 +115,13 @@ def refuse_header(
             refuse("too_long", "max_frames", f"at most {p.max_frames} samples a channel", str(n_frames))
         if megabytes > p.max_decode_megabytes:
             most = f"at most {p.max_decode_megabytes} MB of memory to decode it"
-            refuse("too_large", "max_decode_megabytes", most, f"{megabytes} MB")
+            refuse("too_large", "max_decode_megabytes", most, f"about {megabytes} MB")
     return Refusal(found[0].code, "; ".join(refusal.reason for refusal in found)) if found else None
 
 
 def _bytes_to_decode(n_frames: int, n_channels: int) -> int:
-    """Of memory, at least: float32 samples of every channel, and of their mean."""
-    return 4 * n_frames * (n_channels + (n_channels > 1))
+    """Of memory: float32 samples of every channel, of their mean, and of that at the new rate."""
+    return 4 * n_frames * (n_channels + 2)
 
 
 def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
