@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import bad_audio
-from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
+from sounds import Samples, caf_with_opus, encoded, id3, pcm, tones, wav, with_length, without_length, without_xing
 from spira.adapters import audio
 from spira.adapters import ffmpeg as ffmpeg_of_ours
 from spira.adapters.audio import decode
@@ -584,6 +584,174 @@ def test_a_shared_m4a_is_read(tmp_path: Path, with_ffmpeg: None) -> None:  # noq
     assert not isinstance(decoded, Refusal), decoded
     assert decoded.sample_rate == 44100
     assert decoded.samples.shape[1] == 2
+
+
+# --- who decodes is decided by trying
+
+CODECS = {  # that libsndfile does not know, in containers that it knows: how ffmpeg makes them, and what they are
+    "call.wav": ("adpcm_yamaha", [], "WAV with Yamaha ADPCM"),
+    "g726.wav": ("g726", ["-ar", "8000", "-b:a", "32k"], "WAV with G.726"),
+    "layer 2.wav": ("mp2", [], "WAV with MPEG layer 1 or 2"),
+    "memo.caf": ("adpcm_ima_qt", [], "CAF with ima4"),
+    "wide.flac": ("flac", ["-sample_fmt", "s32", "-strict", "-2"], "FLAC of more than 24 bits"),
+    "packed.wv": ("wavpack", [], "WavPack"),
+    "film.avi": ("mp2", [], "AVI"),
+}
+
+
+@pytest.fixture(scope="session")
+def converted(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """``tones(16000)`` as ffmpeg writes it under a name, by its arguments."""
+    folder = tmp_path_factory.mktemp("converted")
+    (folder / "tones.wav").write_bytes(wav(SPEECH))
+
+    def make(name: str, codec: str, *options: str) -> bytes:
+        command = [ffmpeg, "-nostdin", "-y", "-v", "error", "-i", "tones.wav", "-c:a", codec, *options, name]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        return (folder / name).read_bytes()
+
+    return make
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("name", CODECS)
+def test_b3_a_codec_that_libsndfile_lacks_is_named_with_its_container(
+    tmp_path: Path, converted: Callable[..., bytes], name: str
+) -> None:
+    """Not "malformed": the file is well, and there are two ways out."""
+    codec, options, kind = CODECS[name]
+    refusal = refused(tmp_path / "a", converted(name, codec, *options))
+    assert refusal == Refusal(
+        "unsupported", f"{kind} is read through ffmpeg, which is not on the PATH: install it or convert to FLAC"
+    )
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize("name", CODECS)
+def test_b3_what_libsndfile_refuses_goes_to_ffmpeg(tmp_path: Path, converted: Callable[..., bytes], name: str) -> None:
+    """The same sound; and what is cut off or joined is refused, though ffmpeg would pass over it."""
+    codec, options, _ = CODECS[name]
+    content = converted(name, codec, *options)
+    samples, rate = heard(tmp_path / "a", content)
+    assert len(samples) == pytest.approx(1.5 * rate, abs=0.1 * rate)
+    for start, hertz in ((0.3, 440), (1.1, 880)):
+        part = samples[int(start * rate) : int((start + 0.25) * rate), 0]
+        assert np.argmax(np.abs(np.fft.rfft(part))) * 4 == pytest.approx(hertz, abs=4)
+    assert refused(tmp_path / "cut", content[: len(content) * 9 // 10]).code == "truncated"
+    assert refused(tmp_path / "twice", content + content).code in ("trailing", "truncated")
+
+
+def test_b3_opus_in_caf(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
+    """What a telephone of Apple's records: named without an ffmpeg, heard with one."""
+    recorded = tones(48000)
+    caf = caf_with_opus(encoded(recorded, 48000, "OGG", "OPUS"), len(recorded))
+    refusal = refused(tmp_path / "memo.caf", caf)
+    assert refusal.code == "unsupported"
+    assert refusal.reason.startswith("CAF with opus is read through ffmpeg"), refusal
+    (no_ffmpeg / "ffmpeg").symlink_to(ffmpeg)
+    samples, rate = heard(tmp_path / "memo.caf", caf)
+    assert rate == 48000
+    assert likeness(samples[312:], recorded) > 0.98 or likeness(samples, recorded) > 0.98
+    assert refused(tmp_path / "memo.caf", caf[:-1000]).code == "truncated"
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("bits_a_second", ["16k", "64k"])
+def test_b3_mp3_in_wav_needs_no_ffmpeg(tmp_path: Path, converted: Callable[..., bytes], bits_a_second: str) -> None:
+    """libsndfile opens it, and guesses its length; the blocks in it are an MP3 like any other."""
+    content = converted("call.wav", "libmp3lame", "-b:a", bits_a_second, "-f", "wav")
+    path = tmp_path / "call.wav"
+    samples, _ = heard(path, content)
+    assert len(samples) == pytest.approx(24000, abs=0.15 * 16000)
+    decoded = decode(path, P, P.max_seconds)
+    assert not isinstance(decoded, Refusal)
+    assert decoded.header == Header("WAV", "MPEG_LAYER_III", 1, len(content))
+    assert refused(path, content[:-800]).code == "truncated"
+    assert refused(path, content + content).code == "trailing"
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize("name", ["half a header", "truncated wav", "truncated flac", "no rate", "text", "html"])
+def test_b3_ffmpeg_is_not_asked_to_be_lenient(tmp_path: Path, name: str) -> None:
+    """What libsndfile finds broken in a codec that it knows stays so, with an ffmpeg as without."""
+    content, code, reason = BAD[name]
+    refusal = refused(tmp_path / "bad", content)
+    assert refusal.code == code
+    assert re.search(reason, refusal.reason), refusal
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize(
+    "head", ["#EXTM3U\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile {}\n", "<MPD><BaseURL>{}</BaseURL>"]
+)
+def test_b3_a_playlist_opens_no_other_file(tmp_path: Path, head: str) -> None:
+    """ffmpeg would read what it names, which may be anything on the disk."""
+    (tmp_path / "secret.wav").write_bytes(wav(SPEECH))
+    assert refused(tmp_path / "list.m3u8", head.format("secret.wav").encode()).code == "undecodable"
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+def test_an_ffmpeg_without_the_decoder_is_unsupported(tmp_path: Path, no_ffmpeg: Path) -> None:
+    """Which another build of it may have: no fact about the file."""
+    script(no_ffmpeg, "echo 'Decoding requested, but no decoder found for: amr_nb' >&2; exit 1")
+    refusal = refused(tmp_path / "a.amr", b"#!AMR\n" + bytes(100))
+    assert refusal == Refusal(
+        "unsupported", "this ffmpeg lacks the codec: Decoding requested, but no decoder found for: amr_nb"
+    )
+
+
+def script(folder: Path, content: str) -> None:
+    """An ffmpeg that does this."""
+    (folder / "ffmpeg").unlink(missing_ok=True)
+    (folder / "ffmpeg").write_text(f"#!/bin/sh\n{content}\n", encoding="utf-8")
+    (folder / "ffmpeg").chmod(0o755)
+
+
+# --- every limit names its key
+
+
+def test_b4_all_limits_that_a_header_passes_are_named_at_once(tmp_path: Path) -> None:
+    """A visit of 40 minutes, stereo at 48 kHz, of which only the header is there: nobody is refused three times."""
+    wide = P.model_copy(update={"max_frames": 30_000_000, "max_seconds": 60.0})
+    flac = with_length(encoded(tones(48000, 2), 48000, "FLAC", "PCM_16"), 40 * 60 * 48000)
+    assert refused(tmp_path / "visit.flac", flac, wide) == Refusal(
+        "too_long",
+        "expected at most 60.0 s, got 2400.000 s (ingest.max_seconds); "
+        "expected at most 30000000 samples a channel, got 115200000 (ingest.max_frames); "
+        "expected at most 512 MB of memory to decode it, got about 1758 MB (ingest.max_decode_megabytes)",
+    )
+
+
+def test_b4_noise_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    """Whose key is another, for files that say their length and for those that do not."""
+    for content in (wav(SPEECH * 3), wav(SPEECH * 3, promised=0)):
+        (tmp_path / "noise.wav").write_bytes(content)
+        refusal = decode(tmp_path / "noise.wav", P, 4.0, "max_noise_seconds")
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason.endswith("(ingest.max_noise_seconds)"), refusal
+
+
+ROOMY = {"max_seconds": 60.0, "max_frames": 10**8}
+KEYS: dict[str, tuple[bytes, dict[str, float]]] = {
+    "min_sample_rate": (wav(SPEECH, rate=7999), {}),
+    "max_sample_rate": (wav(SPEECH, rate=ABSURD), {}),
+    "max_channels": (wav(SPEECH * 6, n_channels=6), {}),
+    "min_seconds": (wav(SPEECH[:-16002]), {}),
+    "max_seconds": (wav(SPEECH * 3), {}),
+    "max_frames": (wav(SPEECH), {"max_frames": 20_000}),
+    "max_decode_megabytes": (wav(bytes(20_000_000), rate=384000), ROOMY | {"max_decode_megabytes": 64}),
+    "min_peak": (wav(pcm(tones(16000) * 0.004)), {}),
+    "max_clipped": (wav(pcm(np.clip(100 * tones(16000), -0.5, 0.5))), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_b4_every_limit_names_its_key(tmp_path: Path, key: str) -> None:
+    """As it is written in params.yaml."""
+    content, change = KEYS[key]
+    refusal = refused(tmp_path / "a.wav", content, P.model_copy(update=change))
+    assert f"(ingest.{key})" in refusal.reason, refusal
+    assert key in IngestParams.model_fields
 
 
 # --- downmix and resampling

@@ -177,14 +177,16 @@ AFTER = {
 }
 
 
-@pytest.mark.parametrize("after", AFTER)
-@pytest.mark.parametrize(("container", "subtype"), CONTAINERS)
+@pytest.mark.parametrize(
+    ("container", "subtype", "after"),
+    [  # where a FLAC's last block ends is not known: two bytes may be the beginning of another
+        (*of, after) for of in CONTAINERS for after in AFTER if (of[0], after) != ("FLAC", "a line end")
+    ],
+)
 def test_tags_and_padding_after_the_sound_cost_nothing(
     tmp_path: Path, container: str, subtype: str, after: str
 ) -> None:
     """The samples are those of the same file without them, in every container."""
-    if (container, after) == ("FLAC", "a line end"):
-        pytest.skip("where its last block ends is not known: two bytes may be all of a longer one")
     good = encoded(SHORT, 16000, container, subtype)
     plain, tagged = outcome(tmp_path / "plain", good), outcome(tmp_path / "tagged", good + AFTER[after])
     assert not isinstance(plain, Refusal), plain
