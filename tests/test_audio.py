@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
@@ -20,7 +21,9 @@ from sounds import Samples, caf_with_opus, encoded, id3, pcm, tones, wav, with_l
 from spira.adapters import audio
 from spira.adapters import ffmpeg as ffmpeg_of_ours
 from spira.adapters.audio import decode
+from spira.adapters.guarded import Failed, Guard, Limits, Lost
 from spira.adapters.headers import Header
+from spira.adapters.waveforms import _mono
 from spira.core.audio import IngestParams, Refusal, refuse_clipped, refuse_header, refuse_samples
 from spira.core.resampling import resample, to_mono
 from spira.errors import MachineError
@@ -709,6 +712,8 @@ def script(folder: Path, content: str) -> None:
 
 # --- every limit names its key
 
+ROOMY = {"max_seconds": 60.0, "max_frames": 10**8}
+
 
 def test_b4_all_limits_that_a_header_passes_are_named_at_once(tmp_path: Path) -> None:
     """A visit of 40 minutes, stereo at 48 kHz, of which only the header is there: nobody is refused three times."""
@@ -718,8 +723,26 @@ def test_b4_all_limits_that_a_header_passes_are_named_at_once(tmp_path: Path) ->
         "too_long",
         "expected at most 60.0 s, got 2400.000 s (ingest.max_seconds); "
         "expected at most 30000000 samples a channel, got 115200000 (ingest.max_frames); "
-        "expected at most 512 MB of memory to decode it, got about 1758 MB (ingest.max_decode_megabytes)",
+        "expected at most 512 MB of memory to decode it, got about 1774 MB (ingest.max_decode_megabytes)",
     )
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_b4_the_memory_that_a_refusal_asks_for_is_enough(tmp_path: Path, rate: int, n_channels: int) -> None:
+    """Whoever raises the limit to it is not refused again, whichever way the recording is resampled."""
+    samples = np.tile(tones(rate, n_channels, seconds=10.0), (900_000 // rate // n_channels, 1))
+    soundfile.write(tmp_path / "a.flac", samples, rate)
+    limits = P.model_copy(update=ROOMY | {"max_seconds": 3600.0, "max_decode_megabytes": 64})
+    refusal = decode(tmp_path / "a.flac", limits, 3600.0)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "too_large", refusal
+    asked = int(re.search(r"about (\d+) MB \(ingest\.max_decode_megabytes\)", refusal.reason)[1])  # type: ignore[index]
+    enough = limits.model_copy(update={"max_decode_megabytes": asked})
+    work = partial(_mono, tmp_path, 16000, enough, "max_seconds")
+    with Guard(work, Limits(60, asked), 1, 2**27) as guard:
+        result = guard("a.flac")
+    assert not isinstance(result, Refusal | Lost | Failed), result
 
 
 def test_b4_noise_has_a_limit_of_its_own(tmp_path: Path) -> None:
@@ -731,7 +754,6 @@ def test_b4_noise_has_a_limit_of_its_own(tmp_path: Path) -> None:
         assert refusal.reason.endswith("(ingest.max_noise_seconds)"), refusal
 
 
-ROOMY = {"max_seconds": 60.0, "max_frames": 10**8}
 KEYS: dict[str, tuple[bytes, dict[str, float]]] = {
     "min_sample_rate": (wav(SPEECH, rate=7999), {}),
     "max_sample_rate": (wav(SPEECH, rate=ABSURD), {}),

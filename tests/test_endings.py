@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bad_audio
-from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
+from sounds import Samples, encoded, id3, pcm, tones, wav, with_length, without_length, without_xing
 from spira.adapters.audio import decode
 from spira.core.audio import IngestParams, Refusal
 
@@ -132,7 +132,7 @@ def test_b2_a_flac_that_counts_too_few_is_refused(tmp_path: Path) -> None:
     """To the frame: its header is not believed, but compared with what is decoded."""
     flac = encoded(SHORT, 16000, "FLAC", "PCM_16")
     for n_frames in (16000, len(SHORT) - 1):
-        refused = refusal(tmp_path / "a.flac", bad_audio.with_length(flac, n_frames))
+        refused = refusal(tmp_path / "a.flac", with_length(flac, n_frames))
         assert refused.code == "trailing", refused
         assert f"the header promises {n_frames} frames, and more follow" in refused.reason
 

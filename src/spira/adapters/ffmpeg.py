@@ -99,7 +99,7 @@ def _failure(status: int, words: str) -> Refusal | None:
     """What its exit status and its words mean for the file; None where it decoded all of it."""
     first = re.sub(r"^\[[^]]*\] ", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
     if status in (126, 127):  # by a shell, or the loader of its libraries
-        raise MachineError(f"ffmpeg cannot start: {first}")
+        raise MachineError(f"ffmpeg cannot start: {first or f'exit status {status}'}")
     if status in (-signal.SIGKILL, -signal.SIGBUS):
         raise MachineError(f"ffmpeg was killed ({signal.Signals(-status).name}), as is done where memory is gone")
     if status == -signal.SIGXCPU:

@@ -180,20 +180,25 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared:
         except EOFError:
             return
         _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + limits.cpu_seconds)
-        try:
-            outcome = work(item)
-        except MemoryError:
-            outcome = Lost(f"needed more than {limits.megabytes} MB of memory", "megabytes")
-            if starved:
-                outcome = Failed(
-                    f"needed more memory than `ulimit -v` gives a process, which is less than {limits.megabytes} MB"
-                )
-        except MachineError as error:
-            outcome = Failed(str(error))
-        except Exception as error:
-            error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
-            outcome = Failed(sentence(error)) if _is_the_machines(error) else _Defect(error)
-        pipe.send(_packed(outcome, memoryview(shared).cast("B")))
+        pipe.send(_answer(work, item, limits, memoryview(shared).cast("B"), starved=starved))
+
+
+def _answer(
+    work: Callable[[Any], Any], item: Any, limits: Limits, shared: memoryview, *, starved: bool
+) -> tuple[bytes, list[int]]:
+    outcome: Lost | Failed | _Defect
+    try:
+        return _packed(work(item), shared)
+    except MemoryError:
+        outcome = Lost(f"needed more than {limits.megabytes} MB of memory", "megabytes")
+        if starved:
+            outcome = Failed(f"needed more than `ulimit -v` gives a process, which is less than {limits.megabytes} MB")
+    except MachineError as error:
+        outcome = Failed(str(error))
+    except Exception as error:
+        error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
+        outcome = Failed(sentence(error)) if _is_the_machines(error) else _Defect(error)
+    return _packed(outcome, shared)
 
 
 def _is_the_machines(error: Exception) -> TypeGuard[OSError]:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import file_digest, sha256
@@ -79,8 +80,11 @@ def store_waveforms(
     n_workers = min(n_workers or n_cores(), len(file_paths))
     limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
     n_shared = 4 * ceil(max_seconds * sample_rate) + _MARGIN
-    with Guard(work, limits, n_workers, n_shared) as guard, ArrayWriter(out / WAVEFORMS) as writer:
-        results = progress(ordered_map(guard, file_paths, n_workers), len(file_paths), folder.name)
+    with (
+        Guard(work, limits, n_workers, n_shared) as guard,
+        ArrayWriter(out / WAVEFORMS) as writer,
+        closing(progress(ordered_map(guard, file_paths, n_workers), len(file_paths), folder.name)) as results,
+    ):
         for file_path, result in zip(file_paths, results, strict=True):
             if isinstance(result, Failed):
                 where = on_one_line(f"{folder}/{name(file_path)}")
@@ -115,13 +119,16 @@ def _mono(
     decoded = decode(folder / file_path, ingest, getattr(ingest, seconds_key), seconds_key)
     if isinstance(decoded, Refusal):
         return decoded
-    waveform = np.ascontiguousarray(resample(to_mono(decoded.samples), decoded.sample_rate, sample_rate))
+    samples, rate, header, comments = decoded
+    mono = to_mono(samples)
+    del decoded, samples  # memory for the resampler: a limit on it holds
+    waveform = np.ascontiguousarray(resample(mono, rate, sample_rate))
     refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
     if refusal is not None:
         return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
-    digest, header = sha256(waveform.data).hexdigest(), asdict(decoded.header)
-    recording = Recording(file_path, 0, waveform.size, decoded.sample_rate, digest=digest, **header)
-    return waveform, recording, personal_tags(folder / file_path, decoded.comments)
+    digest = sha256(waveform.data).hexdigest()
+    recording = Recording(file_path, 0, waveform.size, rate, digest=digest, **asdict(header))
+    return waveform, recording, personal_tags(folder / file_path, comments)
 
 
 def same_bytes(folder: Path, file_paths: Iterable[str]) -> list[list[str]]:

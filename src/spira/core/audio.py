@@ -120,8 +120,8 @@ def refuse_header(
 
 
 def _bytes_to_decode(n_frames: int, n_channels: int) -> int:
-    """Of memory: float32 samples of every channel, of their mean, and of that at the new rate."""
-    return 4 * n_frames * (n_channels + 2)
+    """Of memory: float32 samples of every channel, of their mean, of that at the new rate, and what decoders need."""
+    return 4 * n_frames * (n_channels + 2) + 2**24
 
 
 def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
