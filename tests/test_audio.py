@@ -703,6 +703,14 @@ def test_an_ffmpeg_without_the_decoder_is_unsupported(tmp_path: Path, no_ffmpeg:
     )
 
 
+@pytest.mark.usefixtures("with_ffmpeg")
+def test_a_codec_that_nobody_knows_is_refused_for_good(tmp_path: Path) -> None:
+    """A number that a flipped bit made, say: no other build of ffmpeg helps, and the run goes on."""
+    assert refused(tmp_path / "a.wav", wav(SPEECH * 2, tag=0x1234)) == Refusal(
+        "undecodable", "neither libsndfile nor ffmpeg knows its codec"
+    )
+
+
 def script(folder: Path, content: str) -> None:
     """An ffmpeg that does this."""
     (folder / "ffmpeg").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A fault of the machine is no fact about a recording: tried once more, then one sentence, and no list of refused."""
 
+import multiprocessing
 import os
 import re
 import resource
@@ -240,6 +241,7 @@ def test_c2_a_worker_that_is_killed_twice_stops_the_stage(tmp_path: Path, path: 
     with pytest.raises(DataError, match=r"/3\.m4a: was killed \(SIGKILL\).*tried twice.*no fact about the file"):
         run(16000, P, out=tmp_path / "out")
     assert {file.name for file in (tmp_path / "out").iterdir()} <= {"waveforms.npy", "waveforms.npy.sha256"}
+    assert not multiprocessing.active_children()  # nor does a thread start a worker after the end
 
 
 def test_c2_a_pseudonym_stays_one_in_the_sentence(

@@ -110,6 +110,8 @@ def _failure(status: int, words: str) -> Refusal | None:
         raise MachineError(f"ffmpeg: {first}")
     if status and os.strerror(errno.ENOMEM) in words:
         return Refusal("too_large", "ffmpeg needed more memory than ingest.max_decode_megabytes allows")
+    if status and "no decoder found for: none" in words:
+        return Refusal("undecodable", "neither libsndfile nor ffmpeg knows its codec")
     if status and re.search("no decoder found|Unknown decoder", words):
         return Refusal("unsupported", f"this ffmpeg lacks the codec: {first}")
     if status:
