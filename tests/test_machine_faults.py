@@ -12,6 +12,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from threading import Thread, stack_size
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import polars as pl
@@ -156,6 +157,17 @@ def test_c1_too_few_open_files_are_no_fact_about_an_item() -> None:
     """EMFILE, with what to do."""
     with Guard(open_too_many, Limits(1, 64), 1) as guard:
         assert guard(os.devnull) == Failed("Too many open files; raise the limit on open files; see `ulimit -n`")
+
+
+def test_c1_too_few_processes_are_no_fact_about_an_item() -> None:
+    """Root has no such limit, but a thread needs memory too."""
+
+    def starved(_: str) -> None:
+        stack_size(2**34)
+        Thread(target=print).start()
+
+    with Guard(starved, Limits(1, 64), 1) as guard:
+        assert guard("a") == Failed("can't start new thread; raise the limit on processes; see `ulimit -u`")
 
 
 SHIM = """

@@ -4,6 +4,7 @@ A decoder is C that reads what strangers wrote. In the process of the stage, one
 What the machine does to a worker is told apart from that, for it is no fact about the item.
 """
 
+import errno
 import faulthandler
 import multiprocessing
 import pickle
@@ -20,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeGuard, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from spira.errors import ADVICE, MachineError, sentence
 
@@ -193,16 +194,20 @@ def _answer(
         outcome = Lost(f"needed more than {limits.megabytes} MB of memory", "megabytes")
         if starved:
             outcome = Failed(f"needed more than `ulimit -v` gives a process, which is less than {limits.megabytes} MB")
-    except MachineError as error:
-        outcome = Failed(str(error))
     except Exception as error:
         error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
-        outcome = Failed(sentence(error)) if _is_the_machines(error) else _Defect(error)
+        fault = _machine_fault(error)
+        outcome = Failed(fault) if fault else _Defect(error)
     return _packed(outcome, shared)
 
 
-def _is_the_machines(error: Exception) -> TypeGuard[OSError]:
-    return isinstance(error, OSError) and error.errno in ADVICE
+def _machine_fault(error: Exception) -> str | None:
+    """What the machine lacks, where that is what the error says; None where the work has a defect."""
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        return sentence(error)
+    if str(error) == "can't start new thread":  # a RuntimeError, for want of memory or of processes
+        return f"{error}; {ADVICE[errno.EAGAIN]}"
+    return str(error) if isinstance(error, MachineError) else None
 
 
 def _packed(outcome: Any, shared: memoryview) -> tuple[bytes, list[int]]:

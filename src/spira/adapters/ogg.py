@@ -1,5 +1,6 @@
 """The pages of an Ogg file: libsndfile plays the first stream as far as it goes, and only its log knows of the rest."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -23,7 +24,8 @@ def refuse_pages(file: BinaryIO, n_bytes: int) -> Refusal | None:
     A chain of streams is one sound to a player, but two recordings to a table: whether they belong in one row is
     not ours to say.
     """
-    end, last, sounds, ended = 0, -1, False, set()
+    end, sounds, ended = 0, False, set()
+    last: dict[bytes, int] = defaultdict(lambda: -1)  # granule of each stream
     for page in _pages(file, n_bytes):
         if page.end > n_bytes:
             return Refusal("truncated", "the file ends inside an Ogg page")
@@ -31,9 +33,11 @@ def refuse_pages(file: BinaryIO, n_bytes: int) -> Refusal | None:
             return Refusal("trailing", "a second Ogg stream follows the first: split them, or join them into one")
         if page.flags & _ENDS:
             ended.add(page.serial)
-            if 0 <= page.granule < last:
-                return Refusal("trailing", f"the last Ogg page ends at {page.granule} samples, one before at {last}")
-        end, last, sounds = page.end, max(last, page.granule), sounds or not page.flags & _BEGINS
+            if 0 <= page.granule < last[page.serial]:
+                before = f"one before at {last[page.serial]}"
+                return Refusal("trailing", f"the last Ogg page ends at {page.granule} samples, {before}")
+        last[page.serial] = max(last[page.serial], page.granule)
+        end, sounds = page.end, sounds or not page.flags & _BEGINS
     if anything_between(file, end, without_tags(file, n_bytes)):
         return Refusal("trailing", f"{n_bytes - end} bytes follow the last Ogg page")
     return None
