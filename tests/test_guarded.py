@@ -1,6 +1,7 @@
 """Work that crashes, hangs or fills the memory: its item is lost, by name, and every other is done."""
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -93,6 +94,18 @@ def test_a_defect_in_the_work_reaches_the_caller() -> None:
         assert "raise KeyError(item)" in error.value.__notes__[0]
         with pytest.raises(RuntimeError, match="a worker ended with status 3"):
             guard("leave")
+
+
+def test_a_worker_that_cannot_be_replaced_is_told_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are too many files or processes; what is told is that, and not what comes of it."""
+
+    def no_more() -> object:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with Guard(work, LIMITS, 1) as guard:
+        monkeypatch.setattr(guarded._PROCESSES, "Pipe", no_more)
+        with pytest.raises(OSError, match="Too many open files"):
+            guard("crash")
 
 
 def test_ctrl_c_is_for_the_stage() -> None:

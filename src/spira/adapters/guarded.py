@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -31,7 +32,10 @@ Result = TypeVar("Result")
 _IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
 # Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-_BY_THE_KERNEL = (signal.SIGKILL, signal.SIGBUS)  # memory is gone; what is mapped has no place. No decoder ends so
+_BY_THE_KERNEL = {  # no decoder ends so by itself
+    signal.SIGKILL: "memory is gone",
+    signal.SIGBUS: "/dev/shm, or the folder for temporary files, is full",
+}
 _ADDRESSES, _DATA = 0, 5  # columns of /proc/self/statm: pages of all memory, and of what RLIMIT_DATA counts
 _STARTING = Lock()  # one after the other: a process forked meanwhile would hold the other's end of the pipe open
 
@@ -123,9 +127,10 @@ class _Worker:
             other_end.close()  # else its death would leave the pipe open
 
     def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._process.close()
+        with suppress(ValueError):  # stopped before, and no new one could be started
+            self._process.kill()
+            self._process.join()
+            self._process.close()
         self._pipe.close()
 
     def restart(self) -> None:
@@ -156,7 +161,7 @@ class _Worker:
             raise RuntimeError(f"a worker ended with status {self._process.exitcode}")
         number = signal.Signals(-self._process.exitcode)
         if number in _BY_THE_KERNEL:
-            return Failed(f"was killed ({number.name}), as is done where memory is gone")
+            return Failed(f"was killed ({number.name}), as is done where {_BY_THE_KERNEL[number]}")
         if number != signal.SIGXCPU:
             return Lost(f"crashed ({number.name})")
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
