@@ -27,7 +27,7 @@ from spira.errors import DataError
 
 REJECTS = "rejects.csv"
 _MARGIN = 2**12  # bytes; a resampler may round its length up
-_NO_FACT = "That is the machine's fault and no fact about the file, so nothing was written: mend it and run again"
+_NO_FACT = "That is the machine's fault and no fact about the file, which is not refused: mend it and run again"
 _SHOWN = 20  # files in one message
 
 
