@@ -26,9 +26,10 @@ from figures import Figure, here, renew, row
 from killed_experiments import resumed
 from kills import KINDS, killed
 from spira.adapters.corpus import read_corpus
-from spira.adapters.guarded import Guard, Lost
+from spira.adapters.guarded import Failed, Guard, Lost
 from spira.adapters.workers import n_cores, ordered_map
 from spira.core.splitting import SplitParams, split
+from spira.errors import DataError
 from test_bad_audio import LIMITS, Outcome, outcome
 from test_bad_params import WRONG
 
@@ -50,6 +51,8 @@ def tried(files: Iterator[Path]) -> tuple[list[Outcome | Lost], float, int]:
     seconds, megabytes = 0.0, 0
     with Guard(measured, LIMITS, n_cores()) as guard:
         for result in ordered_map(guard, files, n_cores()):
+            if isinstance(result, Failed):
+                raise DataError(f"a worker {result.reason}")
             if isinstance(result, Lost):
                 all_.append(result)
                 continue

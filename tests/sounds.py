@@ -68,3 +68,30 @@ def id3(n_bytes: int) -> bytes:
 def tag(frames: bytes) -> bytes:
     """An ID3 tag with these frames."""
     return b"ID3\3\0\0" + bytes(len(frames) >> shift & 127 for shift in (21, 14, 7, 0)) + frames
+
+
+def caf_with_opus(ogg: bytes, n_frames: int) -> bytes:
+    """The packets of an Ogg file of Opus, mono at 48 kHz in blocks of 20 ms, as Apple's container holds them."""
+    head, _, *sound = _packets(ogg)
+    sizes = b"".join(bytes([n]) if n < 128 else bytes([128 | n >> 7, n & 127]) for n in map(len, sound))
+    padding = 960 * len(sound) - n_frames - 312
+    chunks = {
+        b"desc": struct.pack(">d4sIIIII", 48000.0, b"opus", 0, 0, 960, 1, 0),
+        b"kuki": head,
+        b"pakt": struct.pack(">qqii", len(sound), n_frames, 312, padding) + sizes,
+        b"data": bytes(4) + b"".join(sound),
+    }
+    return b"caff\0\1\0\0" + b"".join(name + struct.pack(">q", len(c)) + c for name, c in chunks.items())
+
+
+def _packets(ogg: bytes) -> list[bytes]:
+    packets, at = [b""], 0
+    while at < len(ogg):
+        sizes = ogg[at + 27 : at + 27 + ogg[at + 26]]
+        at += 27 + len(sizes)
+        for size in sizes:
+            packets[-1] += ogg[at : at + size]
+            at += size
+            if size < 255:
+                packets.append(b"")
+    return packets[:-1]

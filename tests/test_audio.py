@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
@@ -16,12 +17,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import bad_audio
-from sounds import Samples, encoded, id3, pcm, tones, wav, without_length, without_xing
+from sounds import Samples, caf_with_opus, encoded, id3, pcm, tones, wav, with_length, without_length, without_xing
 from spira.adapters import audio
+from spira.adapters import ffmpeg as ffmpeg_of_ours
 from spira.adapters.audio import decode
+from spira.adapters.guarded import Failed, Guard, Limits, Lost
 from spira.adapters.headers import Header
+from spira.adapters.waveforms import _mono
 from spira.core.audio import IngestParams, Refusal, refuse_clipped, refuse_header, refuse_samples
 from spira.core.resampling import resample, to_mono
+from spira.errors import MachineError
 
 LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
 P = IngestParams.model_validate(LIMITS)
@@ -561,15 +566,16 @@ def test_a_film_without_sound_is_refused(tmp_path: Path, ffmpeg: str) -> None:
     assert re.search("ffmpeg: .*matches no streams", refusal.reason), refusal
 
 
-def test_an_ffmpeg_that_hangs_is_given_up(tmp_path: Path, no_ffmpeg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One file must not hold up a night's run."""
+def test_an_ffmpeg_that_waits_for_ever_is_given_up(
+    tmp_path: Path, no_ffmpeg: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not hold up a night's run; and what it waits for is no fact about the file."""
     stuck = no_ffmpeg / "ffmpeg"
     stuck.write_text("#!/bin/sh\nexec /bin/sleep 60\n", encoding="utf-8")
     stuck.chmod(0o755)
-    monkeypatch.setattr(audio, "_SECONDS_A_FILE", 0.2)
-    refusal = refused(tmp_path / "a.m4a", bytes(4) + b"ftypM4A ")
-    assert refusal.code == "undecodable"
-    assert re.search("ffmpeg was not done in 0.2 s", refusal.reason), refusal
+    monkeypatch.setattr(ffmpeg_of_ours, "_SECONDS_A_FILE", 0.2)
+    with pytest.raises(MachineError, match=r"^ffmpeg was not done in 0.2 s"):
+        refused(tmp_path / "a.m4a", bytes(4) + b"ftypM4A ")
 
 
 def test_a_shared_m4a_is_read(tmp_path: Path, with_ffmpeg: None) -> None:  # noqa: ARG001
@@ -581,6 +587,201 @@ def test_a_shared_m4a_is_read(tmp_path: Path, with_ffmpeg: None) -> None:  # noq
     assert not isinstance(decoded, Refusal), decoded
     assert decoded.sample_rate == 44100
     assert decoded.samples.shape[1] == 2
+
+
+# --- who decodes is decided by trying
+
+CODECS = {  # that libsndfile does not know, in containers that it knows: how ffmpeg makes them, and what they are
+    "call.wav": ("adpcm_yamaha", [], "WAV with Yamaha ADPCM"),
+    "g726.wav": ("g726", ["-ar", "8000", "-b:a", "32k"], "WAV with G.726"),
+    "layer 2.wav": ("mp2", [], "WAV with MPEG layer 1 or 2"),
+    "memo.caf": ("adpcm_ima_qt", [], "CAF with ima4"),
+    "wide.flac": ("flac", ["-sample_fmt", "s32", "-strict", "-2"], "FLAC of more than 24 bits"),
+    "packed.wv": ("wavpack", [], "WavPack"),
+    "film.avi": ("mp2", [], "AVI"),
+}
+
+
+@pytest.fixture(scope="session")
+def converted(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """``tones(16000)`` as ffmpeg writes it under a name, by its arguments."""
+    folder = tmp_path_factory.mktemp("converted")
+    (folder / "tones.wav").write_bytes(wav(SPEECH))
+
+    def make(name: str, codec: str, *options: str) -> bytes:
+        command = [ffmpeg, "-nostdin", "-y", "-v", "error", "-i", "tones.wav", "-c:a", codec, *options, name]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        return (folder / name).read_bytes()
+
+    return make
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("name", CODECS)
+def test_b3_a_codec_that_libsndfile_lacks_is_named_with_its_container(
+    tmp_path: Path, converted: Callable[..., bytes], name: str
+) -> None:
+    """Not "malformed": the file is well, and there are two ways out."""
+    codec, options, kind = CODECS[name]
+    refusal = refused(tmp_path / "a", converted(name, codec, *options))
+    assert refusal == Refusal(
+        "unsupported", f"{kind} is read through ffmpeg, which is not on the PATH: install it or convert to FLAC"
+    )
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize("name", CODECS)
+def test_b3_what_libsndfile_refuses_goes_to_ffmpeg(tmp_path: Path, converted: Callable[..., bytes], name: str) -> None:
+    """The same sound; and what is cut off or joined is refused, though ffmpeg would pass over it."""
+    codec, options, _ = CODECS[name]
+    content = converted(name, codec, *options)
+    samples, rate = heard(tmp_path / "a", content)
+    assert len(samples) == pytest.approx(1.5 * rate, abs=0.1 * rate)
+    for start, hertz in ((0.3, 440), (1.1, 880)):
+        part = samples[int(start * rate) : int((start + 0.25) * rate), 0]
+        assert np.argmax(np.abs(np.fft.rfft(part))) * 4 == pytest.approx(hertz, abs=4)
+    assert refused(tmp_path / "cut", content[: len(content) * 9 // 10]).code == "truncated"
+    assert refused(tmp_path / "twice", content + content).code in ("trailing", "truncated")
+
+
+def test_b3_opus_in_caf(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
+    """What a telephone of Apple's records: named without an ffmpeg, heard with one."""
+    recorded = tones(48000)
+    caf = caf_with_opus(encoded(recorded, 48000, "OGG", "OPUS"), len(recorded))
+    refusal = refused(tmp_path / "memo.caf", caf)
+    assert refusal.code == "unsupported"
+    assert refusal.reason.startswith("CAF with opus is read through ffmpeg"), refusal
+    (no_ffmpeg / "ffmpeg").symlink_to(ffmpeg)
+    samples, rate = heard(tmp_path / "memo.caf", caf)
+    assert rate == 48000
+    assert likeness(samples[312:], recorded) > 0.98 or likeness(samples, recorded) > 0.98
+    assert refused(tmp_path / "memo.caf", caf[:-1000]).code == "truncated"
+
+
+@pytest.mark.usefixtures("no_ffmpeg")
+@pytest.mark.parametrize("bits_a_second", ["16k", "64k"])
+def test_b3_mp3_in_wav_needs_no_ffmpeg(tmp_path: Path, converted: Callable[..., bytes], bits_a_second: str) -> None:
+    """libsndfile opens it, and guesses its length; the blocks in it are an MP3 like any other."""
+    content = converted("call.wav", "libmp3lame", "-b:a", bits_a_second, "-f", "wav")
+    path = tmp_path / "call.wav"
+    samples, _ = heard(path, content)
+    assert len(samples) == pytest.approx(24000, abs=0.15 * 16000)
+    decoded = decode(path, P, P.max_seconds)
+    assert not isinstance(decoded, Refusal)
+    assert decoded.header == Header("WAV", "MPEG_LAYER_III", 1, len(content))
+    assert refused(path, content[:-800]).code == "truncated"
+    assert refused(path, content + content).code == "trailing"
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize("name", ["half a header", "truncated wav", "truncated flac", "no rate", "text", "html"])
+def test_b3_ffmpeg_is_not_asked_to_be_lenient(tmp_path: Path, name: str) -> None:
+    """What libsndfile finds broken in a codec that it knows stays so, with an ffmpeg as without."""
+    content, code, reason = BAD[name]
+    refusal = refused(tmp_path / "bad", content)
+    assert refusal.code == code
+    assert re.search(reason, refusal.reason), refusal
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+@pytest.mark.parametrize(
+    "head", ["#EXTM3U\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile {}\n", "<MPD><BaseURL>{}</BaseURL>"]
+)
+def test_b3_a_playlist_opens_no_other_file(tmp_path: Path, head: str) -> None:
+    """ffmpeg would read what it names, which may be anything on the disk."""
+    (tmp_path / "secret.wav").write_bytes(wav(SPEECH))
+    assert refused(tmp_path / "list.m3u8", head.format("secret.wav").encode()).code == "undecodable"
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+def test_an_ffmpeg_without_the_decoder_is_unsupported(tmp_path: Path, no_ffmpeg: Path) -> None:
+    """Which another build of it may have: no fact about the file."""
+    script(no_ffmpeg, "echo 'Decoding requested, but no decoder found for: amr_nb' >&2; exit 1")
+    refusal = refused(tmp_path / "a.amr", b"#!AMR\n" + bytes(100))
+    assert refusal == Refusal(
+        "unsupported", "this ffmpeg lacks the codec: Decoding requested, but no decoder found for: amr_nb"
+    )
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+def test_a_codec_that_nobody_knows_is_refused_for_good(tmp_path: Path) -> None:
+    """A number that a flipped bit made, say: no other build of ffmpeg helps, and the run goes on."""
+    assert refused(tmp_path / "a.wav", wav(SPEECH * 2, tag=0x1234)) == Refusal(
+        "undecodable", "neither libsndfile nor ffmpeg knows its codec"
+    )
+
+
+def script(folder: Path, content: str) -> None:
+    """An ffmpeg that does this."""
+    (folder / "ffmpeg").unlink(missing_ok=True)
+    (folder / "ffmpeg").write_text(f"#!/bin/sh\n{content}\n", encoding="utf-8")
+    (folder / "ffmpeg").chmod(0o755)
+
+
+# --- every limit names its key
+
+ROOMY = {"max_seconds": 60.0, "max_frames": 10**8}
+
+
+def test_b4_all_limits_that_a_header_passes_are_named_at_once(tmp_path: Path) -> None:
+    """A visit of 40 minutes, stereo at 48 kHz, of which only the header is there: nobody is refused three times."""
+    wide = P.model_copy(update={"max_frames": 30_000_000, "max_seconds": 60.0})
+    flac = with_length(encoded(tones(48000, 2), 48000, "FLAC", "PCM_16"), 40 * 60 * 48000)
+    assert refused(tmp_path / "visit.flac", flac, wide) == Refusal(
+        "too_long",
+        "expected at most 60.0 s, got 2400.000 s (ingest.max_seconds); "
+        "expected at most 30000000 samples a channel, got 115200000 (ingest.max_frames); "
+        "expected at most 512 MB of memory to decode it, got about 1774 MB (ingest.max_decode_megabytes)",
+    )
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_b4_the_memory_that_a_refusal_asks_for_is_enough(tmp_path: Path, rate: int, n_channels: int) -> None:
+    """Whoever raises the limit to it is not refused again, whichever way the recording is resampled."""
+    samples = np.tile(tones(rate, n_channels, seconds=10.0), (900_000 // rate // n_channels, 1))
+    soundfile.write(tmp_path / "a.flac", samples, rate)
+    limits = P.model_copy(update=ROOMY | {"max_seconds": 3600.0, "max_decode_megabytes": 64})
+    refusal = decode(tmp_path / "a.flac", limits, 3600.0)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "too_large", refusal
+    asked = int(re.search(r"about (\d+) MB \(ingest\.max_decode_megabytes\)", refusal.reason)[1])  # type: ignore[index]
+    enough = limits.model_copy(update={"max_decode_megabytes": asked})
+    work = partial(_mono, tmp_path, 16000, enough, "max_seconds")
+    with Guard(work, Limits(60, asked), 1, 2**27) as guard:
+        result = guard("a.flac")
+    assert not isinstance(result, Refusal | Lost | Failed), result
+
+
+def test_b4_noise_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    """Whose key is another, for files that say their length and for those that do not."""
+    for content in (wav(SPEECH * 3), wav(SPEECH * 3, promised=0)):
+        (tmp_path / "noise.wav").write_bytes(content)
+        refusal = decode(tmp_path / "noise.wav", P, 4.0, "max_noise_seconds")
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason.endswith("(ingest.max_noise_seconds)"), refusal
+
+
+KEYS: dict[str, tuple[bytes, dict[str, float]]] = {
+    "min_sample_rate": (wav(SPEECH, rate=7999), {}),
+    "max_sample_rate": (wav(SPEECH, rate=ABSURD), {}),
+    "max_channels": (wav(SPEECH * 6, n_channels=6), {}),
+    "min_seconds": (wav(SPEECH[:-16002]), {}),
+    "max_seconds": (wav(SPEECH * 3), {}),
+    "max_frames": (wav(SPEECH), {"max_frames": 20_000}),
+    "max_decode_megabytes": (wav(bytes(20_000_000), rate=384000), ROOMY | {"max_decode_megabytes": 64}),
+    "min_peak": (wav(pcm(tones(16000) * 0.004)), {}),
+    "max_clipped": (wav(pcm(np.clip(100 * tones(16000), -0.5, 0.5))), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_b4_every_limit_names_its_key(tmp_path: Path, key: str) -> None:
+    """As it is written in params.yaml."""
+    content, change = KEYS[key]
+    refusal = refused(tmp_path / "a.wav", content, P.model_copy(update=change))
+    assert f"(ingest.{key})" in refusal.reason, refusal
+    assert key in IngestParams.model_fields
 
 
 # --- downmix and resampling

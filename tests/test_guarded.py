@@ -1,6 +1,7 @@
 """Work that crashes, hangs or fills the memory: its item is lost, by name, and every other is done."""
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from spira.adapters import guarded
-from spira.adapters.guarded import Guard, Limits, Lost
+from spira.adapters.guarded import Failed, Guard, Limits, Lost
 from spira.adapters.workers import ordered_map
 
 LIMITS = Limits(cpu_seconds=1, megabytes=64)
@@ -41,11 +42,12 @@ def work(item: str) -> str:
     return item.upper()
 
 
+KILLED = Failed("was killed (SIGKILL), as is done where memory is gone")
 TROUBLE = {
-    "crash": "crashed (SIGSEGV)",
-    "abort": "crashed (SIGABRT)",
-    "killed": "crashed (SIGKILL)",
-    "memory": "needed more than 64 MB of memory",
+    "crash": Lost("crashed (SIGSEGV)"),
+    "abort": Lost("crashed (SIGABRT)"),
+    "killed": KILLED,
+    "memory": Lost("needed more than 64 MB of memory", "megabytes"),
 }
 
 
@@ -55,7 +57,7 @@ def test_only_the_bad_item_is_lost(n_workers: int) -> None:
     items = [item for i, bad in enumerate([*TROUBLE, *TROUBLE]) for item in (f"good {i}", bad, f"fine {i}")]
     with Guard(work, LIMITS, n_workers) as guard:
         results = list(ordered_map(guard, items, n_workers))
-    assert results == [Lost(TROUBLE[item]) if item in TROUBLE else item.upper() for item in items]
+    assert results == [TROUBLE.get(item, item.upper()) for item in items]
 
 
 def test_no_worker_holds_the_pipe_of_another_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,17 +72,16 @@ def test_no_worker_holds_the_pipe_of_another_open(monkeypatch: pytest.MonkeyPatc
     with Guard(work, LIMITS, 2) as guard:
         monkeypatch.setattr(guarded._PROCESSES, "Pipe", slow)
         monkeypatch.setattr(guarded, "_IDLE", 3)
-        crashed = Lost(TROUBLE["killed"])
-        assert list(ordered_map(guard, ["killed"] * 2, 2)) == [crashed] * 2
-        assert [guard("killed") for _ in range(2)] == [crashed] * 2
+        assert list(ordered_map(guard, ["killed"] * 2, 2)) == [KILLED] * 2
+        assert [guard("killed") for _ in range(2)] == [KILLED] * 2
 
 
 def test_what_computes_for_ever_is_given_up_and_so_is_what_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time of its core, which a busy machine does not use up; and at last by the clock."""
     with Guard(work, LIMITS, 1) as guard:
-        assert guard("spin") == Lost("was not done in 1 s of computing")
+        assert guard("spin") == Lost("was not done in 1 s of computing", "cpu_seconds")
         monkeypatch.setattr(guarded, "_IDLE", 1)
-        assert guard("sleep") == Lost("was not done after 1 s")
+        assert guard("sleep") == Failed("was not done after 1 s, most of which it waited")
         assert guard("a") == "A"
 
 
@@ -93,6 +94,18 @@ def test_a_defect_in_the_work_reaches_the_caller() -> None:
         assert "raise KeyError(item)" in error.value.__notes__[0]
         with pytest.raises(RuntimeError, match="a worker ended with status 3"):
             guard("leave")
+
+
+def test_a_worker_that_cannot_be_replaced_is_told_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are too many files or processes; what is told is that, and not what comes of it."""
+
+    def no_more() -> object:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with Guard(work, LIMITS, 1) as guard:
+        monkeypatch.setattr(guarded._PROCESSES, "Pipe", no_more)
+        with pytest.raises(OSError, match="Too many open files"):
+            guard("crash")
 
 
 def test_ctrl_c_is_for_the_stage() -> None:
@@ -142,7 +155,7 @@ def test_arrays_come_whole_and_stay_whole(n_shared: int) -> None:
     with Guard(several, LIMITS, 2, n_shared) as guard:
         results = list(ordered_map(guard, range(60), 2))
     for item, result in enumerate(results):
-        assert not isinstance(result, Lost)
+        assert not isinstance(result, Lost | Failed)
         expected, name = several(item)
         assert result[1] == name
         assert [array.tobytes() for array in result[0]] == [array.tobytes() for array in expected]

@@ -227,13 +227,14 @@ def test_recordings_that_are_refused_anyway_are_told_to_contradict_each_other(tm
     )
     ingest.run(RATE, P, corpus=corpus(tmp_path / "mine", files, metadata), out=tmp_path / "out")
     table = pl.read_csv(tmp_path / "out" / "rejects.csv")
+    too_short = "expected at least 1.0 s, got 0.500 s (ingest.min_seconds)"
     assert table.select("code", "reason").rows() == [
-        ("too_short", "expected at least 1.0 s, got 0.700 s"),
-        ("too_short", "expected at least 1.0 s, got 0.700 s"),
+        ("too_short", "expected at least 1.0 s, got 0.700 s (ingest.min_seconds)"),
+        ("too_short", "expected at least 1.0 s, got 0.700 s (ingest.min_seconds)"),
         ("empty", "a header and no samples"),
         ("empty", "a header and no samples"),
-        ("label_conflict", "the same sound has both labels: short 2.wav; and expected at least 1.0 s, got 0.500 s"),
-        ("label_conflict", "the same sound has both labels: short 1.wav; and expected at least 1.0 s, got 0.500 s"),
+        ("label_conflict", f"the same sound has both labels: short 2.wav; and {too_short}"),
+        ("label_conflict", f"the same sound has both labels: short 1.wav; and {too_short}"),
         (
             "speaker_conflict",
             "the same sound has two speakers: silent 2.wav; and every sample is 0: a muted microphone",

@@ -58,7 +58,7 @@ def test_little_is_done_ahead(n_workers: int) -> None:
     for done in range(1, 200):
         next(results)
         assert begun <= done + 4 * n_workers
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert begun <= 200 + 4 * n_workers
 
 

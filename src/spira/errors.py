@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from spira.utf8 import escape_what_cannot_be_shown, restart_in_utf8
 
-_ADVICE = {
+ADVICE = {
     errno.ENOSPC: "free some of the disk that it is on; `make doctor` says how much a run needs",
     errno.EDQUOT: "free some of what you may use of that disk; `make doctor` says how much a run needs",
     errno.EFBIG: "larger than this process may write; see `ulimit -f`",
@@ -24,6 +24,10 @@ _ADVICE = {
     errno.EACCES: "run as the user who owns it, or chown it",
     errno.EPERM: "run as the user who owns it, or chown it",
     errno.EMFILE: "raise the limit on open files; see `ulimit -n`",
+    errno.ENFILE: "the machine has too many files open; end what holds them",
+    errno.ENOMEM: "free memory, or work with fewer processes",
+    errno.EAGAIN: "raise the limit on processes; see `ulimit -u`",
+    errno.ESTALE: "the file server lost it; mount that disk anew",
 }
 
 
@@ -35,13 +39,17 @@ class DataError(ValueError):
     """A file that a stage was given is missing, broken or contradictory, or one that it makes cannot be written."""
 
 
+class MachineError(RuntimeError):
+    """The machine failed at something, which is no fact about what it worked on; it may be worth one more try."""
+
+
 @contextmanager
 def naming(path: Path, done: str) -> Iterator[None]:
     """What the system says of a file, with its name, which ``write`` forgets; ``done`` is ``read`` or ``written``."""
     try:
         yield
     except OSError as error:
-        raise DataError(_sentence(error, f"{path}: cannot be {done}")) from error
+        raise DataError(f"{path}: cannot be {done}: {sentence(error)}") from error
 
 
 @contextmanager
@@ -66,9 +74,9 @@ def told() -> Iterator[None]:
     except (ParamError, DataError) as error:
         sys.exit(f"{type(error).__name__}: {visible(str(error), lines=True)}")
     except OSError as error:
-        if error.errno not in _ADVICE:
+        if error.errno not in ADVICE:
             raise
-        sys.exit(f"DataError: {visible(_sentence(error, str(error.filename or 'a file')))}")
+        sys.exit(f"DataError: {visible(str(error.filename or 'a file'))}: {sentence(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -85,9 +93,10 @@ def visible(text: str, *, lines: bool = False) -> str:
     return "".join(shown)
 
 
-def _sentence(error: OSError, where: str) -> str:
-    advice = _ADVICE.get(error.errno or 0)
-    return f"{where}: {os.strerror(error.errno or 0)}" + (f"; {advice}" if advice else "")
+def sentence(error: OSError) -> str:
+    """What the system says, and what to do where we know."""
+    advice = ADVICE.get(error.errno or 0)
+    return os.strerror(error.errno or 0) + (f"; {advice}" if advice else "")
 
 
 def _end(number: int, _: object) -> NoReturn:

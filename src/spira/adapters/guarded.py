@@ -1,8 +1,10 @@
-"""Work in processes of their own: what crashes, hangs or fills the memory costs its item, and nothing else.
+"""Work in processes of their own: what crashes, computes for ever or fills the memory costs its item, and nothing else.
 
 A decoder is C that reads what strangers wrote. In the process of the stage, one bad file could end the run, or more.
+What the machine does to a worker is told apart from that, for it is no fact about the item.
 """
 
+import errno
 import faulthandler
 import multiprocessing
 import pickle
@@ -12,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -21,12 +24,19 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+from spira.errors import ADVICE, MachineError, sentence
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
 # Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+_BY_THE_KERNEL = {  # no decoder ends so by itself
+    signal.SIGKILL: "memory is gone",
+    signal.SIGBUS: "/dev/shm, or the folder for temporary files, is full",
+}
+_ADDRESSES, _DATA = 0, 5  # columns of /proc/self/statm: pages of all memory, and of what RLIMIT_DATA counts
 _STARTING = Lock()  # one after the other: a process forked meanwhile would hold the other's end of the pipe open
 
 
@@ -40,6 +50,13 @@ class Limits:
 
 class Lost(NamedTuple):
     """Instead of a result: the work did not come through the item, and this is what it did."""
+
+    reason: str
+    limit: str = ""  # of the two in ``Limits``, which it passed
+
+
+class Failed(NamedTuple):
+    """Instead of a result: the machine failed the work twice, the second time with no other beside it."""
 
     reason: str
 
@@ -62,15 +79,28 @@ class Guard(Generic[Item, Result]):
     def __init__(self, work: Callable[[Item], Result], limits: Limits, n_workers: int, n_shared: int = 0) -> None:
         self._all = [_Worker(work, limits, n_shared) for _ in range(n_workers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
+        self._gathering = Lock()  # two that each wait for all workers would wait for ever
         for worker in self._all:
             self._free.put(worker)
 
-    def __call__(self, item: Item) -> Result | Lost:
+    def __call__(self, item: Item) -> Result | Lost | Failed:
         worker = self._free.get()
         try:
-            result: Result | Lost = worker(item)
+            result: Result | Lost | Failed = worker(item)
         finally:
             self._free.put(worker)
+        return self._alone(item) if isinstance(result, Failed) else result
+
+    def _alone(self, item: Item) -> Result | Lost | Failed:
+        """Once more, in a new process, while no other works: memory, files and cores may have been too few for all."""
+        with self._gathering:
+            workers = [self._free.get() for _ in self._all]
+            try:
+                workers[0].restart()
+                result: Result | Lost | Failed = workers[0](item)
+            finally:
+                for worker in workers:
+                    self._free.put(worker)
         return result
 
     def __enter__(self) -> Self:
@@ -88,6 +118,7 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
+        self._n_done = 0
         with _STARTING:
             self._pipe, other_end = _PROCESSES.Pipe()
             told = (other_end, self._work, self._limits, self._shared)
@@ -96,10 +127,15 @@ class _Worker:
             other_end.close()  # else its death would leave the pipe open
 
     def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._process.close()
+        with suppress(ValueError):  # stopped before, and no new one could be started
+            self._process.kill()
+            self._process.join()
+            self._process.close()
         self._pipe.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self._start()
 
     def __call__(self, item: Any) -> Any:
         patience = _IDLE * self._limits.cpu_seconds
@@ -109,23 +145,29 @@ class _Worker:
                 content, ends = self._pipe.recv()
                 shared = memoryview(self._shared).cast("B")
                 outcome = pickle.loads(content, buffers=[bytearray(shared[a:b]) for a, b in pairwise(ends)])
+                self._n_done += 1
                 if isinstance(outcome, _Defect):
                     raise outcome.error
                 return outcome
-            reason = f"was not done after {patience} s"
+            lost: Lost | Failed = Failed(f"was not done after {patience} s, most of which it waited")
         except (EOFError, ConnectionError):
-            reason = self._death()
-        self.stop()
-        self._start()
-        return Lost(reason)
+            lost = self._death()
+        self.restart()
+        return lost
 
-    def _death(self) -> str:
+    def _death(self) -> Lost | Failed:
         self._process.join()
-        if self._process.exitcode == -signal.SIGXCPU:
-            return f"was not done in {self._limits.cpu_seconds} s of computing"
         if self._process.exitcode >= 0:  # it ended by itself, which is no file's doing
             raise RuntimeError(f"a worker ended with status {self._process.exitcode}")
-        return f"crashed ({signal.Signals(-self._process.exitcode).name})"
+        number = signal.Signals(-self._process.exitcode)
+        if number in _BY_THE_KERNEL:
+            return Failed(f"was killed ({number.name}), as is done where {_BY_THE_KERNEL[number]}")
+        if number != signal.SIGXCPU:
+            return Lost(f"crashed ({number.name})")
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        if most != resource.RLIM_INFINITY and (self._n_done or most <= 1 + self._limits.cpu_seconds):
+            return Failed(f"came to the end of the {most} s of computing that `ulimit -t` gives a process")
+        return Lost(f"was not done in {self._limits.cpu_seconds} s of computing", "cpu_seconds")
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared: Any) -> None:
@@ -134,22 +176,43 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.disable()
     _limit(resource.RLIMIT_CORE, 0)
-    if own := _bytes_held():
+    if own := _bytes_held(_DATA):
         _limit(resource.RLIMIT_DATA, own + limits.megabytes * 2**20)
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    starved = most != resource.RLIM_INFINITY and most < _bytes_held(_ADDRESSES) + limits.megabytes * 2**20
     while True:
         try:
             item = pipe.recv()
         except EOFError:
             return
         _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + limits.cpu_seconds)
-        try:
-            outcome = work(item)
-        except MemoryError:
-            outcome = Lost(f"needed more than {limits.megabytes} MB of memory")
-        except Exception as error:
-            error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
-            outcome = _Defect(error)
-        pipe.send(_packed(outcome, memoryview(shared).cast("B")))
+        pipe.send(_answer(work, item, limits, memoryview(shared).cast("B"), starved=starved))
+
+
+def _answer(
+    work: Callable[[Any], Any], item: Any, limits: Limits, shared: memoryview, *, starved: bool
+) -> tuple[bytes, list[int]]:
+    outcome: Lost | Failed | _Defect
+    try:
+        return _packed(work(item), shared)
+    except MemoryError:
+        outcome = Lost(f"needed more than {limits.megabytes} MB of memory", "megabytes")
+        if starved:
+            outcome = Failed(f"needed more than `ulimit -v` gives a process, which is less than {limits.megabytes} MB")
+    except Exception as error:
+        error.add_note(f"in a worker, on {item!r}:\n{traceback.format_exc()}")
+        fault = _machine_fault(error)
+        outcome = Failed(fault) if fault else _Defect(error)
+    return _packed(outcome, shared)
+
+
+def _machine_fault(error: Exception) -> str | None:
+    """What the machine lacks, where that is what the error says; None where the work has a defect."""
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        return sentence(error)
+    if str(error) == "can't start new thread":  # a RuntimeError, for want of memory or of processes
+        return f"{error}; {ADVICE[errno.EAGAIN]}"
+    return str(error) if isinstance(error, MachineError) else None
 
 
 def _packed(outcome: Any, shared: memoryview) -> tuple[bytes, list[int]]:
@@ -169,10 +232,12 @@ def _packed(outcome: Any, shared: memoryview) -> tuple[bytes, list[int]]:
 
 def _limit(which: int, value: int) -> None:
     _, most = resource.getrlimit(which)
-    resource.setrlimit(which, (value if most == resource.RLIM_INFINITY else min(value, most), most))
+    if most != resource.RLIM_INFINITY:  # below it, for at the hard limit of time comes SIGKILL, as where memory is gone
+        value = min(value, max(0, most - 1))
+    resource.setrlimit(which, (value, most))
 
 
-def _bytes_held() -> int:
-    """Of private memory, as RLIMIT_DATA counts it; 0 where the system does not say."""
+def _bytes_held(which: int) -> int:
+    """Of this process, by a column of /proc/self/statm; 0 where the system does not say."""
     statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0
+    return int(statm.read_text().split()[which]) * resource.getpagesize() if statm.exists() else 0

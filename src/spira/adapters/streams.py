@@ -1,23 +1,23 @@
-"""What libsndfile cannot be asked of a recording: where an MP3 ends, whether an Ogg does, what a header promised."""
+"""What libsndfile cannot be asked of a recording: where an MP3 ends, and what a header promised."""
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import BinaryIO
 
 import soundfile
 
-_NO_LENGTH = 2**31 - 2**16  # bytes; sox, arecord and ffmpeg write this much or more where they cannot know
-_PAGE = 27 + 255 + 255 * 255  # bytes of the longest Ogg page: header, table of segments, segments
+from spira.adapters.chunks import NO_LENGTH
+from spira.adapters.endings import skip_tags
+
+_PIECE = 2**16  # bytes
 
 
 @contextmanager
-def piped(path: Path) -> Iterator[int]:
-    """A pipe that gives an MP3.
+def piped(path: Path, start: int, end: int) -> Iterator[int]:
+    """A pipe that gives the MP3 between two bytes of a file.
 
     Where an MP3 does not say its length, libsndfile takes it from the size of the file and
     the rate of the first block, and stops there, early or late. In a pipe it reads to the end.
@@ -25,9 +25,12 @@ def piped(path: Path) -> Iterator[int]:
     reader, writer = os.pipe()
 
     def feed() -> None:
-        with suppress(BrokenPipeError), path.open("rb") as source, os.fdopen(writer, "wb") as sink:
-            _skip_tags(source)
-            shutil.copyfileobj(source, sink)
+        # a reader that is gone has read enough; a disk that fails is found by who asks why the sound ends
+        with suppress(OSError), path.open("rb") as source, os.fdopen(writer, "wb") as sink:
+            source.seek(start)
+            skip_tags(source)
+            while piece := source.read(min(_PIECE, end - source.tell())):
+                sink.write(piece)
 
     thread = Thread(target=feed)
     thread.start()
@@ -36,33 +39,6 @@ def piped(path: Path) -> Iterator[int]:
     finally:
         os.close(reader)
         thread.join()
-
-
-def _skip_tags(source: BinaryIO) -> None:
-    """Past the ID3 tags: in a pipe, libsndfile finds no sound behind a picture of the cover."""
-    start = 0
-    while (head := source.read(10)).startswith(b"ID3"):
-        start += 10 + sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:])))
-        source.seek(start)
-    source.seek(start)
-
-
-def ends_inside_a_page(path: Path) -> bool:
-    """Whether the last page of an Ogg file says that it is longer than what is left of the file.
-
-    libsndfile plays such a file as far as it goes, and tells its log of "junk", or of a missing end.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - _PAGE))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    page = tail[start:]
-    if start < 0:  # a megabyte of tags behind the sound
-        return False
-    segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    whole = len(page) > 26 and len(segments) == page[26]
-    return not whole or len(page) < 27 + len(segments) + sum(segments)
 
 
 def promised_frames(file: soundfile.SoundFile) -> int | None:
@@ -76,6 +52,6 @@ def promised_frames(file: soundfile.SoundFile) -> int | None:
         return None
     sizes = re.search(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
     promised, held = (int(sizes[1]), int(sizes[2])) if sizes else (0, 0)
-    if promised >= _NO_LENGTH:
+    if promised >= NO_LENGTH:
         return None
     return max(n_frames, promised * n_frames // held) if held else n_frames

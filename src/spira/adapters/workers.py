@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ def n_cores() -> int:
 
 def ordered_map(
     work: Callable[[Item], Result], items: Iterable[Item], n_workers: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """``map`` in threads, holding no more than a few results a worker.
 
     The results and their order do not depend on ``n_workers`` (one a core where it is None).
@@ -31,15 +31,19 @@ def ordered_map(
     n_workers = n_workers or n_cores()
     with ThreadPoolExecutor(n_workers) as pool:
         ahead: deque[Future[Result]] = deque()
-        for item in items:
-            ahead.append(pool.submit(work, item))
-            if len(ahead) > 4 * n_workers:
+        try:
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) > 4 * n_workers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        finally:  # where nobody wants the rest, what has not begun is left
+            for future in ahead:
+                future.cancel()
 
 
-def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
+def progress(items: Iterable[Item], total: int, name: str) -> Generator[Item]:
     """The items, with a bar on a terminal and a line now and then elsewhere."""
     if sys.stderr.isatty():
         yield from tqdm(items, desc=name, total=total, leave=False)

@@ -1,6 +1,7 @@
 """What a recording must be before anything is learnt from it."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, Self
 
 import numpy as np
@@ -18,12 +19,14 @@ Code = Literal[
     "unsupported",
     "empty",
     "truncated",
+    "trailing",
     "sample_rate",
     "channels",
     "not_finite",
     "out_of_range",
     "too_short",
     "too_long",
+    "too_large",
     "silent",
     "near_silent",
     "clipped",
@@ -73,32 +76,52 @@ def most_frames(sample_rate: int, p: IngestParams, max_seconds: float) -> int:
 
 
 def refuse_header(
-    n_frames: int, sample_rate: int, n_channels: int, p: IngestParams, max_seconds: float
+    n_frames: int | None,
+    sample_rate: int,
+    n_channels: int,
+    p: IngestParams,
+    max_seconds: float,
+    seconds_key: str = "max_seconds",
 ) -> Refusal | None:
-    """What a file's header alone rules out, before a sample is decoded.
+    """All that a file's header alone rules out, before a sample is decoded, each with the key that decides it.
 
     Args:
-        n_frames: samples a channel, as the header says.
+        n_frames: samples a channel, as the header says; None where it does not.
         sample_rate: Hz, as the header says.
         n_channels: channels, as the header says.
         p: the limits.
         max_seconds: the longest recording accepted.
+        seconds_key: what ``max_seconds`` is called in ``p``.
     """
+    found: list[Refusal] = []
+
+    def refuse(code: Code, key: str, expected: str, got: str) -> None:
+        found.append(Refusal(code, f"expected {expected}, got {got} (ingest.{key})"))
+
     if not p.min_sample_rate <= sample_rate <= p.max_sample_rate:
-        expected = f"{p.min_sample_rate} to {p.max_sample_rate} Hz"
-        return Refusal("sample_rate", f"expected {expected}, got {sample_rate} Hz")
+        key = "min_sample_rate" if sample_rate < p.min_sample_rate else "max_sample_rate"
+        refuse("sample_rate", key, f"{p.min_sample_rate} to {p.max_sample_rate} Hz", f"{sample_rate} Hz")
     if not 1 <= n_channels <= p.max_channels:
-        return Refusal("channels", f"expected 1 to {p.max_channels} channels, got {n_channels}")
+        refuse("channels", "max_channels", f"1 to {p.max_channels} channels", str(n_channels))
     if n_frames == 0:
-        return Refusal("empty", "a header and no samples")
-    seconds = n_frames / sample_rate
-    if seconds < p.min_seconds:
-        return Refusal("too_short", f"expected at least {p.min_seconds} s, got {seconds:.3f} s")
-    if seconds > max_seconds:
-        return Refusal("too_long", f"expected at most {max_seconds} s, got {seconds:.3f} s")
-    if n_frames > p.max_frames:
-        return Refusal("too_long", f"expected at most {p.max_frames} samples a channel, got {n_frames}")
-    return None
+        found.append(Refusal("empty", "a header and no samples"))
+    elif n_frames is not None:
+        seconds, megabytes = n_frames / max(sample_rate, 1), ceil(_bytes_to_decode(n_frames, n_channels) / 2**20)
+        if seconds < p.min_seconds:
+            refuse("too_short", "min_seconds", f"at least {p.min_seconds} s", f"{seconds:.3f} s")
+        if seconds > max_seconds:
+            refuse("too_long", seconds_key, f"at most {max_seconds} s", f"{seconds:.3f} s")
+        if n_frames > p.max_frames:
+            refuse("too_long", "max_frames", f"at most {p.max_frames} samples a channel", str(n_frames))
+        if megabytes > p.max_decode_megabytes:
+            most = f"at most {p.max_decode_megabytes} MB of memory to decode it"
+            refuse("too_large", "max_decode_megabytes", most, f"about {megabytes} MB")
+    return Refusal(found[0].code, "; ".join(refusal.reason for refusal in found)) if found else None
+
+
+def _bytes_to_decode(n_frames: int, n_channels: int) -> int:
+    """Of memory: float32 samples of every channel, of their mean, of that at the new rate, and what decoders need."""
+    return 4 * n_frames * (n_channels + 2) + 2**24
 
 
 def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
@@ -116,7 +139,9 @@ def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
     if swing == 0:
         return Refusal("silent", f"every sample is {samples.flat[0]:g}: a muted microphone")
     if swing < min_peak:
-        return Refusal("near_silent", f"expected a peak of at least {min_peak}, got {swing:.6f} of full scale")
+        return Refusal(
+            "near_silent", f"expected a peak of at least {min_peak}, got {swing:.6f} of full scale (ingest.min_peak)"
+        )
     peak = float(max(high.max(), -low.min()))
     if peak > 16:  # float files may pass 1 honestly; 24 dB over full scale is integers written as floats
         return Refusal("out_of_range", f"expected samples in [-1, 1], got a peak of {peak:g}")
@@ -134,7 +159,8 @@ def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
     """
     clipped = max(_fraction_at_extremes(channel, max_clipped) for channel in samples.T)
     if clipped > max_clipped:
-        return Refusal("clipped", f"expected at most {max_clipped:.0%} of samples at the extremes, got {clipped:.0%}")
+        most = f"at most {max_clipped:.0%} of samples at the extremes"
+        return Refusal("clipped", f"expected {most}, got {clipped:.0%} (ingest.max_clipped)")
     return None
 
 

@@ -43,7 +43,8 @@ def run(
         out,
         sample_rate=sample_rate,
         ingest=ingest,
-        max_seconds=ingest.max_seconds,
+        seconds_key="max_seconds",
+        name=name,
         n_workers=n_workers,
     )
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}

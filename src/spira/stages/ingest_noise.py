@@ -33,7 +33,8 @@ def run(
         out,
         sample_rate=sample_rate,
         ingest=ingest,
-        max_seconds=ingest.max_noise_seconds,
+        seconds_key="max_noise_seconds",
+        name=name,
         n_workers=n_workers,
     )
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
