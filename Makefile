@@ -147,6 +147,7 @@ storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say
 	@echo 'S3 on http://127.0.0.1:$(STORAGE_PORT), bucket spira, in .storage/buckets; Ctrl-C ends it. To use it:'
 	@echo '  dvc remote modify --local storage url s3://spira/dvc && dvc remote modify --local storage endpointurl http://127.0.0.1:$(STORAGE_PORT)'
 	@echo '  export AWS_ACCESS_KEY_ID=spira AWS_SECRET_ACCESS_KEY=$$(cat .storage/secret)'
+	@echo '  export AWS_RESPONSE_CHECKSUM_VALIDATION=when_required  # for plain `dvc pull`; make pull does so by itself'
 	@RCLONE_AUTH_KEY="\"spira,$$(cat .storage/secret)\"" exec rclone --config '' serve s3 --addr 127.0.0.1:$(STORAGE_PORT) .storage/buckets
 
 doctor: $(READY) ## find and repair what a crash or a disk left: locks, dvc.lock, cache, data, environment

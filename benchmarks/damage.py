@@ -14,7 +14,7 @@ from s3_servers import Server
 from spira.adapters.stores import Stores
 from storage_clone import make
 
-N_POINTS = 50  # for each kind of fault
+N_POINTS = 50  # for each kind of fault, over all stages
 N_BITS = {"workspace": 60, "cache": 20, "remote": 20}
 Row = tuple[str, str, bool]  # promise, figure, kept
 
@@ -29,7 +29,8 @@ def faults(folder: Path) -> Row:
             for what in injected.disturbed(stages, reference, kind, at)
         ]
     print(*wrong, sep="\n", file=sys.stderr)
-    figure = f"{len(injected.KINDS)} kinds at {N_POINTS} points each of {len(every)} stages: {len(wrong)} half-written"
+    where = f"each of {len(injected.KINDS)} kinds at {N_POINTS} points, spread over all of {len(every)} stages"
+    figure = f"{where}: {len(wrong)} half-written"
     return "a disk that fails, and SIGTERM", f"{figure}, left over, unexplained or of another exit status", not wrong
 
 

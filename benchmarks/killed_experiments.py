@@ -1,7 +1,8 @@
 """A training killed under each of DVC's ways to run it, and the same command again; `reliability.py resumes`.
 
 ``dvc exp run`` puts back what git knows, ``--temp`` and the queue work in copies of the repository that a kill leaves
-behind: the checkpoint lies in the repository itself, whichever it was.
+behind: the checkpoint lies in the repository itself, whichever it was. Each starts as a fresh clone does, with its own
+code and nothing compiled, and so do the copies that ``--temp`` and the queue make of it.
 """
 
 import os
@@ -27,9 +28,9 @@ WAYS = {
     "dvc exp run --queue": [["dvc", "exp", "run", "--queue", *_SET], ["dvc", "queue", "start"]],
 }
 SECONDS = 120  # for any of it
-_DVC_YAML = f"""stages:
+_DVC_YAML = """stages:
   train:
-    cmd: PYTHONPATH={ROOT}/src python -u -m spira.stages.train holdout 1 >> $DVC_ROOT/said
+    cmd: PYTHONPATH=src python -u -m spira.stages.train holdout 1 >> $DVC_ROOT/said
     deps: [data/features, data/folds]
     params: [train]
     outs: [data/models, data/curves/holdout/1]
@@ -41,11 +42,11 @@ def resumed(folder: Path) -> dict[str, bool]:
     repository = _repository(folder / "repository")
     expected = set()
     for changes in ([], _SET):
-        straight = repository.copy("straight" + "-".join(changes))
+        straight = repository.anew("straight" + "-".join(changes))
         straight.run("dvc", "exp", "run", *changes)
         expected.add((straight.folder / "data/models/holdout/1/weights.safetensors").read_bytes())
     assert len(expected) == 2
-    return {way: _resumes(repository.copy(way.replace(" ", "")), way, expected) for way in WAYS}
+    return {way: _resumes(repository.anew(way.replace(" ", "")), way, expected) for way in WAYS}
 
 
 def _repository(folder: Path) -> Clone:
@@ -55,6 +56,7 @@ def _repository(folder: Path) -> Clone:
     params.write_text(re.sub(r"(max_epochs|patience): \d+", r"\1: 80", params.read_text()))
     (folder / "dvc.yaml").write_text(_DVC_YAML)
     shutil.copy2(ROOT / ".gitignore", folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     clone = Clone(folder)
     clone.git("init", "-q", "-b", "main")
     clone.run("dvc", "init", "-q")
@@ -71,7 +73,7 @@ def _resumes(place: Clone, way: str, expected: set[bytes]) -> bool:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    place.run(sys.executable, "-m", "spira.doctor", "--locks", set_={"PYTHONPATH": str(ROOT / "src")})
+    place.run(sys.executable, "-m", "spira.doctor", "--locks", set_={"PYTHONPATH": "src"})
     _start(place, way)
     _wait(lambda: not _living(place.folder))
     made = {path.read_bytes() for path in place.folder.glob(".dvc/cache/files/md5/*/*") if path.is_file()}

@@ -2,6 +2,8 @@
 
 A repository is killed over and over on its way, by ``kill -9`` of all processes, of dvc alone, of the stage alone, or
 of all while a checkpoint is written. Each time the same command is given again, and nobody lays a hand on anything.
+Each repository starts as a fresh clone does, with nothing compiled: a kill then parts what is compiled in the process
+from what a later one reads.
 """
 
 import os
@@ -71,11 +73,11 @@ def killed(folder: Path, n_kills: int, kinds: Sequence[str], seed: int) -> Tally
     for old, new in _SETTINGS.items():
         params.write_text(params.read_text().replace(old, new))
     before.commit("more epochs")
-    reference = before.copy("reference")
+    reference = before.anew("reference")
     reference.dvc("repro")
     rng, tally = np.random.default_rng(seed), Tally()
     while tally.kills.total() < n_kills and not tally.failed:
-        place = before.copy(f"run-{tally.runs}")
+        place = before.anew(f"run-{tally.runs}")
         while not _command(place, rng, tally, n_kills, kinds):
             pass
         tally.runs += 1

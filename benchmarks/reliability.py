@@ -1,6 +1,7 @@
 """The long form of what the suite tries briefly: recordings, corpora, splits, disks and kills; `make reliability`.
 
-Prints the table of docs/reliability.md; exit status 1 where a promise is broken. About 25 minutes on two cores.
+Writes each figure into docs/reliability.json and the table of docs/reliability.md, with the commit and the processor;
+exit status 1 where a promise is broken. About 25 minutes on two cores. Names of checks are arguments: those alone run.
 """
 
 import os
@@ -10,7 +11,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from os import times
 from pathlib import Path
 from time import process_time
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
 from damage import Row, bits, faults
 from determinism import determinism
+from figures import Figure, here, renew, row
 from killed_experiments import resumed
 from kills import KINDS, killed
 from spira.adapters.corpus import read_corpus
@@ -147,19 +148,26 @@ def resumes(folder: Path) -> Row:
     return "training goes on", f"under {len(ways) - len(failed)} of {', '.join(ways)}", not failed
 
 
-def main() -> None:
-    checks: list[Callable[[Path], Row]] = [
+CHECKS: dict[str, Callable[[Path], Row]] = {
+    check.__name__: check
+    for check in (
         *(bad_files, mutations, bad_params, many_rows, splits, determinism),
         *(faults, bits, kills, orphans, resumes),
-    ]
-    if names := sys.argv[1:]:
-        checks = [check for check in checks if check.__name__ in names]
-    print("| promise | figure | |\n| --- | --- | --- |")
-    broken = False
-    for check in checks:
+    )
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(CHECKS)
+    if unknown := set(names) - set(CHECKS):
+        sys.exit(f"no checks: {', '.join(sorted(unknown))}; known: {', '.join(CHECKS)}")
+    broken, (commit, processor) = False, here()  # before the first figure is written
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            promise, figure, kept = partial(check, Path(folder))()
-        print(f"| {promise} | {figure} | {'kept' if kept else 'BROKEN'} |", flush=True)
+            promise, figure, kept = CHECKS[name](Path(folder))
+        found = Figure(promise=promise, figure=figure, kept=kept, commit=commit, processor=processor)
+        print(row(found), flush=True)
+        renew(name, found)
         broken |= not kept
     sys.exit(broken)
 

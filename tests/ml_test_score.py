@@ -1,8 +1,9 @@
 """Google's ML Test Score of this repository, read from the marks of its tests; `make ml-test-score` prints it.
 
-``@pytest.mark.ml_test_score("Data 1")`` says that a test holds an item in every run, or that the weekly workflow does:
-one point. With ``manual=True`` it holds the tool of something that a person starts and looks at: half a point. A
-section's score is the sum of its items', and the score of all is the least section's.
+``@pytest.mark.ml_test_score("Data 1")`` says that a test does what the item asks, in every run: one point. With
+``manual=True`` it does a part of it, or tries the tool of something that a person starts and looks at: half a point.
+That a workflow names a command is no test of what comes of it. A section's score is the sum of its items', and the
+score of all is the least section's.
 
 Source:
     Breck et al., "The ML test score: a rubric for ML production readiness and technical debt reduction", 2017.
@@ -20,30 +21,63 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Data 3": ("no feature costs more than it is worth", "their time is measured by hand, not what they bring"),
     "Data 4": ("features keep to the rules of the house", ""),
     "Data 5": ("personal data is guarded on its whole way", ""),
-    "Data 6": ("a new feature can be added quickly", ""),
+    "Data 6": (
+        "a new feature can be added quickly",
+        "a page adds one, and a test types it; how long that takes nobody measures",
+    ),
     "Data 7": ("the code of features is tested", ""),
     "Model 1": ("a model's settings are under version control and reviewed", ""),
     "Model 2": ("what is measured here agrees with what happens in use", "nobody uses the model yet"),
-    "Model 3": ("the settings were searched for", ""),
+    "Model 3": (
+        "the settings were searched for",
+        "a search is one command; that `weekly.yml` gives it is no finding, and nothing reads what it found",
+    ),
     "Model 4": ("what an old model costs is known", "needs recordings of several years"),
-    "Model 5": ("a simpler model is not as good", ""),
+    "Model 5": (
+        "a simpler model is not as good",
+        "the simplest model is compared by hand; nothing fails where it is as good, as on the demo corpus it is",
+    ),
     "Model 6": ("it is good enough in each group that matters", ""),
-    "Model 7": ("it is fair to those who are often left out", ""),
-    "Infrastructure 1": ("training repeats itself", ""),
+    "Model 7": (
+        "it is fair to those who are often left out",
+        "gaps have intervals; none of them stops anything, and who is left out of the corpus is not known",
+    ),
+    "Infrastructure 1": (
+        "training repeats itself",
+        "the test repeats it in one process; no cold start, and no other machine",
+    ),
     "Infrastructure 2": ("the model's code has unit tests", ""),
     "Infrastructure 3": ("the whole path is tested together", ""),
-    "Infrastructure 4": ("a model is judged before it is used", ""),
-    "Infrastructure 5": ("one example can be followed through the model", "the page shows the worst clips, no layer"),
+    "Infrastructure 4": (
+        "a model is judged before it is used",
+        "a person reads the verdict; nothing refuses to ship a model that is worse",
+    ),
+    "Infrastructure 5": (
+        "one example can be followed through the model",
+        "the page has the sound and the score of the worst clips, and no step between them",
+    ),
     "Infrastructure 6": ("a new model is tried on a few before all", "nothing is served from here"),
-    "Infrastructure 7": ("an old model can be brought back", "its files can; what serves them is elsewhere"),
+    "Infrastructure 7": (
+        "an old model can be brought back",
+        "its files can be pulled again; nothing puts back what serves them",
+    ),
     "Monitoring 1": ("a change of what we depend on is told", ""),
-    "Monitoring 2": ("what held in training holds of inputs in use", "`ingest` checks; use does not pass it yet"),
+    "Monitoring 2": (
+        "what held in training holds of inputs in use",
+        "`ingest` checks what is trained on; nothing looks at inputs in use",
+    ),
     "Monitoring 3": ("training and use compute the same features", ""),
-    "Monitoring 4": ("the model in use is not too old", "stale results are refused here; in use nobody looks"),
+    "Monitoring 4": (
+        "the model in use is not too old",
+        "results older than their code are refused; how old a model in use is, nobody knows",
+    ),
     "Monitoring 5": ("no number goes astray", ""),
-    "Monitoring 6": ("it has not become slow or large", ""),
+    "Monitoring 6": (
+        "it has not become slow or large",
+        "a benchmark that a person starts and reads; no test compares a run with the one before",
+    ),
     "Monitoring 7": ("it is as good on what it meets in use", "nobody tells us what became of the patients"),
-}  # fmt: skip
+}
 Holding = dict[str, list[tuple[str, float]]]  # by item: a test, and what it is worth
 
 

@@ -42,6 +42,13 @@ class Clone:
         shutil.rmtree(self.folder.parent / name / ".dvc/tmp", ignore_errors=True)
         return Clone(self.folder.parent / name, self.stages)
 
+    def anew(self, name: str) -> "Clone":
+        """The same beside it, without what Python and numba have compiled: as a fresh clone is."""
+        clone = self.copy(name)
+        for folder in list(clone.folder.rglob("__pycache__")):
+            shutil.rmtree(folder)
+        return clone
+
     def _fill(self) -> None:
         folder = self.folder
         folder.mkdir(exist_ok=True)
@@ -64,7 +71,8 @@ class Clone:
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {**environment_without_git(), **GIT_IDENTITY, "PATH": path, "DVC_NO_ANALYTICS": "1"}
-        environment.pop("PYTHONPATH", None)  # a user has none
+        for name in ("PYTHONPATH", "NUMBA_CACHE_DIR"):  # a user has none
+            environment.pop(name, None)
         return environment
 
     def run(

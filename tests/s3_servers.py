@@ -73,6 +73,9 @@ class Server:
         body: bytes = self.client.get_object(Bucket="bucket", Key=key)["Body"].read()
         return body
 
+    def size(self, key: str) -> int:
+        return int(self.client.head_object(Bucket="bucket", Key=key)["ContentLength"])
+
     def write(self, key: str, body: bytes) -> None:
         self.client.put_object(Bucket="bucket", Key=key, Body=body)
 

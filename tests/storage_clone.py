@@ -45,10 +45,10 @@ class Clone:
         assert "Traceback" not in result.stderr, result.stderr
         return result.stderr
 
-    def point(self, prefix: str, url: str) -> None:
-        """Its remote is this server, which has a second to answer."""
+    def point(self, prefix: str, url: str, read_timeout: int = 1) -> None:
+        """Its remote is this server, which has so many seconds to answer."""
         local = f"['remote \"storage\"']\n    url = s3://bucket/{prefix}\n    endpointurl = {url}\n"
-        (self.folder / ".dvc/config.local").write_text(local + "    read_timeout = 1\n")
+        (self.folder / ".dvc/config.local").write_text(local + f"    read_timeout = {read_timeout}\n")
 
     def data(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted((self.folder / "data").glob("*"))}

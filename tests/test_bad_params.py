@@ -109,6 +109,13 @@ TEXTS: list[tuple[str, str | bytes]] = [
     ("a bomb", BOMB + COMMITTED.partition("\n")[2]),
     ("a bomb where a list is due", BOMB + changed("seeds:", "seeds: *i").replace("corpus: demo ", "corpus_: demo ", 1)),
     ("many brackets", "a: " + "[" * 5000 + "]" * 5000 + "\n" + COMMITTED),
+    (
+        "a bomb without brackets",
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i}\n- *a{i - 1}\n- *a{i - 1}\n" for i in range(1, 1500)),
+    ),
+    ("a list in itself, beside it", COMMITTED + "more: &a {b: *a}\n"),
+    ("lists in lists without a bracket", "a:\n" + "- " * 20_000),
+    ("questions in questions", "? " * 20_000),
     ("many words", COMMITTED + "#" * 5_000_000),
     ("HTML", "<!DOCTYPE html><html></html>"),
     ("JSON that is cut off", '{"corpus": "demo", '),

@@ -176,7 +176,7 @@ def test_the_order_of_clips_is_nothing() -> None:
     assert paired_differences(base, turned, 0.95, COMPARED) == paired_differences(base, head, 0.95, COMPARED)
 
 
-@pytest.mark.ml_test_score("Infrastructure 4")
+@pytest.mark.ml_test_score("Infrastructure 4", manual=True)
 def test_a_planted_loss_is_a_regression_and_its_undoing_an_improvement() -> None:
     """0.15 of AUC, over 160 people."""
     base, head = study(160, 2.0, 1.1, n_seeds=2)

@@ -73,8 +73,8 @@ def test_many_speakers_are_counted_and_a_few_are_named() -> None:
     """The five with most clips; a name cannot break the table."""
     clips = [Clip(f"{i}{j}", f"s{i}|@x", 0, f"{i}.{j}") for i in range(9) for j in range(i + 1)]
     text = described(version(), version(*clips))
-    assert "| added | 45 | 9 | s8\\|&#64;x (9), s7" in text
-    assert text.endswith("s4\\|&#64;x (5), and 4 more |")
+    assert "| added | 45 | 9 | s8\\|&#64;&#8203;x (9), s7" in text
+    assert text.endswith("s4\\|&#64;&#8203;x (5), and 4 more |")
 
 
 def test_what_ingest_did_is_not_called_the_corpus_s_doing() -> None:

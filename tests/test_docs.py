@@ -124,7 +124,7 @@ def as_printed(line: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"(/[\w.@-]+)+/", "/", line)).strip()
 
 
-@pytest.mark.ml_test_score("Data 6")
+@pytest.mark.ml_test_score("Data 6", manual=True)
 @pytest.mark.parametrize(
     ("page", "voices"),
     [

@@ -280,7 +280,6 @@ def test_too_many_refused_stop_the_run_and_are_listed(tmp_path: Path, capsys: py
     assert "refused gone.wav: missing: no such file" in capsys.readouterr().out
 
 
-@pytest.mark.ml_test_score("Monitoring 2", manual=True)
 @pytest.mark.parametrize(("n_refused", "stops"), [(28, False), (29, False), (30, True)])
 def test_the_fraction_allowed_is_allowed(tmp_path: Path, n_refused: int, stops: bool) -> None:
     """29 of 100 are not more than 0.29, though 0.29 * 100 is less than 29."""

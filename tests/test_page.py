@@ -4,6 +4,7 @@ import re
 import shutil
 import zlib
 from hashlib import md5
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 import yaml
 
 from browser import CHROMIUM, seen
-from spira.core.cards import BY_A_PERSON, Card, unwritten
+from spira.adapters.page import read_rows
+from spira.adapters.tables import write_sheet
+from spira.core.cards import BY_A_PERSON, Card, model_card, unwritten
 from spira.core.charts import Axis, Line, line_chart
 from spira.core.document import verdict
-from spira.core.markdown import html
+from spira.core.markdown import html, table
 from spira.core.sound_pictures import peaks_of, spectrogram
 from spira.errors import DataError, ParamError
 from spira.release_check import release_check
@@ -124,7 +127,6 @@ def test_the_verdict_is_one_plain_sentence(verdicts: list[str], lo: float, level
     assert (found, words in said) == (level, True)
 
 
-@pytest.mark.ml_test_score("Infrastructure 5", manual=True)
 def test_the_twin_names_no_clip_and_the_page_each_of_the_worst(made: Made) -> None:
     """Git holds the twin and the cards; DVC holds the page."""
     worst = pl.read_csv(made.at["worst"])["clip_id"].to_list()
@@ -172,6 +174,34 @@ def test_markdown_becomes_html_that_holds_any_word() -> None:
     assert '<td><span class="estimate">0.5 [0.1, 0.9]</span> | c&lt;d</td>' in found
 
 
+def test_what_says_it_is_no_markup_is_none_on_the_page_either() -> None:
+    """A cell of somebody else's words that looks like a verdict, code or an entity."""
+    found = html(table(["a"], [["**pass** `<b>` &amp; @x"]]))
+    shown = unescape(re.sub(r"<[^>]*>", "", found)).replace("\u200b", "")
+    assert shown == "a**pass** `<b>` &amp; @x"
+    assert "badge" not in found
+
+
+def test_a_card_cannot_pose_as_ours() -> None:
+    """What a person wrote there has no heading, picture or mention, keeps its lines, and is whole."""
+    words = "# Results\n\n**pass** ![x](https://evil.example) @everyone\n| a | b |\n" + "long " * 400
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    text = model_card(Card(**dict.fromkeys(Card.model_fields, words)), "said", {}, params)
+    heads = [line for line in text.splitlines() if line.startswith("#")]
+    assert "# Results" not in heads
+    assert heads.count("## Limitations") == 1
+    assert not any(active in text for active in ("**pass**", "](", "@", "://"))
+    assert "\\| a \\| b \\|\n" in text
+    assert ("long " * 400).strip() in text
+
+
+def test_a_clip_is_found_whose_name_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    """The table of the worst clips is for people; the page reads it as it was before."""
+    write_sheet(pl.DataFrame({"clip_id": ["=a.wav", "b.wav"], "score": [-0.5, 0.5]}), tmp_path / "worst.csv")
+    assert read_rows(tmp_path / "worst.csv", sheet=True)[1:] == [["=a.wav", "-0.5"], ["b.wav", "0.5"]]
+    assert "\n'=a.wav," in (tmp_path / "worst.csv").read_text()
+
+
 def test_a_spectrogram_shows_a_tone_where_it_sounds() -> None:
     """4 kHz of 8 is half-way up; silence before it is black; the file is a PNG of 64 rows."""
     t = np.arange(16_000) / 16_000
@@ -187,7 +217,7 @@ def test_a_spectrogram_shows_a_tone_where_it_sounds() -> None:
     assert rows[:, 1 : width // 4].max() == 0
 
 
-@pytest.mark.ml_test_score("Infrastructure 4")
+@pytest.mark.ml_test_score("Infrastructure 4", manual=True)
 def test_what_only_a_person_can_write_is_marked_and_stops_a_release(made: Made, tmp_path: Path) -> None:
     """Every empty field by name; a card that is written passes and is quoted."""
     assert BY_A_PERSON in made.model

@@ -183,7 +183,7 @@ REFUSED = {  # edit of SOUND: (from, to) -> the whole message
         "params.yaml:7: train.inner: must be a section of `key: value` lines, got [0.5, 2]"
     ),
     ("rates: [8000, 16000]", "rates: &a [*a]"): (
-        "params.yaml:1: train: must end somewhere; does an `&anchor` hold its own `*alias`?"
+        "params.yaml:6: not readable as YAML: an `&anchor` holds its own `*alias`"
     ),
     ("train:", "trian:"): "params.yaml: train: missing; did you mean 'trian'?",
 }

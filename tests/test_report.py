@@ -87,7 +87,7 @@ def test_a_chart_has_no_exponent_and_a_cell_no_markup() -> None:
     drawn = chart("t", "x", "y", 2, {"base": np.array([1e-5, 123456.7, 2.5]), "head": np.array([0.0, 1.0, 1e6])})
     assert "    line [0, 123456.7, 2.5]\n    line [0, 1, 1000000]\n" in drawn
     assert 'y-axis "y" 0 --> 1000000\n' in drawn
-    assert table(["a"], [["x|<b>@you\nz"]]).splitlines()[-1] == "| x\\|&lt;b>&#64;you z |"
+    assert table(["a"], [["x|<b>@you\nz"]]).splitlines()[-1] == "| x\\|&lt;b>&#64;&#8203;you z |"
 
 
 def test_the_way_back_is_an_improvement_and_staying_is_no_evidence(repository: Repository) -> None:
@@ -119,7 +119,6 @@ def test_without_predictions_it_compares_points_and_says_so(repository: Reposito
     assert "mermaid" not in text
 
 
-@pytest.mark.ml_test_score("Monitoring 4", manual=True)
 def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> None:
     """A parameter and a module newer than dvc.lock: which stage, why, exit status 1 only where asked."""
     result = repository.report("good", "stale", "--check")

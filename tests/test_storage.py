@@ -162,6 +162,32 @@ def test_a_damaged_cache_never_reaches_the_remote(here: Clone, server: Server) -
     assert "1 brought" in here.storage("pull")
 
 
+@pytest.mark.parametrize("mebibytes", [51, pytest.param(101, marks=pytest.mark.long)])
+def test_an_array_of_many_parts_arrives_and_its_damage_is_found(tmp_path: Path, server: Server, mebibytes: int) -> None:
+    """From 50 MiB it is read in ranges, from 100 sent in parts too; its MD5 decides, no checksum of the server's.
+
+    rclone repeats that of the whole object with each range of it. Where somebody asks for it, the object is named.
+    """
+    (tmp_path / "here").mkdir()
+    here = make(tmp_path / "here", {"array.npy": bytes(mebibytes * 2**20), "small.bin": b"small"})
+    here.key = server.key
+    here.point(tmp_path.name, server.url, read_timeout=15)
+    there = another(here, server)
+    there.point(tmp_path.name, server.url, read_timeout=15)
+    assert "3 sent" in here.storage("push")
+    if server.kind == "rclone" and mebibytes == 51:
+        message = there.refused("pull", AWS_RESPONSE_CHECKSUM_VALIDATION="when_supported")
+        assert "1 of 3 objects not pulled:\n  data/array.npy (" in message
+        assert "the server sent other bytes than its own checksum says (Expected checksum" in message
+    there.storage("pull")
+    assert there.data() == here.data()
+    (large,) = [key for key in server.keys(tmp_path.name) if server.size(key) > 50 * 2**20]
+    server.write(large, bytes(server.size(large) - 1) + b"x")
+    damaged = r"1 of 3 objects not as their names say:\n  data/array\.npy \(\w+\): was damaged on the remote; healed"
+    assert re.search(damaged, here.refused("verify"))
+    assert "3 objects on the remote have the bytes" in here.storage("verify")
+
+
 @pytest.mark.parametrize("then", ["silent", "cut"])
 def test_a_line_that_fails_in_a_body(
     large: Clone, tmp_path: Path, server: Server, then: Literal["silent", "cut"]
@@ -181,7 +207,7 @@ def test_a_line_that_fails_in_a_body(
     began = time.monotonic()
     with Wire(server.port, way="down", n_bytes=8_000_000, then=then) as wire:
         there.point(tmp_path.name, wire.url)
-        assert re.search(said, there.refused("pull"))
+        assert re.search(rf"data/large\.bin \(\w+\): .*({said})", there.refused("pull"))
     assert time.monotonic() - began < 40
     assert there.data() == {}
     assert not [path for path in there.folder.rglob("*") if path.is_file() and path.stat().st_size >= 1_000_000]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spira.adapters.tables import read_json, read_table, write_json, write_table
+from spira.adapters.tables import from_sheet, read_json, read_table, write_json, write_sheet, write_table
 from spira.errors import DataError
 
 SCHEMA = {"name": pl.String, "count": pl.Int64, "score": pl.Float64}
@@ -32,6 +32,31 @@ def test_a_table_comes_back_as_it_was_written(
     before = path.read_bytes()
     write_table(read, path)
     assert path.read_bytes() == before
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text("=+-@'\t ;\n\"x1＝,", max_size=6), min_size=1))
+def test_a_spreadsheet_finds_no_formula_in_a_sheet(tmp_path_factory: pytest.TempPathFactory, cells: list[str]) -> None:
+    """Nor in what it makes of a cell where another separator is its own; read back, the cells are as they were."""
+    path = tmp_path_factory.mktemp("sheets") / "a.csv"
+    write_sheet(pl.DataFrame({"name": cells, "loss": [-0.5] * len(cells)}), path)
+    read = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
+    assert from_sheet(read)["name"].to_list() == cells
+    assert set(read["loss"]) == {"-0.5"}
+    for cell in read["name"]:
+        parts = [cell, *re.split(r"[;\t\n]", cell)]
+        assert not [
+            part for part in parts if part.strip(" ")[:1] in set("=+-@＝") and not re.fullmatch(r"[+-]?1+(,1+)?", cell)
+        ]
+        assert not cell.startswith("\t")
+
+
+def test_an_ordinary_sheet_is_written_as_any_table(tmp_path: Path) -> None:
+    """Names, sentences and numbers keep their bytes."""
+    table = pl.DataFrame({"clip": ["a/b-c.wav", "-1", "x = y; 2 - 1", "é"], "score": [-1.0, 0.5, 1e-9, 2.0]})
+    write_table(table, tmp_path / "a.csv")
+    write_sheet(table, tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
 def test_only_the_named_columns_are_read_in_the_order_named(tmp_path: Path) -> None:

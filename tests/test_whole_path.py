@@ -103,7 +103,7 @@ def whole_path(root: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int) -> N
     run_to_probes(n_workers)
 
 
-@pytest.mark.ml_test_score("Infrastructure 1")
+@pytest.mark.ml_test_score("Infrastructure 1", manual=True)
 @pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice, with one worker and one thread, and with three and two: the same bytes, and a test AUC over 0.9."""

@@ -117,9 +117,6 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     assert eval(condition.replace("&&", "and").replace("||", "or"), {}) is runs
 
 
-@pytest.mark.ml_test_score("Model 3")
-@pytest.mark.ml_test_score("Model 5")
-@pytest.mark.ml_test_score("Monitoring 6")
 @pytest.mark.parametrize(
     ("job", "command"),
     [
@@ -179,10 +176,49 @@ STUB = """#!/bin/bash
 echo "$*" >> "$LOG"
 case "$*" in
   *"/pulls "*) echo "$NUMBER" ;;
-  *"run download"*) mkdir artifact && printf 'the report\\n' > artifact/report.md ;;
+  *"run download"*) mkdir artifact && printf "${ARTIFACT:-the report\\n}" > artifact/report.md ;;
   *"/comments --jq"*) echo "$EXISTING" ;;
 esac
 """
+
+
+def comment(folder: Path, **more: str) -> Path:
+    """Runs the script, with a stand-in for gh; what gh was asked for."""
+    stub, log = folder / "bin/gh", folder / "log"
+    stub.parent.mkdir()
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{stub.parent}:{os.environ['PATH']}",
+        "LOG": str(log),
+        "GH_REPO": "o/r",
+        "RUN_ID": "9",
+        "GITHUB_SERVER_URL": "https://github.example",
+        "HEAD_SHA": "a" * 40,
+        "HEAD": "someone:branch",
+        **more,
+    }
+    script = SCRIPTS["comment", "Post the report"]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return log
+
+
+def test_a_comment_shows_no_more_than_text_whatever_made_the_artifact(tmp_path: Path) -> None:
+    """It calls nobody, draws nothing, links nowhere, and is no longer than GitHub takes; names of stages stay."""
+    hostile = r"@a @@b \377@c <img src=x> ![x](y) [x][y] https://evil.example \033[31m `train@holdout-1`\n"
+    comment(tmp_path, NUMBER="7", EXISTING="", ARTIFACT=hostile)
+    said = (tmp_path / "body.md").read_text(errors="replace").rpartition("#artifacts).\n\n")[2]
+    assert not re.search(r"(?<![A-Za-z0-9_])@", said)
+    assert not any(active in said for active in ("<", "](", "][", "://", "\033"))
+    assert "`train@holdout-1`" in said
+
+
+def test_a_long_artifact_becomes_a_comment_that_github_takes(tmp_path: Path) -> None:
+    """65,536 characters, once what calls somebody is spelt out."""
+    comment(tmp_path, NUMBER="7", EXISTING="", ARTIFACT="@a " * 30_000)
+    assert 60_000 <= len((tmp_path / "body.md").read_text()) < 65_536
 
 
 @pytest.mark.parametrize(
@@ -198,26 +234,7 @@ def test_the_comment_is_posted_once_then_updated(
     number: str, existing: str, expected: str | None, tmp_path: Path
 ) -> None:
     """The script itself, with a stand-in for gh, which needs GitHub: what it would post, where, and when not at all."""
-    stub = tmp_path / "bin/gh"
-    stub.parent.mkdir()
-    stub.write_text(STUB)
-    stub.chmod(0o755)
-    log = tmp_path / "log"
-    environment = {
-        **os.environ,
-        "PATH": f"{stub.parent}:{os.environ['PATH']}",
-        "LOG": str(log),
-        "NUMBER": number,
-        "EXISTING": existing,
-        "GH_REPO": "o/r",
-        "RUN_ID": "9",
-        "GITHUB_SERVER_URL": "https://github.example",
-        "HEAD_SHA": "a" * 40,
-        "HEAD": "someone:branch",
-    }
-    script = SCRIPTS["comment", "Post the report"]
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    log = comment(tmp_path, NUMBER=number, EXISTING=existing)
     if expected is None:
         assert "POST" not in log.read_text()
         assert "PATCH" not in log.read_text()

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from spira.adapters.revisions import resolve
-from spira.core.review import heading, of_corpus, verdict_and_metrics
-from spira.errors import told
+from spira.core.review import heading, of_corpus, refused, verdict_and_metrics
+from spira.errors import told, visible
 from spira.report import compare, side
 
 
@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     base, head = (side(resolve(Path.cwd(), name), from_remote=asked.fetch) for name in (asked.a, asked.b))
     compared = compare(base, head)
-    sys.stdout.write("\n\n".join([heading(compared), of_corpus(compared), verdict_and_metrics(compared)]) + "\n")
+    parts = [heading(compared), of_corpus(compared), refused(compared), verdict_and_metrics(compared)]
+    sys.stdout.write(visible("\n\n".join(filter(None, parts)) + "\n", lines=True))
 
 
 if __name__ == "__main__":

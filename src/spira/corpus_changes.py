@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spira.adapters.corpus_versions import changes_between, locked, locked_now
 from spira.adapters.revisions import resolve
-from spira.errors import DataError, told
+from spira.errors import DataError, told, visible
 
 
 def main(arguments: list[str]) -> None:
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
         raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
     head = locked(resolve(root, asked.head)) if asked.head else locked_now(root)
     if text := changes_between(root, locked(resolve(root, asked.base)), head):
-        print(text)
+        print(visible(text, lines=True))
 
 
 if __name__ == "__main__":

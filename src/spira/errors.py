@@ -72,15 +72,25 @@ def told() -> Iterator[None]:
     try:
         yield
     except (ParamError, DataError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        sys.exit(f"{type(error).__name__}: {visible(str(error), lines=True)}")
     except OSError as error:
         if error.errno not in ADVICE:
             raise
-        sys.exit(f"DataError: {error.filename or 'a file'}: {sentence(error)}")
+        sys.exit(f"DataError: {visible(str(error.filename or 'a file'))}: {sentence(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """What a terminal shows as it is: control codes, turned writing and what has no shape as their escapes.
+
+    Args:
+        lines: whether line ends stay as they are.
+    """
+    shown = (char if char.isprintable() or (lines and char == "\n") else ascii(char)[1:-1] for char in text)
+    return "".join(shown)
 
 
 def sentence(error: OSError) -> str:

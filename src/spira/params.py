@@ -1,28 +1,20 @@
-"""params.yaml -> the typed sections, strictly.
-
-The file is read by ruamel.yaml, as DVC reads it (YAML 1.2), so that ``1e-5`` is a
-number and ``no`` is text for both. (PyYAML speaks YAML 1.1 and disagrees.)
-"""
+"""params.yaml -> the typed sections, strictly."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from ruamel.yaml import YAML, MappingNode, Node, SequenceNode
-from ruamel.yaml.error import YAMLError
 
+from spira.core.bounded_yaml import Bounds, read_yaml
 from spira.errors import ParamError
 
 PARAMS = Path("params.yaml")
-_LONGEST = 50_000  # characters; ours has a fifth of it
-_MOST_BRACKETS = 300  # each may be inside the one before
+BOUNDS = Bounds(characters=50_000, brackets=300, values=10_000)  # ours has a quarter of it
 _LONGEST_SHOWN = 300  # characters of a value in a message
-_MOST_VALUES = 10_000  # aliases of aliases make a few lines into millions
 T = TypeVar("T")
 
 
@@ -54,42 +46,17 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         ParamError: not UTF-8, not YAML, a duplicate key, or no mapping at the top.
     """
     try:
-        tree, lines = _read(path.read_text(encoding="utf-8"), path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ParamError(f"{path}: no such file; run from the repository's root") from error
     except OSError as error:
         raise ParamError(f"{path}: cannot be read: {error.strerror}") from error
-    except ParamError:  # a ValueError itself
-        raise
-    except (YAMLError, ValueError, IndexError) as error:  # not UTF-8; `!!int x`; `!!int` alone
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise ParamError(f"{where}: not readable as YAML: {getattr(error, 'problem', error)}") from error
+    except UnicodeDecodeError as error:
+        raise ParamError(f"{path}: not readable as YAML: {error}") from error
+    tree, lines = read_yaml(text, str(path), BOUNDS)
     if not isinstance(tree, dict):
         raise ParamError(f"{path}: must hold `key: value` lines, got {'nothing' if tree is None else repr(tree)}")
     return tree, lines
-
-
-@lru_cache(maxsize=1)
-def _read(text: str, path: Path) -> tuple[Any, dict[str, int]]:
-    """The tree and the lines; a stage asks for one section after the other of the same text."""
-    yaml = YAML(typ="safe", pure=True)
-    node = _within_bounds(yaml, text, path)
-    tree = None if node is None else yaml.constructor.construct_document(node)
-    return tree, dict(_lines(node, ""))
-
-
-def _within_bounds(yaml: YAML, text: str, path: Path) -> Node | None:
-    """The nodes of a file that can be read in a moment; ParamError where it is made to take long."""
-    n_brackets = text.count("[") + text.count("{")
-    if len(text) > _LONGEST or n_brackets > _MOST_BRACKETS:
-        most = f"{_LONGEST} characters and {_MOST_BRACKETS} lists"
-        raise ParamError(f"{path}: must have at most {most}, got {len(text)} and {n_brackets}")
-    node: Node | None = yaml.compose(text)
-    n_values = _n_values(node, {})
-    if n_values > _MOST_VALUES:
-        raise ParamError(f"{path}: must hold at most {_MOST_VALUES} values, got {n_values:.3g} once aliases are read")
-    return node
 
 
 def parse(kind: type[T], value: object) -> T:
@@ -105,8 +72,6 @@ def check(name: str, kind: Any, value: object) -> Iterator[tuple[str, str]]:
     except ValidationError as error:
         for problem in error.errors():
             yield _explain(name, kind, problem)
-    except RecursionError:
-        yield name, "must end somewhere; does an `&anchor` hold its own `*alias`?"
 
 
 def report(problems: list[tuple[str, str]], lines: Mapping[str, int], path: Path = PARAMS) -> str:
@@ -189,25 +154,3 @@ def _tuples(value: object) -> object:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _n_values(node: Node | None, known: dict[int, int]) -> int:
-    """Of all that the node stands for, what aliases repeat counted each time."""
-    if id(node) not in known:
-        known[id(node)] = 1  # what holds itself is told by the section that it is in
-        if isinstance(node, MappingNode):
-            known[id(node)] += sum(_n_values(part, known) for pair in node.value for part in pair)
-        elif isinstance(node, SequenceNode):
-            known[id(node)] += sum(_n_values(part, known) for part in node.value)
-    return known[id(node)]
-
-
-def _lines(node: Node | None, prefix: str) -> Iterator[tuple[str, int]]:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            dotted = f"{prefix}{key.value}"
-            yield dotted, key.start_mark.line + 1
-            yield from _lines(value, f"{dotted}.")
-    elif isinstance(node, SequenceNode):
-        for position, value in enumerate(node.value):
-            yield f"{prefix}{position}", value.start_mark.line + 1

@@ -7,8 +7,9 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import vl_convert
 
@@ -16,44 +17,76 @@ from spira.adapters.corpus_versions import corpus_changes_section
 from spira.adapters.outputs import write_bytes
 from spira.adapters.predictions import ONLY_FOLD
 from spira.adapters.results import declared, fetch, judged, validation_losses
-from spira.adapters.revisions import Revision, content, corpora, own_hashes, resolve, yaml_tree
+from spira.adapters.revisions import (
+    Revision,
+    content,
+    corpora,
+    own_hashes,
+    read_tree,
+    refuse_what_dvc_cannot_read,
+    resolve,
+)
+from spira.core.committed import Lock, Metrics, Params, ProbeFile, measured
 from spira.core.drawings import drawings
+from spira.core.markdown import inert
 from spira.core.review import review
 from spira.core.side import Comparison, Rules, Side
 from spira.core.staleness import hashes, stale
-from spira.errors import DataError, told
+from spira.errors import DataError, told, visible
 from spira.params import check, parse
 
 METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
 _PIXELS_A_POINT = 1.5
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def side(revision: Revision, *, from_remote: bool) -> Side:
-    """All that the report says of a revision."""
-    lock = yaml_tree(revision, "dvc.lock").get("stages", {})
-    params = yaml_tree(revision, "params.yaml")
-    failed = fetch(revision, lock) if from_remote else None
-    found = judged(revision, lock, params.get("evaluate", {}))
+    """All that the report says of a revision.
+
+    Raises:
+        DataError: what its results are cannot be read: dvc.lock, params.yaml or another file of DVC's.
+    """
+    refuse_what_dvc_cannot_read(revision)
+    lock = read_tree(revision, "dvc.lock", Lock).get("stages", {})
+    params = read_tree(revision, "params.yaml", Params)
+    failed = fetch(revision, lock) if from_remote and declared(revision) else None  # whose stages end, as fetch asks
+    unread: list[str] = []
+    found = _read(lambda: judged(revision, lock, params.get("evaluate", {})) or {}, unread)
+    missing = f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch"
     return Side(
         name=revision.name,
         commit=revision.commit,
         lock=lock,
         params=params,
-        metrics=yaml_tree(revision, METRICS),
-        probes=yaml_tree(revision, PROBES).get("probes", {}),
+        missing="; they are not readable" if unread else missing,
+        metrics=_read(lambda: measured(read_tree(revision, METRICS, Metrics)), unread),
+        probes=_read(lambda: read_tree(revision, PROBES, ProbeFile).get("probes", {}), unread),
         corpora=corpora(revision),
-        subsets=_subsets(revision),
-        judged=found or {},
-        missing=f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch",
-        losses=validation_losses(revision, lock),
+        subsets=_read(lambda: _subsets(revision), unread),
+        judged=found,
+        losses=_read(lambda: validation_losses(revision, lock), unread),
+        refused=tuple(unread),
     )
 
 
+def _read(what: Callable[[], dict[K, V]], unread: list[str]) -> dict[K, V]:
+    """Empty where the commit's file is not as it must be: that is noted, and the rest of the report goes without."""
+    try:
+        return what()
+    except DataError as error:
+        unread.append(str(error))
+        return {}
+
+
 def _subsets(revision: Revision) -> dict[tuple[str, str], str]:
-    rows = csv.DictReader(io.StringIO((content(revision, SUMMARY) or b"").decode()))
-    return {
-        (_subset(row), name): value for row in rows for name, value in row.items() if name not in ("fold", "subset")
-    }
+    try:
+        rows = list(csv.DictReader(io.StringIO((content(revision, SUMMARY) or b"subset").decode()), strict=True))
+        return {
+            (_subset(row), name): value for row in rows for name, value in row.items() if name not in ("fold", "subset")
+        }
+    except (csv.Error, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"{revision.name}:{SUMMARY}: not a table with a column subset: {error}") from error
 
 
 def _subset(row: Mapping[str, str]) -> str:
@@ -88,7 +121,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m spira.report", description="What changed between two revisions.")
     parser.add_argument("base")
     parser.add_argument("head", nargs="?", default="HEAD")
-    parser.add_argument("--check", action="store_true", help="exit 1 where head's dvc.lock is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="exit 1 where head's dvc.lock is stale, or a file not readable"
+    )
     parser.add_argument("--fetch", action="store_true", help="bring missing predictions and curves from DVC's remote")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw both revisions' curves there, as PNG files")
     asked = parser.parse_args(arguments)
@@ -100,9 +135,12 @@ def main(arguments: list[str]) -> int:
     old = stale_stages(head, compared.head)
     if asked.plots:
         draw(compared, asked.plots)
-    clips = corpus_changes_section(base, head, from_remote=asked.fetch)
-    sys.stdout.write(review(compared, old, clips))
-    return int(asked.check and bool(old))
+    try:
+        clips = corpus_changes_section(base, head, from_remote=asked.fetch)
+    except DataError as error:
+        clips = f"What changed in the corpus is not known: {inert(error)}."
+    sys.stdout.write(visible(review(compared, old, clips), lines=True))
+    return int(asked.check and bool(old or compared.head.refused))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def push(repo: Any, storage: Storage) -> str:
     objects, problems = _objects(repo, storage)
     unsent = [oid for oid in objects.names if storage.in_cache(oid) or oid not in storage.listing]
     unsent = [oid for oid in unsent if oid not in storage.listing or storage.differs(oid)]
-    problems |= each(storage.send, [oid for oid in unsent if oid not in objects.folders])
+    problems |= each(storage.send, [oid for oid in unsent if oid not in objects.folders], objects.names)
     whole = [oid for oid in unsent if oid in objects.folders and not objects.folders[oid] & set(problems)]
-    problems |= each(storage.send, whole)
+    problems |= each(storage.send, whole, objects.names)
     _refuse("not pushed", problems, objects)
     replaced = sum(oid in storage.listing for oid in unsent)
     return f"{len(unsent)} sent ({replaced} in place of damaged ones), {len(objects.names) - len(unsent)} were there"
@@ -41,7 +41,7 @@ def pull(repo: Any, storage: Storage) -> str:
     """Check out only when everything has arrived; until then the workspace is as it was."""
     objects, problems = _objects(repo, storage)
     absent = [oid for oid in objects.names if not storage.in_cache(oid)]
-    problems |= each(storage.bring, absent)
+    problems |= each(storage.bring, absent, objects.names)
     _refuse("not pulled", problems, objects)
     repo.checkout()
     n_brought = objects.n_brought + len(absent)
@@ -50,9 +50,9 @@ def pull(repo: Any, storage: Storage) -> str:
 
 def verify(repo: Any, storage: Storage) -> str:
     objects, problems = _objects(repo, storage)
-    problems |= each(storage.check, objects.names)
+    problems |= each(storage.check, objects.names, objects.names)
     damaged = [oid for oid in problems if oid in storage.listing]
-    unhealed = each(storage.send, damaged)
+    unhealed = each(storage.send, damaged, objects.names)
     problems |= dict.fromkeys(damaged, "was damaged on the remote; healed from this cache")
     problems |= {oid: f"damaged on the remote, and {reason}" for oid, reason in unhealed.items()}
     _refuse("not as their names say", problems, objects)
@@ -65,7 +65,7 @@ def _objects(repo: Any, storage: Storage) -> tuple[Objects, dict[str, str]]:
     names = {out.hash_info.value: str(out) for out in outs}
     folders = [oid for oid in names if oid.endswith(".dir")]
     absent = [oid for oid in folders if not storage.in_cache(oid)]
-    problems = each(storage.bring, absent)
+    problems = each(storage.bring, absent, names)
     inside: dict[str, set[str]] = {}
     for folder in folders:
         if folder not in problems:

@@ -19,7 +19,7 @@ from typing import Any
 
 from spira.adapters.ledger import Ledger, live_curve, validation_loss
 from spira.adapters.pictures import draw_study
-from spira.adapters.revisions import Revision, yaml_tree
+from spira.adapters.revisions import Revision, read_tree
 from spira.adapters.studies import Trial, importances, proposal, unpromising
 from spira.adapters.trials import Trials
 from spira.adapters.workplaces import (
@@ -34,6 +34,7 @@ from spira.adapters.workplaces import (
     slots,
     snapshot,
 )
+from spira.core.committed import Params
 from spira.core.sweeping import Plan, Study, applied
 from spira.errors import DataError, ParamError, told
 from spira.params import PARAMS, read
@@ -145,7 +146,7 @@ def _missing_rows(plan: Plan, taken: Snapshot, params: dict[str, Any]) -> list[s
         name = plan.experiment(row)
         commit = experiment(taken, name)
         wanted = applied(params, plan.base | overrides)
-        if commit and yaml_tree(Revision(taken.root, name, commit), str(PARAMS)) == wanted:
+        if commit and read_tree(Revision(taken.root, name, commit), str(PARAMS), Params) == wanted:
             print(f"{name}: is there already")
         else:
             todo.append(row)

@@ -14,15 +14,17 @@ from typing import Any
 
 from spira.adapters.git import object_name
 from spira.adapters.ledger import minutes
-from spira.adapters.revisions import Revision, resolve, yaml_tree
+from spira.adapters.revisions import Revision, read_tree, resolve
 from spira.adapters.workplaces import reference
 from spira.core.against import against, conclusion, signed
+from spira.core.committed import Params
 from spira.core.comparison import Difference
+from spira.core.markdown import cell, inert
 from spira.core.metrics import auc, spread
 from spira.core.origin import origin
 from spira.core.side import Side
 from spira.core.sweeping import Plan, applied
-from spira.errors import DataError, told
+from spira.errors import DataError, told, visible
 from spira.params import PARAMS, read
 from spira.plans import read_plan
 from spira.report import compare, side
@@ -46,7 +48,7 @@ def table(path: Path, rev: str) -> str:
     others = [f"AUC {name}" for name in CONDITIONS if name != headline]
     head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
     notes = (
-        f"Corpus: {', '.join(map(origin, corpora))}. From {base.commit[:7]}. "
+        f"Corpus: {', '.join(inert(origin(corpus)) for corpus in corpora)}. From {base.commit[:7]}. "
         "AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
         f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
     )
@@ -75,7 +77,7 @@ def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
     if (commit := object_name(base.root, name)) is None:
         return "not run"
     found = Revision(base.root, name, commit)
-    params = yaml_tree(found, str(PARAMS))
+    params = read_tree(found, str(PARAMS), Params)
     if applied(params, plan.base | plan.rows[row]) != params:
         return "other parameters"
     return replace(side(found, from_remote=False), name=row, missing="; dvc exp pull")
@@ -85,7 +87,7 @@ def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | N
     published = [cells.get(row, "") for cells in plan.published.values()]
     if isinstance(ran, str):
         return [row, ran, *[""] * (7 + len(CONDITIONS) - 1), *published]
-    of = ran.metrics[headline]
+    of = ran.metrics.get(headline, {})
     others = [_number(ran.metrics.get(name, {}), "auc") for name in CONDITIONS if name != headline]
     took = minutes(WORK / plan.name).get(ran.commit)
     return [
@@ -119,9 +121,9 @@ def _history(path: Path) -> str:
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns also stand under each other as plain text."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    cells = [list(map(cell, row)) for row in (head, *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+    lines = [" | ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
     lines.insert(1, " | ".join("-" * width for width in widths))
     return "".join(f"| {line} |\n" for line in lines)
 
@@ -131,7 +133,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("plan", type=Path, help="experiments/<name>.yaml")
     parser.add_argument("--rev", default="HEAD", help="the commit that the experiments started from")
     asked = parser.parse_args(arguments)
-    sys.stdout.write(table(asked.plan, asked.rev))
+    sys.stdout.write(visible(table(asked.plan, asked.rev), lines=True))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import polars as pl
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel
 
 from spira.adapters.results import cached, listed
-from spira.adapters.revisions import Revision, yaml_tree
+from spira.adapters.revisions import Revision, read_tree
+from spira.core.committed import Lock, Pointer, read_committed
 from spira.core.corpus_changes import Clip, Version, described
+from spira.core.markdown import inert
 from spira.core.staleness import flat, hashes
-from spira.errors import DataError
 
 CLIPS = "data/clips"
 _COLUMNS = {"clip_id": pl.String, "speaker_id": pl.String, "label": pl.Int64, "digest": pl.String}
@@ -49,19 +50,16 @@ class Locked:
 
 def locked(revision: Revision) -> Locked:
     """As the commit has it."""
-    return _locked(revision.name, lambda path: yaml_tree(revision, path))
+    return _locked(revision.name, lambda path, kind: read_tree(revision, path, kind))
 
 
 def locked_now(root: Path) -> Locked:
     """As the working tree has it, where ``dvc repro`` has just written dvc.lock."""
 
-    def tree(path: str) -> dict[str, Any]:
-        try:
-            return dict(YAML(typ="safe", pure=True).load((root / path).read_bytes()))
-        except FileNotFoundError:
-            return {}
-        except (YAMLError, ValueError, TypeError) as error:
-            raise DataError(f"{path}: not readable: {error}") from error
+    def tree(path: str, kind: type[BaseModel]) -> dict[str, Any]:
+        with suppress(FileNotFoundError):
+            return read_committed((root / path).read_bytes(), path, kind)
+        return {}
 
     return _locked("the working tree", tree)
 
@@ -78,27 +76,29 @@ def changes_between(root: Path, base: Locked, head: Locked) -> str:
     """The same of any two; where a table is not in DVC's cache, that and how to get it."""
     stale = ""
     if head.ingest and head.pinned not in (None, head.source):
-        stale = f"data/raw/{head.corpus}.dvc is newer than what ingest read in {head.name}: dvc repro ingest."
+        stale = (
+            f"{inert(f'data/raw/{head.corpus}.dvc is newer than what ingest read in {head.name}')}: dvc repro ingest."
+        )
     if base.clips == head.clips:
         return stale
     if not base.clips or not head.clips:
         missing = base.name if not base.clips else head.name
-        return f"No clips to compare: ingest has not run in {missing}."
+        return f"No clips to compare: ingest has not run in {inert(missing)}."
     with Repo(str(root)) as repo:
         versions = [_version(repo.cache.local, one) for one in (base, head)]
     known = [version for version in versions if isinstance(version, Version)]
     why = [version for version in versions if isinstance(version, str)]
-    text = described(*known) if not why else f"What changed in the corpus is not known: {why[0]}."
+    text = described(*known) if not why else f"What changed in the corpus is not known: {inert(why[0])}."
     return "\n\n".join(filter(None, [text, stale]))
 
 
 def _locked(name: str, tree: Any) -> Locked:
-    entry = tree("dvc.lock").get("stages", {}).get("ingest", {})
+    entry = tree("dvc.lock", Lock).get("stages", {}).get("ingest", {})
     if not entry:
         return Locked(name, {}, None)
     one = Locked(name, entry, None)
-    pointer = tree(f"data/raw/{one.corpus}.dvc")
-    return replace(one, pinned=str(pointer["outs"][0]["md5"])) if pointer else one
+    pointer = tree(f"data/raw/{one.corpus}.dvc", Pointer)
+    return replace(one, pinned=pointer["outs"][0]["md5"]) if pointer else one
 
 
 def _fetch(revision: Revision) -> None:
@@ -117,14 +117,17 @@ def _version(cache: Any, one: Locked) -> Version | str:
     clips, rejects = (cached(cache, files.get(name)) for name in ("clips.csv", "rejects.csv"))
     if clips is None or rejects is None:
         return f"the tables in {CLIPS} of {one.name} are not in DVC's cache"
+    odd = f"the tables in {CLIPS} of {one.name} have other columns than {', '.join(_COLUMNS)}, code"
     try:
         rows = pl.read_csv(clips, glob=False, schema_overrides=_COLUMNS, empty_string_is_null=False).select(
             _COLUMNS.keys()
         )
-        codes = pl.read_csv(rejects, glob=False, infer_schema=False)["code"].to_list()
+        codes = pl.read_csv(rejects, glob=False, infer_schema=False)["code"]
     except pl.exceptions.PolarsError:
-        return f"the tables in {CLIPS} of {one.name} have other columns than {', '.join(_COLUMNS)}, code"
+        return odd
+    if codes.has_nulls() or any(column.has_nulls() for column in rows):
+        return odd
     deps = {path: value for path, value in hashes(one.ingest, "deps").items() if not path.startswith("data/")}
     params = {name: value for name, value in one.params.items() if name != "corpus"}
     clip_rows = tuple(Clip(*row) for row in rows.rows())
-    return Version(one.corpus, one.source, deps | params, clip_rows, Counter(codes))
+    return Version(one.corpus, one.source, deps | params, clip_rows, Counter(codes.to_list()))

@@ -8,12 +8,10 @@ from typing import Any
 import polars as pl
 
 from spira.adapters.predictions import ONLY_FOLD, Scored
-from spira.adapters.tables import read_json, write_json, write_table
-from spira.core.metrics import CLASSES, Floats, require_both_classes
+from spira.adapters.tables import read_json, write_json, write_sheet, write_table
+from spira.core.metrics import CLASSES, UNDETERMINED, Floats, require_both_classes
 from spira.core.worst import Wrong
 from spira.errors import DataError
-
-UNDETERMINED = "not determined by these clips"
 
 
 def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
@@ -31,6 +29,9 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
         raise DataError(
             f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
         )
+    wrong = table.filter(~pl.col("label").is_in([0, 1]).fill_null(False))
+    if not wrong.is_empty():
+        raise DataError(f"{path}: label must be 0 or 1, got {wrong['label'][0]} for clip {wrong['clip_id'][0]}")
     wrong = table.filter(~pl.col("score").is_between(0, 1).fill_null(False))
     if not wrong.is_empty():
         raise DataError(f"{path}: score must be in [0, 1], got {wrong['score'][0]} for clip {wrong['clip_id'][0]}")
@@ -84,7 +85,7 @@ def write_worst(worst: Sequence[Wrong], of: Scored, facts: Mapping[str, Sequence
         for wrong in worst
     ]
     names = ["clip_id", "speaker_id", "label", *Wrong._fields[1:], *facts]
-    write_table(pl.DataFrame(rows, schema=names), path)
+    write_sheet(pl.DataFrame(rows, schema=names), path)
 
 
 def write_plots(plots: Mapping[str, Mapping[str, Floats | Sequence[str]]], condition: str, folder: Path) -> None:

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 
 from spira.adapters.ingested import waveforms_of
 from spira.adapters.outputs import checked, write_bytes
-from spira.adapters.tables import read_table
+from spira.adapters.tables import from_sheet, read_table
 from spira.core.metrics import Floats
 from spira.errors import DataError
 
@@ -31,14 +31,14 @@ def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
     }
 
 
-def read_rows(path: Path) -> list[list[str]]:
-    """A CSV file's cells as they are written, its head first."""
+def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
+    """A CSV file's cells as they are written, its head first; of a sheet, as they were before."""
     checked(path)
     try:
         table = pl.read_csv(path, glob=False, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not readable as CSV: {error}") from error
-    return [table.columns, *map(list, table.iter_rows())]
+    return [table.columns, *map(list, (from_sheet(table) if sheet else table).iter_rows())]
 
 
 def read_clips(clips: Sequence[str], folder: Path) -> dict[str, Floats]:

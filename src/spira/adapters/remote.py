@@ -1,7 +1,7 @@
 """DVC's cache and its remote: one object sent, brought or checked; and their faults as sentences."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     NoCredentialsError,
     PartialCredentialsError,
     ReadTimeoutError,
@@ -71,8 +72,14 @@ class Storage(NamedTuple):
 
 
 def find(repo: Any, command: str) -> tuple[Any, str]:
-    """The remote that DVC is told to use, and its address as messages name it."""
+    """The remote that DVC is told to use, and its address as messages name it.
+
+    The server's own checksums are left alone, for every object is held to its MD5 here. rclone repeats that of the
+    whole object with each range of it, and so no object that is read in ranges (over 50 MiB, or after a line that
+    broke) would ever arrive.
+    """
     os.environ.setdefault("AWS_MAX_ATTEMPTS", str(N_ATTEMPTS))
+    os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
     with explained("remote"):
         remote = repo.cloud.get_remote_odb(command=command)
     where = f"remote {remote.fs.unstrip_protocol(remote.path)}"
@@ -100,14 +107,25 @@ def _oid(remote: Any, path: str) -> str | None:
     return oid
 
 
-def each(work: Callable[[str], None], oids: Iterable[str]) -> dict[str, str]:
-    """Do all, several at once; those that ``DataError`` refused, with the reason. Another error ends the rest."""
+def each(work: Callable[[str], None], oids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Do all, several at once; those that ``DataError`` refused, with the reason.
+
+    Another error ends the rest, and carries the name of the object that it came with.
+
+    Args:
+        names: hash -> where in the workspace.
+    """
 
     def attempt(oid: str) -> tuple[str, str | None]:
         try:
             work(oid)
         except DataError as error:
             return oid, str(error)
+        except FlexibleChecksumError as error:
+            return oid, f"the server sent other bytes than its own checksum says ({error})"
+        except (OSError, BotoCoreError, ClientError) as error:
+            error.add_note(f"{names[oid]} ({oid}): ")
+            raise
         return oid, None
 
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
@@ -116,18 +134,25 @@ def each(work: Callable[[str], None], oids: Iterable[str]) -> dict[str, str]:
 
 @contextmanager
 def explained(where: str) -> Iterator[None]:
-    """What the network, the server and DVC raise, as one sentence with the likely cause."""
+    """What the network, the server and DVC raise, as one sentence with the object and the likely cause."""
     try:
         yield
-    except (PermissionError, NoCredentialsError, PartialCredentialsError) as error:
-        raise DataError(f"{where}: the key is missing or refused ({error}); see docs/storage.md") from error
-    except (ReadTimeoutError, TimeoutError) as error:
-        raise DataError(f"{where}: took the request and did not answer in time ({error}); run again later") from error
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise DataError(f"{where}: no server ({error}); is it up, and endpointurl right?") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: not found ({error}); is the bucket's name right, and does it exist?") from error
     except (OSError, BotoCoreError, ClientError) as error:
-        raise DataError(f"{where}: the transfer broke off ({error}); run again to complete it") from error
+        met_at = "".join(getattr(error, "__notes__", []))  # the object, where ``each`` met it
+        raise DataError(f"{where}: {met_at}{_fault(error)}") from error
     except DvcException as error:
         raise DataError(str(error)) from error
+
+
+def _fault(error: Exception) -> str:
+    match error:
+        case PermissionError() | NoCredentialsError() | PartialCredentialsError():
+            return f"the key is missing or refused ({error}); see docs/storage.md"
+        case ReadTimeoutError() | TimeoutError():
+            return f"took the request and did not answer in time ({error}); run again later"
+        case EndpointConnectionError() | ConnectTimeoutError():
+            return f"no server ({error}); is it up, and endpointurl right?"
+        case FileNotFoundError():
+            return f"not found ({error}); is the bucket's name right, and does it exist?"
+        case _:
+            return f"the transfer broke off ({error}); run again to complete it"

@@ -1,6 +1,6 @@
 """What DVC knows of a commit's results: its stages, and the files in DVC's cache that its dvc.lock names by hash."""
 
-import json
+import signal
 from collections.abc import Mapping
 from hashlib import md5
 from pathlib import Path
@@ -9,29 +9,50 @@ from typing import Any
 import numpy as np
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from pydantic import TypeAdapter, ValidationError
 
+from spira.adapters.judgements import refuse_incomplete
 from spira.adapters.predictions import ONLY_FOLD, PREDICTIONS, Scored, read_predictions, scored
 from spira.adapters.revisions import Revision
+from spira.core.committed import Listed
 from spira.core.comparison import Judged
 from spira.core.metrics import Floats
 from spira.core.staleness import Declared, Tree, hashes
 from spira.core.thresholds import of_each_clip, rule_of, thresholds_of_folds
 from spira.errors import DataError
 
+SECONDS = 20  # for DVC to read a commit's stages; ours take one
+# What DVC raises of files that it did not expect.
+_OF_ODD_FILES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
 _CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
 
 
 def declared(revision: Revision) -> list[Declared]:
-    """Every stage of the revision's dvc.yaml, as DVC itself resolves it."""
+    """Every stage of the revision's dvc.yaml, as DVC itself resolves it.
+
+    Raises:
+        DataError: DVC cannot, or not in time: a dozen lines can ask for a billion stages.
+    """
     stages = []
+    before = signal.signal(signal.SIGALRM, _late)
+    signal.alarm(SECONDS)
     try:
         with Repo(str(revision.root)) as repo:
             for name in repo.brancher(revs=[revision.commit]):
                 if name != "workspace":
                     stages = [_declared(stage) for stage in repo.index.stages if hasattr(stage, "cmd") and stage.cmd]
-    except DvcException as error:
-        raise DataError(f"{revision.name}:dvc.yaml: {error}") from error
+    except (DvcException, TimeoutError, *_OF_ODD_FILES) as error:
+        raise DataError(f"{revision.name}:dvc.yaml: {error or type(error).__name__}") from error
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    if any("\0" in path for stage in stages for path in (*stage.deps, *stage.outs)):
+        raise DataError(f"{revision.name}:dvc.yaml: a path holds the character 0")
     return stages
+
+
+def _late(_number: int, _frame: object) -> None:
+    raise TimeoutError(f"its stages could not be read within {SECONDS} s")
 
 
 def _declared(stage: Any) -> Declared:
@@ -47,7 +68,7 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
         with Repo(str(revision.root)) as repo:
             repo.fetch(targets=targets, revs=[revision.commit], workspace=False)
     except (DvcException, OSError) as error:
-        return str(error).splitlines()[0]
+        return next(iter(str(error).splitlines()), type(error).__name__)
     return None
 
 
@@ -63,15 +84,16 @@ def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[
         path = cached(repo.cache.local, _outs(lock).get(PREDICTIONS))
     if path is None:
         return None
+    condition, where = str(evaluate.get("threshold_condition", "")), f"{revision.name}:{PREDICTIONS}"
     try:
-        table = read_predictions(path)
+        table, rule = read_predictions(path), rule_of(evaluate)
+        refuse_incomplete(table, Path(where))
     except DataError as error:
-        raise DataError(f"{revision.name}:{PREDICTIONS}: {error}") from error
-    condition = str(evaluate.get("threshold_condition", ""))
+        raise DataError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
     validation = scored(table, "validation").get(condition)
     if validation is None:
-        raise DataError(f"{revision.name}:{PREDICTIONS}: no validation clip under {condition!r} for a threshold")
-    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds, rule_of(evaluate))
+        raise DataError(f"{where}: no validation clip under {condition!r} for a threshold")
+    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds, rule)
     return {name: _judged(of, of_folds) for name, of in scored(table, "test").items()}
 
 
@@ -99,9 +121,12 @@ def _training(path: str) -> str:
 
 def _losses(file: Path) -> Floats:
     try:
-        return np.atleast_1d(np.genfromtxt(file, delimiter="\t", names=True)["loss"])  # dvclive writes them in order
+        losses = np.atleast_1d(np.genfromtxt(file, delimiter="\t", names=True)["loss"])  # dvclive writes them in order
     except (ValueError, IndexError) as error:
         raise DataError(f"{file}: expected columns step and loss: {error}") from error
+    if not losses.size:
+        raise DataError(f"{file}: has no epoch")
+    return losses
 
 
 def _curves(lock: Tree) -> dict[str, str]:
@@ -132,4 +157,10 @@ def cached(cache: Any, key: str | None) -> Path | None:
 def listed(cache: Any, key: str | None) -> dict[str, str]:
     """By name, the hash of each file of a folder in DVC's cache; {} where that is not there."""
     listing = cached(cache, key)
-    return {} if listing is None else {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_bytes())}
+    if listing is None:
+        return {}
+    try:
+        entries = TypeAdapter(list[Listed]).validate_json(listing.read_bytes())
+    except ValidationError as error:
+        raise DataError(f"{listing}: not a list of a folder's files; dvc.lock or a .dvc file names another") from error
+    return {entry.relpath: entry.md5 for entry in entries}

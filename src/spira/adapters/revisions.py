@@ -1,14 +1,16 @@
 """Commits of this repository, read by git without checking them out."""
 
+import os
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel
 
 from spira.adapters.git import git, object_name
+from spira.core.committed import Mapped, Pointer, files_of_vars, read_committed
 from spira.errors import DataError
 
 
@@ -63,15 +65,14 @@ def _is_file(revision: Revision, path: str) -> bool:
     return listed.split(b" ")[1:2] == [b"blob"]
 
 
-def yaml_tree(revision: Revision, path: str) -> dict[str, Any]:
-    """A YAML or JSON file's tree, read as DVC reads it; {} where there is no such file."""
-    try:
-        tree = YAML(typ="safe", pure=True).load(content(revision, path) or b"{}")
-    except (YAMLError, ValueError) as error:
-        raise DataError(f"{revision.name}:{path}: not readable: {error}") from error
-    if not isinstance(tree, dict):
-        raise DataError(f"{revision.name}:{path}: must hold `key: value` lines")
-    return tree
+def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str, Any]:
+    """A YAML or JSON file's tree; {} where there is no such file.
+
+    Raises:
+        DataError: what is read of such a file is not as ``kind`` says, or the file is larger than any of its kind.
+    """
+    blob = None if "\0" in path else content(revision, path)  # no name of a file has one
+    return read_committed(blob, f"{revision.name}:{path}", kind) if blob else {}
 
 
 def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
@@ -80,13 +81,30 @@ def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
     for path in paths:
         if (blob := content(revision, path)) is not None:
             found[path] = md5(blob, usedforsecurity=False).hexdigest()
-        elif pointer := yaml_tree(revision, f"{path}.dvc"):
-            found[path] = str(pointer["outs"][0]["md5"])
+        elif pointer := read_tree(revision, f"{path}.dvc", Pointer):
+            found[path] = pointer["outs"][0]["md5"]
     return found
+
+
+def refuse_what_dvc_cannot_read(revision: Revision) -> None:
+    """Each file that DVC will read of the commit is read here first, within bounds: DVC has none, and may crash.
+
+    Raises:
+        DataError: one of them is not YAML or has no end, or dvc.yaml takes values from a file that is not there.
+    """
+    listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit)
+    for path in map(PurePosixPath, filter(None, os.fsdecode(listed).split("\0"))):
+        if path.name == "dvc.yaml":
+            read_tree(revision, str(path.parent / "params.yaml"), Mapped)
+            for name in files_of_vars(read_tree(revision, str(path), Mapped), f"{revision.name}:{path}"):
+                if not read_tree(revision, normpath(path.parent / name), Mapped):
+                    raise DataError(f"{revision.name}:{path}: vars: no such file, or an empty one: {name}")
+        elif path.name == "dvc.lock" or path.suffix == ".dvc":
+            read_tree(revision, str(path), Mapped)
 
 
 def corpora(revision: Revision) -> dict[str, str]:
     """md5 by path of every folder that a .dvc file names."""
     listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data")
-    names = [name for name in listed.decode().split("\0") if name.endswith(".dvc")]
-    return {name.removesuffix(".dvc"): str(yaml_tree(revision, name)["outs"][0]["md5"]) for name in names}
+    names = [name for name in os.fsdecode(listed).split("\0") if name.endswith(".dvc")]
+    return {name.removesuffix(".dvc"): read_tree(revision, name, Pointer)["outs"][0]["md5"] for name in names}

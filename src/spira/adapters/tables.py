@@ -10,6 +10,11 @@ import polars as pl
 from spira.adapters.outputs import checked, write_bytes
 from spira.errors import DataError
 
+# Where a spreadsheet would read a formula: at the start of a cell, and of each that it may split a cell into.
+_FORMULA = r"((?:^|[;\t\r\n]) *)('*[=+\-@＝＋－＠])"
+_WRITTEN_FORMULA = r"((?:^|[;\t\r\n]) *)'('*[=+\-@＝＋－＠])"
+_CONTROL, _WRITTEN_CONTROL = r"^('*[\t\r])", r"^'('*[\t\r])"
+
 
 def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     """The named columns of a CSV file that an earlier stage wrote, as the types given.
@@ -30,6 +35,24 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """A CSV file with ``\\n`` ends; a missing number is an empty field."""
     write_bytes(table.write_csv().encode(), path, summed=True)
+
+
+def write_sheet(table: pl.DataFrame, path: Path) -> None:
+    """A table that people open: no cell of text in it is run as a formula; ``from_sheet`` gives the cells back.
+
+    Source:
+        OWASP, "CSV injection": an apostrophe before what would begin a formula.
+    """
+    text = pl.col(pl.String)
+    shown = text.str.replace_all(_FORMULA, "${1}'${2}").str.replace(_CONTROL, "'${1}")
+    number = text.str.contains(r"^[+-]?\d+([.,]\d+)?$")
+    write_table(table.with_columns(pl.when(number).then(text).otherwise(shown)), path)
+
+
+def from_sheet(table: pl.DataFrame) -> pl.DataFrame:
+    """The cells that were given to ``write_sheet``."""
+    text = pl.col(pl.String)
+    return table.with_columns(text.str.replace(_WRITTEN_CONTROL, "${1}").str.replace_all(_WRITTEN_FORMULA, "${1}${2}"))
 
 
 def read_json(path: Path) -> Any:

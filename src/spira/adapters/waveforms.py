@@ -19,12 +19,12 @@ from spira.adapters.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.adapters.audio import decode
 from spira.adapters.file_names import Located
 from spira.adapters.guarded import Failed, Guard, Limits, Lost
-from spira.adapters.tables import write_table
+from spira.adapters.tables import write_sheet
 from spira.adapters.tags import personal_tags
 from spira.adapters.workers import n_cores, ordered_map, progress
 from spira.core.audio import Code, IngestParams, Refusal, refuse_samples
 from spira.core.resampling import resample, to_mono
-from spira.errors import DataError
+from spira.errors import DataError, visible
 
 REJECTS = "rejects.csv"
 _MARGIN = 2**12  # bytes; a resampler may round its length up
@@ -89,7 +89,7 @@ def store_waveforms(
     ):
         for file_path, result in zip(files.places, results, strict=True):
             if isinstance(result, Failed):
-                where = on_one_line(f"{folder}/{name(file_path)}")
+                where = visible(f"{folder}/{name(file_path)}")
                 raise DataError(f"{where}: {result.reason}; tried twice, with no other beside it. {_NO_FACT}")
             if isinstance(result, Lost):
                 refused.append((file_path, _refusal(result)))
@@ -150,11 +150,6 @@ def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
         return [replace(r, start=writer.append(all_[r.start : r.start + r.n_samples])) for r in kept]
 
 
-def on_one_line(text: str) -> str:
-    """What a terminal shows as it is, or its escapes: a name may hold line ends, colours and worse."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
-
-
 def _listed(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more
@@ -170,16 +165,16 @@ def write_rejects(refused: Refused, out: Path, n_files: int, max_rejected: float
     lacking: dict[str, list[str]] = defaultdict(list)
     for path, refusal in sorted(refused, key=itemgetter(0)):
         if refusal.code == "unsupported":
-            lacking[refusal.reason].append(on_one_line(path))
+            lacking[refusal.reason].append(visible(path))
     if lacking:
         listed = "; ".join(f"{_listed(paths)}: {reason}" for reason, paths in lacking.items())
         n_lacking = sum(map(len, lacking.values()))
         raise DataError(f"{n_lacking} of {n_files} files: {listed}; or take them out of metadata.csv")
     rows = sorted((file_path, refusal.code, refusal.reason) for file_path, refusal in refused)
     table = pl.DataFrame(rows, schema=["file_path", "code", "reason"], orient="row")
-    write_table(table.cast(pl.String), out / REJECTS)
+    write_sheet(table.cast(pl.String), out / REJECTS)
     for file_path, code, reason in rows[:_SHOWN]:
-        print(f"refused {on_one_line(file_path)}: {code}: {on_one_line(reason)}")
+        print(f"refused {visible(file_path)}: {code}: {visible(reason)}")
     if len(rows) > _SHOWN:
         print(f"... and {len(rows) - _SHOWN} more: see {out / REJECTS}")
     if len(rows) / n_files > max_rejected:  # not len > max * n, which calls 29 of 100 more than 0.29

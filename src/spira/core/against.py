@@ -7,6 +7,7 @@ the best is not, and would flatter every distance from it.
 from collections.abc import Mapping
 
 from spira.core.comparison import Difference, verdict
+from spira.core.markdown import Marked, code, inert
 from spira.core.side import Comparison
 
 
@@ -21,7 +22,7 @@ def against(compared: Comparison) -> Difference | str:
 def signed(difference: Difference) -> str:
     """``+0.014 [-0.040, +0.068]``, bold where the interval excludes 0 and other trainings are allowed for."""
     said = f"{difference.difference:+.3f} [{difference.lo:+.3f}, {difference.hi:+.3f}]"
-    return f"**{said}**" if verdict(difference) in ("regression", "improvement") else said
+    return Marked(f"**{said}**") if verdict(difference) in ("regression", "improvement") else said
 
 
 def conclusion(first: str, rows: Mapping[str, Difference | str], condition: str, confidence: float) -> str:
@@ -33,7 +34,7 @@ def conclusion(first: str, rows: Mapping[str, Difference | str], condition: str,
     """
     told: dict[str, list[str]] = {}
     for row, of in rows.items():
-        told.setdefault(of if isinstance(of, str) else verdict(of), []).append(f"`{row}`")
+        told.setdefault(of if isinstance(of, str) else verdict(of), []).append(code(row))
     better, worse, neither, one_training = (
         told.pop(said, []) for said in ("improvement", "regression", "no evidence", "no verdict")
     )
@@ -44,13 +45,16 @@ def conclusion(first: str, rows: Mapping[str, Difference | str], condition: str,
             (worse, "worse by more than its interval"),
             (neither, "no difference larger than its interval"),
             (one_training, "no verdict, a row with one training cannot tell its seed's luck"),
-            *((names, f"not comparable, {reason}") for reason, names in told.items()),
+            *((names, f"not comparable, {inert(reason)}") for reason, names in told.items()),
         )
         if names
     ]
     n_judged = len(better) + len(worse) + len(neither)
     chance = f" Were all {n_judged} truly 0, {n_judged * (1 - confidence):.2g} would exceed its interval by chance."
     return (
-        f"Difference: AUC under `{condition}` less that of `{first}` on the same clips, with its {100 * confidence:g}% "
-        "interval over other speakers and other trainings. " + "; ".join(parts) + "." + (chance if n_judged > 1 else "")
+        f"Difference: AUC under `{condition}` less that of {code(first)} on the same clips, "
+        f"with its {100 * confidence:g}% interval over other speakers and other trainings. "
+        + "; ".join(parts)
+        + "."
+        + (chance if n_judged > 1 else "")
     )

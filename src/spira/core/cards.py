@@ -8,10 +8,10 @@ Source:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spira.core.markdown import table
+from spira.core.markdown import Marked, inert, table
 from spira.core.section import Section
 
-BY_A_PERSON = "*to be written by a person*"
+BY_A_PERSON = Marked("*to be written by a person*")
 
 
 class Card(Section):
@@ -102,13 +102,19 @@ def data_card(card: Card, corpus: str, subsets: Sequence[Sequence[str]], facts: 
 
 
 def _quoted(card: Card, names: Sequence[str]) -> str:
-    written = {name: getattr(card, name).strip() or BY_A_PERSON for name in names}
+    written = {name: _shown(getattr(card, name)) or BY_A_PERSON for name in names}
     return "\n\n".join(f"## {name.replace('_', ' ').capitalize()}\n\n{text}" for name, text in written.items())
+
+
+def _shown(text: str) -> str:
+    """What a person wrote, inert: it can neither pose as a heading of ours nor bring a picture from elsewhere."""
+    return "\n".join(inert(line, len(text)) for line in text.strip().splitlines())
 
 
 def _tripod(card: Card, params: Mapping[str, Any]) -> list[list[str]]:
     def person(name: str) -> str:
-        return getattr(card, name).strip() or BY_A_PERSON
+        text = getattr(card, name)
+        return Marked(inert(text, len(text))) or BY_A_PERSON
 
     evaluate, split = params["evaluate"], params["split"]
     return [

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from spira.core.markdown import code, inert
+
 N_NAMED = 5  # speakers of one kind of change; the rest are counted
 
 
@@ -54,8 +56,8 @@ def described(base: Version, head: Version) -> str:
     """Markdown: sizes, then a row for each kind of change; and where ingest, not the corpus, is the cause, that."""
     sizes = f"{_size(base)} -> {_size(head)}."
     if base.corpus != head.corpus:
-        return f"Corpus `{_cell(base.corpus)}` -> `{_cell(head.corpus)}`, other recordings: {sizes}"
-    lines = [f"Corpus `{_cell(head.corpus)}`: {sizes}"]
+        return f"Corpus {code(base.corpus)} -> {code(head.corpus)}, other recordings: {sizes}"
+    lines = [f"Corpus {code(head.corpus)}: {sizes}"]
     changes = corpus_changes(base.clips, head.clips)
     rows = [f"| {kind} | {by.total()} | {len(by)} | {_named(by)} |" for kind, by in changes.items()]
     if rows:
@@ -69,7 +71,7 @@ def described(base: Version, head: Version) -> str:
 
 def _other_causes(base: Version, head: Version) -> str:
     keys = sorted({**base.made_by, **head.made_by})
-    changed = ", ".join(f"`{key}`" for key in keys if base.made_by.get(key) != head.made_by.get(key))
+    changed = ", ".join(code(key) for key in keys if base.made_by.get(key) != head.made_by.get(key))
     if not changed:
         return ""
     if base.source == head.source:
@@ -90,14 +92,9 @@ def _named(by: Counter[str]) -> str:
     """The speakers with the most clips first, ties by name."""
     ordered = sorted(by.items(), key=lambda item: (-item[1], item[0]))
     more = [f"and {len(ordered) - N_NAMED} more"] if len(ordered) > N_NAMED else []
-    return ", ".join([*(f"{_cell(who)} ({n})" for who, n in ordered[:N_NAMED]), *more])
+    return ", ".join([*(f"{inert(who)} ({n})" for who, n in ordered[:N_NAMED]), *more])
 
 
 def _refused(base: Mapping[str, int], head: Mapping[str, int]) -> str:
     codes = [code for code in sorted({**base, **head}) if base.get(code, 0) != head.get(code, 0)]
-    return ", ".join(f"{_cell(code)} {base.get(code, 0)} -> {head.get(code, 0)}" for code in codes)
-
-
-def _cell(value: str) -> str:
-    """A speaker's name cannot break out of the table, nor link or mention."""
-    return " ".join(value.split()).replace("|", "\\|").replace("<", "&lt;").replace("@", "&#64;").replace("`", "'")
+    return ", ".join(f"{inert(code)} {base.get(code, 0)} -> {head.get(code, 0)}" for code in codes)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from spira.core.charts import SHARE, Axis, Line, Row, forest, line_chart
 from spira.core.evaluation import EvaluateParams
-from spira.core.markdown import table
+from spira.core.markdown import Marked, table
 from spira.core.metrics import Floats
 from spira.core.report import estimate, markdown_table, opening
 from spira.core.sections import sections
@@ -170,7 +170,7 @@ def _interval(of: Mapping[str, float]) -> tuple[float, float, float]:
 
 def _probes(probes: Mapping[str, Any]) -> str:
     rows = [
-        [name, f"**{probe['verdict']}**", probe["question"], probe["why"], probe["rule"]]
+        [name, Marked(f"**{probe['verdict']}**"), probe["question"], probe["why"], probe["rule"]]
         for name, probe in probes["probes"].items()
     ]
     return (

@@ -2,25 +2,73 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape, unescape
+from html import escape
 from typing import Any
 
 from spira.core.metrics import Floats
+from spira.errors import visible
 
 COLOURS = ("#4c78a8", "#e45756")  # base, head
+_LONGEST = 600  # characters of a text that somebody else may have written
+_PLAIN = r"\w[\w .,:;/+=()%@-]{0,200}"  # what a code span shows as it is
+_CODE = re.compile(rf"(`{_PLAIN}`)(?=[\s.,:;()]|$)")
+_ACTIVE = re.compile(
+    r"[\\`*~<|$]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # inside a word it is a letter
+    r"|!(?=\[)|\[(?=\^)|\](?=[(\[])"  # pictures, footnotes, links
+    r"|&(?=#?\w+;)|:(?=[a-z+-][\w+-]*:)"  # entities, emoji
+    r"|@|#(?=\d)|(?i:(?<=\bgh)-(?=\d))|:(?=//)|(?i:(?<=\bwww)\.)"  # mentions, references, addresses
+    r"|^(?:[#>]|[+-](?=\s|$)|[=-](?=[=-])|\d+(?=[.)](?:\s|$)))"  # headings, quotations, lists, rules
+    r"|^\[(?=[^\]]*\]:|[ xX]\])"  # where links lead, boxes to tick
+)
+_WRITTEN = {"<": "&lt;", "&": "&amp;", "|": "\\|"}
+_FOUND_LATER = "@#-:."  # by GitHub, in what was rendered; a space of no width stands behind them
+
+
+class Marked(str):
+    """Markdown of our own making, which a table takes as it is; any other cell is made inert."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; a cell cannot break out of it."""
     if not rows:
         return "Nothing changed."
-    lines = [head, ["---"] * len(head), *([cell(value) for value in row] for row in rows)]
+    lines = [[cell(name) for name in head], ["---"] * len(head), *([cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def cell(value: object) -> str:
-    """One line, no markup of its own, and nobody is notified."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;").replace("@", "&#64;")
+    """Our own Markdown as it is, anything else inert."""
+    return value if isinstance(value, Marked) else inert(value)
+
+
+def inert(value: object, longest: int = _LONGEST) -> str:
+    """One line that shows the characters of a text that anybody may have written, and does nothing else.
+
+    It has no markup of its own but `code` around plain words, links nowhere, draws nothing, notifies nobody, refers to
+    no issue, and ends where its cell or line ends. What a terminal would act on is shown as its escape.
+
+    Source:
+        GitHub Flavored Markdown: entities are never markup. Mentions and references are found afterwards, in what was
+        rendered, so a space of no width stands in them.
+    """
+    text = visible(" ".join(str(value).split()))
+    if len(text) > longest:
+        text = f"{text[:longest]}... ({len(text)} characters)"
+    parts = _CODE.split(text)  # every second is a code span
+    return "".join(part if i % 2 else _ACTIVE.sub(_entity, part) for i, part in enumerate(parts))
+
+
+def code(value: object) -> str:
+    """A name as a code span, where it can be shown in one; else inert."""
+    text = str(value)
+    return f"`{text}`" if re.fullmatch(_PLAIN, text) else inert(text)
+
+
+def _entity(found: re.Match[str]) -> str:
+    char = found[0][0]
+    entity = _WRITTEN.get(char) or f"&#{ord(char)};"
+    return entity + ("&#8203;" if char in _FOUND_LATER else "") + found[0][1:]
 
 
 def chart(title: str, x: str, y: str, last_x: int, lines: Mapping[str, Floats]) -> str:
@@ -69,8 +117,9 @@ def _table(lines: Sequence[str]) -> str:
 
 
 def _inline(text: str) -> str:
-    safe = escape(unescape(text.replace("\\|", "|")))
+    safe = escape(text.replace("\\|", "|"))
     safe = re.sub(r"\*\*(pass|warn|fail)\*\*", r'<strong class="badge \1">\1</strong>', safe)
     safe = re.sub(r"[-+]?[\d.]+ \[[^\]]+\]", r'<span class="estimate">\g<0></span>', safe)  # never broken over lines
     safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
-    return re.sub(r"`(.+?)`", r"<code>\1</code>", safe)
+    safe = re.sub(r"`(.+?)`", r"<code>\1</code>", safe)
+    return re.sub(r"&amp;(#\d+|lt|amp);", r"&\1;", safe)  # what ``inert`` wrote, which is no markup here either

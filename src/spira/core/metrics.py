@@ -23,6 +23,7 @@ from spira.errors import DataError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 CLASSES = ("control", "patient")  # the name of label 0, of label 1
+UNDETERMINED = "not determined by these clips"  # in place of a number, where a person reads it
 
 
 def require_both_classes(labels: Ints, where: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spira.core.markdown import cell, table
+from spira.core.markdown import code, inert, table
 
 Probes = Mapping[str, Mapping[str, Any]]  # of data/probes.json, by name; {} of a commit from before there were any
 
@@ -20,7 +20,9 @@ def regression(base: Probes, head: Probes) -> str:
     names = newly_failing(base, head)
     if not names:
         return ""
-    lines = [f"- `{name}` ({_verdict(base, name)} at base): {cell(head[name].get('why', ''))}" for name in names]
+    lines = [
+        f"- {code(name)} ({inert(_verdict(base, name))} at base): {inert(head[name].get('why', ''))}" for name in names
+    ]
     return (
         "**regression**: what could be known without hearing any breath. Probes that fail at head and did not at "
         "base, whatever the AUC:\n\n" + "\n".join(lines)

@@ -1,19 +1,20 @@
 """Two sides -> the Markdown that a reviewer reads: verdict, metrics, curves, parameters, data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from spira.core.comparison import COMPARED, Difference, sizes, verdict
 from spira.core.curves import mean_roc
-from spira.core.markdown import chart, table
+from spira.core.markdown import Marked, chart, code, inert, table
 from spira.core.metrics import Floats
 from spira.core.probe_changes import probes_section, regression
 from spira.core.report import title
 from spira.core.side import Comparison, Side
 from spira.core.staleness import flat
 
+_N_ROWS = 300  # of one table; the rest is counted
 _RULES = (
     "Rules: regression or improvement where the {confidence:g}% paired interval of the AUC difference under the "
     "headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the interval excludes 0. "
@@ -33,6 +34,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     sections = [
         heading(compared),
         of_corpus(compared),
+        refused(compared),
         _stale(stale),
         verdict_and_metrics(compared),
         probes_section(base.probes, head.probes),
@@ -49,21 +51,28 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
 def heading(compared: Comparison) -> str:
     """Which two commits."""
     base, head = compared.both
-    return f"# {head.name} ({head.commit[:8]}) against {base.name} ({base.commit[:8]})"
+    return f"# {inert(head.name)} ({head.commit[:8]}) against {inert(base.name)} ({base.commit[:8]})"
 
 
 def of_corpus(compared: Comparison) -> str:
     """Whose corpora they are, with the warning that the demo's numbers carry wherever they appear."""
     names = [str(side.params.get("corpus", "?")) for side in compared.both]
-    said = f"Corpus: {names[1]}" if names[0] == names[1] else f"Corpus: {names[0]} -> {names[1]}"
+    said = f"Corpus: {' -> '.join(map(inert, dict.fromkeys(names)))}"
     return said + (". The demo is SYNTHETIC speech: no number has medical meaning." if "demo" in names else ".")
+
+
+def refused(compared: Comparison) -> str:
+    """Which files of the two commits are not as they must be; empty where all are."""
+    lines = [f"- {inert(reason)}" for side in compared.both for reason in side.refused]
+    return "\n".join(["## Not readable", "", "The report goes without these files:", "", *lines]) if lines else ""
 
 
 def _stale(stale: Mapping[str, list[str]]) -> str:
     if not stale:
         return ""
-    lines = [f"- `{stage}`: {'; '.join(reasons)}" for stage, reasons in stale.items()]
-    return "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n" + "\n".join(lines)
+    lines = [f"- {code(stage)}: {'; '.join(reasons)}" for stage, reasons in stale.items()]
+    said = "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n"
+    return said + "\n".join(lines[:_N_ROWS]) + _more(len(lines))
 
 
 def verdict_and_metrics(compared: Comparison) -> str:
@@ -87,7 +96,7 @@ def verdict_and_metrics(compared: Comparison) -> str:
 def _verdict(compared: Comparison, found: Difference | None) -> str:
     if found is None:
         why = compared.why_not() or f"{compared.headline} was not scored by both"
-        return f"No verdict: {why}. Point estimates only."
+        return f"No verdict: {inert(why)}. Point estimates only."
     base, head = (side.judged[compared.headline] for side in compared.both)
     n_speakers, n_patients, n_clips = sizes(head)
     return (
@@ -114,7 +123,7 @@ def _row(condition: str, metric: str, points: list[float | None], paired: Differ
     interval = f"[{paired.lo:+.3f}, {paired.hi:+.3f}]" if paired else "–"
     arrow = "↑ better" if difference > 0 else "↓ worse" if difference < 0 else "="
     sure = paired is not None and verdict(paired) in ("regression", "improvement")
-    return [*cells, f"{difference:+.3f}", interval, f"**{arrow}**" if sure else arrow]
+    return [*cells, f"{difference:+.3f}", interval, Marked(f"**{arrow}**") if sure else arrow]
 
 
 def _curves(compared: Comparison) -> str:
@@ -169,7 +178,15 @@ def _mean_loss(losses: Mapping[str, Floats]) -> Floats:
 def _parameters(base: Mapping[str, Any], head: Mapping[str, Any]) -> str:
     absent = object()
     keys = [key for key in {**base, **head} if base.get(key, absent) != head.get(key, absent)]
-    return table(["parameter", "base", "head"], [[key, base.get(key, "–"), head.get(key, "–")] for key in keys])
+    return _table(["parameter", "base", "head"], [[key, base.get(key, "–"), head.get(key, "–")] for key in keys])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return table(head, rows[:_N_ROWS]) + _more(len(rows))
+
+
+def _more(n_rows: int) -> str:
+    return f"\n\nAnd {n_rows - _N_ROWS} more." if n_rows > _N_ROWS else ""
 
 
 def changed_paths(base: Side, head: Side) -> str:
@@ -177,7 +194,7 @@ def changed_paths(base: Side, head: Side) -> str:
     before, after = base.data, head.data
     paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
     rows = [[path, before.get(path, "–")[:8], after.get(path, "–")[:8]] for path in paths]
-    return table(["path", "base", "head"], rows)
+    return _table(["path", "base", "head"], rows)
 
 
 def changed_subsets(base: Side, head: Side) -> str:
@@ -185,7 +202,7 @@ def changed_subsets(base: Side, head: Side) -> str:
     before, after = base.subsets, head.subsets
     cells = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     rows = [[*key, before.get(key, "–"), after.get(key, "–")] for key in cells]
-    return "Subsets:\n\n" + table(["subset", "count", "base", "head"], rows) if rows else ""
+    return "Subsets:\n\n" + _table(["subset", "count", "base", "head"], rows) if rows else ""
 
 
 # What the report says of data, in this order: (base, head) -> Markdown, empty where there is nothing to say.

@@ -5,7 +5,7 @@ from math import isnan
 from typing import Any
 
 from spira.core.evaluation import EvaluateParams
-from spira.core.markdown import table
+from spira.core.markdown import Marked, table
 from spira.core.report import estimate, title
 from spira.core.subgroups import JUDGED
 
@@ -127,7 +127,7 @@ def subgroup_section(columns: Mapping[str, Any], p: EvaluateParams) -> str:
             rows.append([column, value, people, str(found["n_clips"]), *cells])
         if of["gap"]:
             gaps = [f"{estimate(of['gap'][name], 'gap')}, {of['gap'][name]['worst']} lowest" for name in JUDGED]
-            rows.append([column, "**gap**", "", "", *gaps])
+            rows.append([column, Marked("**gap**"), "", "", *gaps])
     said = (
         f"## Subgroups\n\nUnder `{p.threshold_condition}`. A gap whose interval holds 0 is no evidence of one; "
         "between more than two groups it is that of the best and the worst, picked after looking, so it flatters the "

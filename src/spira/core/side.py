@@ -30,6 +30,7 @@ class Side:
     losses: Mapping[str, Floats] = field(
         default_factory=dict
     )  # validation loss by epoch, by seed; {} where not at hand
+    refused: tuple[str, ...] = ()  # a sentence for each file that is not as it must be, and is gone without
 
     @property
     def scheme(self) -> str:

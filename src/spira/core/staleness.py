@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spira.core.markdown import code, inert
+
 Tree = Mapping[str, Any]
 
 
@@ -35,7 +37,7 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 def stale(
     stages: list[Declared], lock: Tree, files: Mapping[str, str], params: Mapping[str, Tree]
 ) -> dict[str, list[str]]:
-    """The reasons for which each stage's results are not those of this revision; {} where all are.
+    """The reasons, as Markdown, for which each stage's results are not those of this revision; {} where all are.
 
     Args:
         stages: every stage, in dvc.yaml's order.
@@ -61,14 +63,14 @@ def _reasons(stage: Declared, entry: Tree, now: Mapping[str, str], params: Mappi
     deps, outs = hashes(entry, "deps"), hashes(entry, "outs")
     for path in stage.deps:
         if path not in deps:
-            yield f"`{path}` is a new dependency"
+            yield f"{code(path)} is a new dependency"
         elif path in now and now[path] != deps[path]:
-            yield f"`{path}` changed"
+            yield f"{code(path)} changed"
         elif path not in now and not any(path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in now):
-            yield f"`{path}` is gone"
-    yield from (f"`{path}` is no longer a dependency" for path in deps if path not in stage.deps)
-    yield from (f"`{path}` was never written" for path in stage.outs if path not in outs)
-    yield from (f"`{path}` is not what the stage wrote" for path in outs if now.get(path, outs[path]) != outs[path])
+            yield f"{code(path)} is gone"
+    yield from (f"{code(path)} is no longer a dependency" for path in deps if path not in stage.deps)
+    yield from (f"{code(path)} was never written" for path in stage.outs if path not in outs)
+    yield from (f"{code(path)} is not what the stage wrote" for path in outs if now.get(path, outs[path]) != outs[path])
     for file, names in stage.params.items():
         yield from _changed(flat(entry.get("params", {}).get(file, {})), flat(params.get(file, {})), names)
 
@@ -82,4 +84,4 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any], names: tuple[str, 
     absent = object()
     for key in sorted(filter(meant, then.keys() | now.keys())):
         if then.get(key, absent) != now.get(key, absent):
-            yield f"`{key}` is {now.get(key, 'absent')}, the results have {then.get(key, 'none')}"
+            yield f"{code(key)} is {inert(now.get(key, 'absent'))}, the results have {inert(then.get(key, 'none'))}"

@@ -13,7 +13,7 @@ from spira.adapters.judgements import refuse_incomplete, write_numbers
 from spira.adapters.outputs import write_bytes
 from spira.adapters.predictions import Scored, read_predictions, scored
 from spira.adapters.subsets import read_subsets
-from spira.adapters.tables import read_table, write_table
+from spira.adapters.tables import read_table, write_sheet
 from spira.adapters.workers import ordered_map, progress
 from spira.core.background import BackgroundParams, Mask
 from spira.core.near_duplicates import Pair, fingerprint, near_duplicates
@@ -106,7 +106,7 @@ def _write_pairs(study: Study, names: list[str], path: Path) -> None:
         (names[pair.first], names[pair.second], round(pair.bit_errors, 4), round(pair.delay_seconds, 3))
         for pair in study.pairs
     ]
-    write_table(pl.DataFrame(rows, schema=["clip_id", "other_clip_id", *Pair._fields[2:]], orient="row"), path)
+    write_sheet(pl.DataFrame(rows, schema=["clip_id", "other_clip_id", *Pair._fields[2:]], orient="row"), path)
 
 
 if __name__ == "__main__":

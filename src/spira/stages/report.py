@@ -70,7 +70,7 @@ def run(
         "confidence": f"{100 * evaluate.confidence:g}",
         "people": "{n_speakers} test speakers, {n_patients} of them patients; {n_clips} clips.".format(**tree["test"]),
         "parts": [_part(part) for part in made],
-        "clips": _clips(read_rows(worst), clips, every["sample_rate"], audible=audible),
+        "clips": _clips(read_rows(worst, sheet=True), clips, every["sample_rate"], audible=audible),
         "rate": every["sample_rate"],
         "audio": audible,
     }
