@@ -21,6 +21,7 @@ repro: $(READY) ## make the environment, then run what changed: raw recordings t
 	@$(if $(filter-out 1,$(JOBS)),python -m spira.side_by_side $(call quoted,$(JOBS)))
 	dvc repro
 	@python -m spira.corpus_changes
+	@python -m spira.reproduced
 
 test: $(READY) ## make the environment, then lint, types and tests
 	@$(MAKE) --no-print-directory --jobs=2 lint pytest
