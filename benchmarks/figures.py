@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from spira.adapters.arithmetic import processor
+
 ROOT = Path(__file__).parents[1]
 FILE, PAGE = ROOT / "docs/reliability.json", ROOT / "docs/reliability.md"
 _TABLE = re.compile(r"^\| promise \|.*?\n\n", re.MULTILINE | re.DOTALL)
@@ -27,8 +29,7 @@ def here() -> tuple[str, str]:
     commit = _git("describe", "--always", "--abbrev=7")
     apart = [f":(exclude){path.relative_to(ROOT)}" for path in (FILE, PAGE)]
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *apart)
-    known = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return f"{commit}-dirty" if changed else commit, known[1] if known else "unknown"
+    return f"{commit}-dirty" if changed else commit, processor()
 
 
 def _git(*arguments: str) -> str:
