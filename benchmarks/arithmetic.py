@@ -61,7 +61,9 @@ def main() -> None:
         figures[stage] = {"native": native, "portable": portable, "ratio": portable / native}
         cells = f"{native:.1f} | {portable:.1f} | {portable / native:.2f} | {native_clock:.1f} | {portable_clock:.1f}"
         print(f"| `{stage}` | {cells} |")
-    OUT.write_text(json.dumps({"processor": processor(), "rounds": ROUNDS, "found": figures}, indent=1) + "\n")
+    OUT.write_text(
+        json.dumps({"processor": processor(), "rounds": ROUNDS, "found": figures}, indent=1, allow_nan=False) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def read(path: Path = FILE) -> dict[str, Figure]:
 def renew(check: str, figure: Figure, path: Path = FILE, page: Path = PAGE) -> None:
     """Puts the figure in place of the check's last one, in the file and on the page."""
     every = read(path) | {check: figure}
-    path.write_text(json.dumps(every, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(every, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     page.write_text(_TABLE.sub(lambda _: table(every) + "\n", page.read_text(encoding="utf-8"), 1), encoding="utf-8")
 
 

@@ -85,7 +85,7 @@ def test_what_decides_other_bytes_is_other_work(what: str, out: Path, monkeypatc
         case "processor":
             monkeypatch.setattr(kept, "processor", lambda: "another")
         case "variable":
-            monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+            monkeypatch.setenv("MKL_CBWR", "AVX2")
         case "code":
             monkeypatch.setattr(kept, "_code", lambda: [("kept.py", out)])
     facts = {"n_mels": 41} if what == "facts" else FACTS

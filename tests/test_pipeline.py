@@ -45,6 +45,7 @@ def test_git_holds_no_data(clone: Clone) -> None:
         "data/pretrained/none",
         "data/probes.json",
         "data/probes.md",
+        "data/processor.txt",
         "data/report/data_card.md",
         "data/report/model_card.md",
         "data/report/report.md",
