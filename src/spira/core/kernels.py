@@ -11,7 +11,7 @@ it ten times as fast. What a function calls stands before it, for it is compiled
 import numpy as np
 from numba import njit
 
-from spira.core.machine_code import compiled, inner
+from spira.core.machine_code import compiled, inner, reordered
 
 _f = np.float32
 _LEAST, _MOST = _f(-87), _f(20)  # e^z underflows below, and Mish is the identity above, to rounding
@@ -41,13 +41,13 @@ def _add(rows, weight, sums):
     w30, w31, w32, w33 = weight[3, 0], weight[3, 1], weight[3, 2], weight[3, 3]
     for i in range(x0.size):
         a, b, c, d = x0[i], x1[i], x2[i], x3[i]
-        y0[i] += w00 * a + w01 * b + w02 * c + w03 * d
-        y1[i] += w10 * a + w11 * b + w12 * c + w13 * d
-        y2[i] += w20 * a + w21 * b + w22 * c + w23 * d
-        y3[i] += w30 * a + w31 * b + w32 * c + w33 * d
+        y0[i] = y0[i] + w00 * a + w01 * b + w02 * c + w03 * d
+        y1[i] = y1[i] + w10 * a + w11 * b + w12 * c + w13 * d
+        y2[i] = y2[i] + w20 * a + w21 * b + w22 * c + w23 * d
+        y3[i] = y3[i] + w30 * a + w31 * b + w32 * c + w33 * d
 
 
-@inner
+@reordered
 def _add_products(rows, others, products):
     """``products += rows @ others.T``, of four by four."""
     e, f, g, h = rows
@@ -83,7 +83,7 @@ def _convolve_all(x, weight, bias, starts, out):
         _convolve(x, weight, bias, starts, out, q)
 
 
-@inner
+@reordered
 def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
     """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
     n = min(_TILE, of_out.shape[1] - q)
@@ -181,22 +181,34 @@ def _derivative(z, e, inverse):
 
 
 @inner
+def _total(columns):
+    """Of float32, in float64."""
+    total = 0.0
+    for i in range(columns.size):
+        total += columns[i]
+    return total
+
+
+@inner
 def _moments(x, eps):
-    """Mean and 1 / standard deviation of some rows. A frame's sum is in float32, that of the frames in float64."""
+    """Mean and 1 / standard deviation of some rows. A column's sum is in float32, that of the columns in float64."""
+    columns = np.zeros(x.shape[2], _f)
     total = squares = 0.0
     for row in range(x.shape[0]):
+        columns[:] = 0
         for frame in range(x.shape[1]):
-            part = _f(0)
-            for i in range(x.shape[2]):
-                part += x[row, frame, i]
-            total += part
+            values = x[row, frame]
+            for i in range(columns.size):
+                columns[i] += values[i]
+        total += _total(columns)
     mean = _f(total / x.size)
     for row in range(x.shape[0]):
+        columns[:] = 0
         for frame in range(x.shape[1]):
-            part = _f(0)
-            for i in range(x.shape[2]):
-                part += (x[row, frame, i] - mean) * (x[row, frame, i] - mean)
-            squares += part
+            values = x[row, frame]
+            for i in range(columns.size):
+                columns[i] += (values[i] - mean) * (values[i] - mean)
+        squares += _total(columns)
     return mean, _f(1 / np.sqrt(squares / x.size + eps))
 
 
@@ -323,31 +335,32 @@ def block(
 @inner
 def _sums_of_pairs(x, derivative, first, of_out):
     """Of the gradient by the normalised values, and of that times the value that it is by."""
-    by_shift = by_scale = 0.0
+    by_shift, by_scale = np.zeros(x.shape[1], _f), np.zeros(x.shape[1], _f)
     for frame in range(of_out.shape[0]):
-        a = b = _f(0)
-        for i in range(x.shape[1]):
-            of_z = derivative[frame, i] * of_out[frame, i]
-            even, odd, is_first = x[2 * frame, i], x[2 * frame + 1, i], _f(first[frame, i])
-            a += of_z
-            b += of_z * (even * is_first + odd * (_f(1) - is_first))
-        by_shift += a
-        by_scale += b
-    return by_shift, by_scale
+        evens, odds, slopes, chosen, back = (
+            x[2 * frame],
+            x[2 * frame + 1],
+            derivative[frame],
+            first[frame],
+            of_out[frame],
+        )
+        for i in range(by_shift.size):
+            of_z, is_first = slopes[i] * back[i], _f(chosen[i])
+            by_shift[i] += of_z
+            by_scale[i] += of_z * (evens[i] * is_first + odds[i] * (_f(1) - is_first))
+    return _total(by_shift), _total(by_scale)
 
 
 @inner
 def _sums_of_each(x, derivative, of_out):
-    by_shift = by_scale = 0.0
+    by_shift, by_scale = np.zeros(x.shape[1], _f), np.zeros(x.shape[1], _f)
     for frame in range(x.shape[0]):
-        a = b = _f(0)
-        for i in range(x.shape[1]):
-            of_z = derivative[frame, i] * of_out[frame, i]
-            a += of_z
-            b += of_z * x[frame, i]
-        by_shift += a
-        by_scale += b
-    return by_shift, by_scale
+        values, slopes, back = x[frame], derivative[frame], of_out[frame]
+        for i in range(by_shift.size):
+            of_z = slopes[i] * back[i]
+            by_shift[i] += of_z
+            by_scale[i] += of_z * values[i]
+    return _total(by_shift), _total(by_scale)
 
 
 @inner

@@ -6,14 +6,16 @@ from typing import Any
 
 from numba import njit
 
-# Without Python's lock; division by zero gives infinity; sums may be taken in another order, so that they are vectors.
-_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+# Without Python's lock; division by zero gives infinity; a product and a sum may be one instruction.
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
 # Of a function that ``compiled`` ones call. It always becomes part of them: as a function of its own it would be
-# compiled twice, alone and in each caller, with sums in two orders. Which of the two ran was decided by whether the
-# caller's machine code was made by this process or found, so that the first training of a fresh clone differed from all
-# that followed.
+# compiled twice, alone and in each caller, not always to the same instructions. Which of the two ran was decided by
+# whether the caller's machine code was made by this process or found, so that the first training of a fresh clone
+# differed from all that followed.
 inner = njit(forceinline=True, **_FLAGS)
+# The same of a sum over thousands of products, which is vectors only where its order is the compiler's.
+reordered = njit(forceinline=True, **_FLAGS | {"fastmath": {"contract", "nsz", "reassoc"}})
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
