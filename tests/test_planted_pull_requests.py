@@ -69,7 +69,7 @@ def commit(folder: Path, name: str, judged: Judged) -> None:
     """A commit whose dvc.lock names the predictions, and DVC's cache with them: what ``dvc repro`` would leave."""
     head = "subset,condition,seed,clip_id,speaker_id,label,score"
     rows = [
-        f"{subset},noisy,{seed},{clip},{who},{label},{score}"
+        f"{subset},noisy,{seed},{subset} {clip},{subset} {who},{label},{score}"
         for subset in ("validation", "test")
         for seed, scores in enumerate(judged.scores)
         for clip, who, label, score in zip(judged.clips, judged.speakers, judged.labels, scores, strict=True)

@@ -177,7 +177,7 @@ def _mish(z):
 
 @njit(inline="always")
 def _derivative(z, e, inverse):
-    return e * (_f(4) * (z + _f(1)) + e * (e * (e + _f(4)) + _f(4) * z + _f(6))) * inverse * inverse
+    return (e * inverse) * ((_f(4) * (z + _f(1)) + e * (e * (e + _f(4)) + _f(4) * z + _f(6))) * inverse)
 
 
 @inner
