@@ -332,6 +332,23 @@ def test_a2_what_is_unknown_of_one_side_only_is_not_cleared(judged: bool) -> Non
     assert f"`recorded_on` is unknown for {(test == judged).sum()} of 240 clips; " in found.why
 
 
+def test_a2_a_site_that_is_spelled_otherwise_in_the_test_set_is_not_cleared() -> None:
+    """Of the word of each judged clip nothing was learnt: it may tell all, and the probe cannot say."""
+    study = benchmark.plain(np.random.default_rng(0))
+    test = np.isin(np.arange(240), study.judged)
+    sites = np.where(study.labels == 1, "ward", "home")
+    found = {}
+    for name, words in (("same", sites), ("other", np.where(test, np.char.add(sites, " 2"), sites))):
+        one = replace(study, columns={**study.columns, "site": words.tolist()})
+        found[name] = PROBES["metadata"].run(one, PROBE)
+    assert found["same"].verdict == "fail"
+    assert found["other"].verdict == "not run", found["other"].why
+    n = test.sum()
+    assert found["other"].why.startswith(
+        f"`site` of {n} of {n} judged clips is that of no clip learnt from; sex, age and"
+    )
+
+
 def test_a2_a_column_without_one_known_value_is_counted() -> None:
     """In each of the three probes that need it."""
     study = benchmark.plain(np.random.default_rng(0))
