@@ -16,7 +16,6 @@ from spira.adapters.file_names import one_name, path_problems
 from spira.core.column_names import OPTIONAL, USED, our_names, repeated, unread
 from spira.core.metadata import alike, assumptions, canonical
 from spira.core.personal import shown
-from spira.core.splitting import SUBSETS
 from spira.errors import DataError
 
 
@@ -62,7 +61,7 @@ def require_learnable(table: pl.DataFrame, folder: Path) -> None:
     """
     speakers = dict(table.group_by("label").agg(pl.n_unique("speaker_id")).rows())
     n_control, n_patient = speakers.get(0, 0), speakers.get(1, 0)
-    n_subsets = len(SUBSETS)
+    n_subsets = 3  # train, validation, test
     if min(n_control, n_patient) < n_subsets:
         raise DataError(
             f"{folder / 'metadata.csv'}: must name {n_subsets} speakers of each class at least, to train, validate and "
