@@ -156,16 +156,16 @@ BAD = {
     "header only": (HEADER, "metadata.csv: has a header and no rows"),
     "header and blank lines": (HEADER + "\n,,\n", "metadata.csv: has a header and no rows"),
     "no label": ("file_path,sex\na,F\n", "metadata.csv: needs the columns label, has file_path, sex"),
-    "no columns": ("a.wav\tpatient\n", "metadata.csv: needs the columns file_path and label, has a.wav\tpatient"),
+    "no columns": ("a.wav\tpatient\n", "metadata.csv: needs the columns file_path and label, has a.wav, patient"),
     "a column twice": (
         "file_path,label, label\na.wav,1,0\n",
         "metadata.csv: each column must be named once, got label again",
     ),
     "latin-1": (
         "file_path,label\nação.wav,1\n".encode("latin-1"),
-        "metadata.csv: must be UTF-8, byte 17 is not; save it again as CSV UTF-8",
+        "metadata.csv:2: must be UTF-8, byte 17 is not; save it again as CSV UTF-8",
     ),
-    "utf-16": ("file_path,label\na,1\n".encode("utf-16"), "metadata.csv: must be UTF-8, byte 0 is not"),
+    "utf-16": ("file_path,label\na,1\n".encode("utf-16"), "metadata.csv:1: must be UTF-8, byte 0 is not"),
     "long row": (
         HEADER + "a,1,x\n\nb,1,y,z\n",
         "metadata.csv:4: expected 3 fields, as in the header, got 4",
@@ -182,7 +182,7 @@ BAD = {
         "metadata.csv:4: file_path must lie inside the corpus's folder, got 'b/../../c.wav'",
     ),
     "escaping backwards": (HEADER + "..\\c.wav,1,x\n", "metadata.csv:2: file_path must lie inside"),
-    "no path": (HEADER + ",1,x\n", "metadata.csv:2: file_path must lie inside the corpus's folder, got ''"),
+    "no path": (HEADER + ",1,x\n", "metadata.csv:2: file_path must name a recording, and is blank"),
     "the folder": (HEADER + ".,1,x\n", "metadata.csv:2: file_path must lie inside the corpus's folder, got '.'"),
     "twice": (
         HEADER + "a.wav,1,x\nb.wav,1,x\n./a.wav,0,x\n",
@@ -190,16 +190,16 @@ BAD = {
     ),
     "labels": (
         HEADER + "a,1,x\nb,sick,x\nc,sick,x\nd,,x\n",
-        "metadata.csv: label must be patient or control (SPIRA's class: 1 or 0), got '' (1 rows), 'sick' (2 rows)",
+        "metadata.csv:3: label must be patient or control (SPIRA's class: 1 or 0), got 'sick' (2 rows)",
     ),
-    "classes": ("file_path,class\na,2\n", "metadata.csv: label must be patient or control (SPIRA's class: 1 or 0)"),
+    "classes": ("file_path,class\na,2\n", "metadata.csv:2: label must be patient or control (SPIRA's class: 1 or 0)"),
     "sexes": (
         "file_path,label,sex\na,1,X\n",
-        "metadata.csv: sex must be F, M or empty, got 'X' (1 rows)",
+        "metadata.csv:2: sex must be F, M or empty, got 'X'",
     ),
     "splits": (
         "file_path,label,split\na,1,dev\n",
-        "metadata.csv: split must be train, validation, test or empty, got 'dev' (1 rows)",
+        "metadata.csv:2: split must be train, validation, test or empty, got 'dev'",
     ),
 }
 
@@ -219,10 +219,10 @@ def test_all_bad_rows_are_told_at_once_up_to_twenty(tmp_path: Path) -> None:
     assert said[20:] == ["... and 5 more"]
 
 
-def test_of_many_wrong_labels_ten_are_told(tmp_path: Path) -> None:
+def test_of_many_wrong_labels_twenty_are_told(tmp_path: Path) -> None:
     """A column of free text is not printed whole."""
     said = message(tmp_path, HEADER + "".join(f"{i}.wav,text {i:03},x\n" for i in range(99)))
-    assert said.endswith("'text 009' (1 rows), and 89 other values")
+    assert said.endswith("got 'text 019'\n... and 79 more")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])

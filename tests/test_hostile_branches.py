@@ -170,6 +170,15 @@ class Branch:
         tree = self.sh(f"{index} git write-tree")
         self.git("branch", "-f", name, self.git("commit-tree", "-p", "good", "-m", name, tree).strip())
 
+    def with_entry(self, name: str, mode: str, path: str, content: str, base: str = "good") -> None:
+        """A commit in which a path is no file: a link to ``content``, or a submodule."""
+        index = f"GIT_INDEX_FILE={self.folder}/.git/{name}.index"
+        self.sh(f"{index} git read-tree {base}; {index} git update-index --force-remove {path}")
+        of = self.sh(f"printf '{content}' | git hash-object -w --stdin" if mode == "120000" else "git rev-parse good")
+        self.sh(f"{index} git update-index --add --cacheinfo {mode},{of},{path}")
+        tree = self.sh(f"{index} git write-tree")
+        self.git("branch", "-f", name, self.git("commit-tree", "-p", "good", "-m", name, tree).strip())
+
     def text(self, path: str) -> str:
         return self.git("show", f"good:{path}")
 
@@ -221,6 +230,42 @@ def test_a_file_that_would_crash_dvc_is_read_by_us_first(
     """200,000 brackets end DVC's parser, and Python with it, with a segmentation fault."""
     branch.made("evil", {"dvc.yaml": f"vars: {vars_}\nstages: {{a: {{cmd: '${{x}}'}}}}", path: "x: " + "[" * 200_000})
     with pytest.raises(DataError, match=f"^{re.escape(why)}"):
+        branch.report("evil", capsys)
+
+
+@pytest.mark.parametrize("mode", ["120000", "160000"])
+@pytest.mark.parametrize("path", ["dvc.lock", "dvc.yaml", "params.yaml", "data/x.dvc", ".dvcignore", ".dvc/config"])
+def test_a_link_or_a_submodule_in_the_place_of_a_file_of_dvcs_is_refused(
+    path: str, mode: str, branch: Branch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC follows the one to what nobody has read, and for the content of the other it waits for ever."""
+    branch.with_entry("evil", mode, path, "x: 1")
+    with pytest.raises(DataError, match=f"^evil:{re.escape(path)}: must be a file, and is a link or a submodule"):
+        branch.report("evil", capsys)
+
+
+def test_values_are_taken_from_no_link(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its text may be a tree, and what it leads to another."""
+    branch.made("evil", {"dvc.yaml": "vars: [evil.yaml]\nstages: {a: {cmd: x}}"})
+    branch.with_entry("evil", "120000", "evil.yaml", "x: 1", base="evil")
+    with pytest.raises(DataError, match=r"^evil:dvc\.yaml: vars: no such file, or an empty one: evil\.yaml"):
+        branch.report("evil", capsys)
+
+
+@pytest.mark.parametrize("name", ['"\\uD800"', "x" * 200_000], ids=["half a character", "long"])
+def test_a_name_that_git_cannot_be_asked_for_is_no_file(
+    name: str, branch: Branch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is it said that git is not installed."""
+    branch.made("evil", {"dvc.yaml": f"vars: [{name}]\nstages: {{a: {{cmd: x}}}}"})
+    with pytest.raises(DataError, match=r"^evil:dvc\.yaml: vars: no such file, or an empty one: "):
+        branch.report("evil", capsys)
+
+
+def test_an_empty_pointer_is_named(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what it must hold."""
+    branch.made("evil", {"data/raw/x.dvc": ""})
+    with pytest.raises(DataError, match=r"^evil:data/raw/x\.dvc: is empty, or no file; it must name a folder"):
         branch.report("evil", capsys)
 
 

@@ -252,7 +252,7 @@ def test_a8_a_corpus_that_looks_like_a_number_is_told_how_to_be_quoted(
         load("corpus", FolderName, path=path)
     assert str(error.value) == (
         f"{path}:1: corpus: must be a valid string, got {got}; text that YAML takes for something else needs quotes, "
-        f"such as {quoted}"
+        f"such as {quoted}{'' if typed in ('true', 'null') else ', or as you spelled it'}"
     )
     by_hand, _, for_dvc = quoted.partition(", or -S ")
     apply_overrides(path, [for_dvc.strip("'")])
@@ -274,7 +274,7 @@ def test_a8_a_date_and_an_item_of_a_list_are_told_too(tmp_path: Path) -> None:
     assert said.endswith("""such as corpus: "2020-07-11", or -S 'corpus="2020-07-11"'""")
     said = refusal(tmp_path, "subgroups: [sex, 2020]\n", "subgroups", Columns)
     assert said.endswith("""subgroups.1: must be a valid string, got 2020; text that YAML takes for something else \
-needs quotes, such as "2020\"""")
+needs quotes, such as "2020", or as you spelled it""")
     assert "quotes" not in refusal(tmp_path, "corpus: [a]\n", "corpus", FolderName)
 
 

@@ -129,7 +129,8 @@ def _quoted(key: str, problem: Any) -> str:
         return ""
     text = "null" if got is None else str(got).lower() if isinstance(got, bool) else str(got)
     written = f'"{text}"' if name.isdigit() else f"""{name}: "{text}", or -S '{key}="{text}"'"""  # in a list, or not
-    return f"; text that YAML takes for something else needs quotes, such as {written}"
+    spelled = ", or as you spelled it" if isinstance(got, int | float) and not isinstance(got, bool) else ""
+    return f"; text that YAML takes for something else needs quotes, such as {written}{spelled}"
 
 
 def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:

@@ -7,7 +7,6 @@ SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``id
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,10 +17,6 @@ from spira.core.column_names import OPTIONAL, USED, our_names, repeated, unread
 from spira.core.metadata import alike, assumptions, canonical
 from spira.core.personal import shown
 from spira.errors import DataError
-
-_LABELS = {"patient": 1, "1": 1, "control": 0, "0": 0}
-_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "": ""}
-_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
 
 
 def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
@@ -36,8 +31,7 @@ def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame
 
     Raises:
         DataError: every row whose path cannot be used and every value that cannot be read, each with its line; every
-            label, sex or split that is none, with how often it occurs; every speaker in two subsets; a file that is no
-            such table.
+            speaker in two subsets; a file that is no such table.
     """
     path = folder / "metadata.csv"
     written, lines, delimiter = _read(folder, required=("file_path", "label"))
@@ -54,12 +48,8 @@ def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame
         print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
     told_at_once(_in_two_subsets(table, path))
     alone = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
-    return table.with_columns(
-        speaker_id=alone,
-        label=_coded(table["label"], _LABELS, "patient or control (SPIRA's class: 1 or 0)", path).cast(pl.Int64),
-        sex=_coded(table["sex"], _SEXES, "F, M or empty", path),
-        split=_coded(table["split"], _SPLITS, "train, validation, test or empty", path),
-    ).select("file_path", "label", *OPTIONAL)
+    table = table.with_columns(speaker_id=alone, label=pl.col("label").cast(pl.Int64))
+    return table.select("file_path", "label", *OPTIONAL)
 
 
 def require_learnable(table: pl.DataFrame, folder: Path) -> None:
@@ -71,7 +61,7 @@ def require_learnable(table: pl.DataFrame, folder: Path) -> None:
     """
     speakers = dict(table.group_by("label").agg(pl.n_unique("speaker_id")).rows())
     n_control, n_patient = speakers.get(0, 0), speakers.get(1, 0)
-    n_subsets = len(set(_SPLITS.values()) - {""})
+    n_subsets = 3  # train, validation, test
     if min(n_control, n_patient) < n_subsets:
         raise DataError(
             f"{folder / 'metadata.csv'}: must name {n_subsets} speakers of each class at least, to train, validate and "
@@ -131,9 +121,8 @@ def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str
 
 
 def _delimiter(text: str) -> str:
-    """Semicolons are what spreadsheets write where the comma is in the numbers."""
-    header = text.partition("\n")[0]
-    return ";" if header.count(";") > header.count(",") else ","
+    """Semicolons are what spreadsheets write where the comma is in the numbers, tabs what is copied out of one."""
+    return max(",;\t", key=text.partition("\n")[0].count)
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
@@ -152,29 +141,25 @@ def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: must be UTF-8, byte {error.start} is not; save it again as CSV UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"{path}:{line}: must be UTF-8, byte {error.start} is not"
+        raise DataError(f"{found}; save it again as CSV UTF-8") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line}: must be text, holds the character 0; save it again as CSV UTF-8")
+    return text
 
 
 def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:
     """Told before a single recording is opened. (Two labels may still be one recording's, which is refused.)"""
-    subset = pl.col("split").str.to_lowercase().replace({"val": "validation"})
-    given = table.select("speaker_id", subset).filter((pl.col("speaker_id") != "") & (pl.col("split") != ""))
+    given = table.select("speaker_id", "split").filter((pl.col("speaker_id") != "") & (pl.col("split") != ""))
     several = given.unique().group_by("speaker_id").agg(pl.col("split").sort()).filter(pl.col("split").list.len() > 1)
     for speaker, subsets in several.sort("speaker_id").rows():
         yield f"{source}: speaker {shown(speaker)} must be in one subset, got {' and '.join(subsets)}"
-
-
-def _coded(values: pl.Series, codes: dict[str, str] | dict[str, int], expected: str, source: Path) -> pl.Series:
-    unknown = Counter(values.filter(~values.str.to_lowercase().is_in(list(codes))))
-    if unknown:
-        counts = [f"{shown(value)} ({count} rows)" for value, count in sorted(unknown.items())]
-        more = [f"and {len(counts) - 10} other values"] if len(counts) > 10 else []
-        raise DataError(f"{source}: {values.name} must be {expected}, got {', '.join(counts[:10] + more)}")
-    return values.str.to_lowercase().replace_strict(codes)
 
 
 def told_at_once(problems: Iterable[str]) -> None:

@@ -26,7 +26,9 @@ def path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> I
     for line, name in zip(lines, names, strict=True):
         path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
         one, here = one_name(name), f"{source}:{line}: file_path must"
-        if not path.parts or path.anchor or ".." in path.parts:
+        if not name:
+            yield f"{here} name a recording, and is blank"
+        elif not path.parts or path.anchor or ".." in path.parts:
             yield f"{here} lie inside the corpus's folder, got {shown(name)}"
         elif one in first:
             before, spelled = first[one]

@@ -13,6 +13,9 @@ from spira.adapters.git import git, object_name
 from spira.core.committed import Mapped, Pointer, files_of_vars, read_committed
 from spira.errors import DataError
 
+_LONGEST_PATH = 4096  # bytes, of Linux
+_OF_DVC = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore")  # what it reads of a commit, beside .dvc and *.dvc
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -49,12 +52,22 @@ def _experiment(root: Path, name: str) -> str | None:
 
 def content(revision: Revision, path: str) -> bytes | None:
     """A file's bytes at the revision; None where it has no such file."""
+    if not _may_be_a_path(path):
+        return None
     try:
         return git(revision.root, "cat-file", "blob", f"{revision.commit}:{path}")
     except DataError:
         if _is_file(revision, path):
             raise
         return None
+
+
+def _may_be_a_path(path: str) -> bool:
+    """Whether git can be asked for it: of a length that a system takes, without the character 0 or half a character."""
+    try:
+        return "\0" not in path and len(os.fsencode(path)) <= _LONGEST_PATH
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_file(revision: Revision, path: str) -> bool:
@@ -66,12 +79,12 @@ def _is_file(revision: Revision, path: str) -> bool:
 
 
 def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str, Any]:
-    """A YAML or JSON file's tree; {} where there is no such file.
+    """A YAML or JSON file's tree; {} where there is no such file, or an empty one.
 
     Raises:
         DataError: what is read of such a file is not as ``kind`` says, or the file is larger than any of its kind.
     """
-    blob = None if "\0" in path else content(revision, path)  # no name of a file has one
+    blob = content(revision, path)
     return read_committed(blob, f"{revision.name}:{path}", kind) if blob else {}
 
 
@@ -90,15 +103,21 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
     """Each file that DVC will read of the commit is read here first, within bounds: DVC has none, and may crash.
 
     Raises:
-        DataError: one of them is not YAML or has no end, or dvc.yaml takes values from a file that is not there.
+        DataError: one of them is not YAML or has no end, or is a link, which DVC follows, or a submodule, for which it
+            waits for ever; or dvc.yaml takes values from a file that is not there.
     """
-    listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit)
-    for path in map(PurePosixPath, filter(None, os.fsdecode(listed).split("\0"))):
+    entries = os.fsdecode(git(revision.root, "ls-tree", "-r", "-z", revision.commit)).split("\0")
+    kinds = {path: kind for kind, _, path in (entry.partition("\t") for entry in entries) if path}
+    odd = {path for path, kind in kinds.items() if not kind.startswith("100")}
+    for path in map(PurePosixPath, kinds):
+        if str(path) in odd and (path.name in _OF_DVC or path.suffix == ".dvc" or ".dvc" in path.parts):
+            raise DataError(f"{revision.name}:{path}: must be a file, and is a link or a submodule")
         if path.name == "dvc.yaml":
             read_tree(revision, str(path.parent / "params.yaml"), Mapped)
             for name in files_of_vars(read_tree(revision, str(path), Mapped), f"{revision.name}:{path}"):
-                if not read_tree(revision, normpath(path.parent / name), Mapped):
-                    raise DataError(f"{revision.name}:{path}: vars: no such file, or an empty one: {name}")
+                values = normpath(path.parent / name)
+                if values in odd or not read_tree(revision, values, Mapped):
+                    raise DataError(f"{revision.name}:{path}: vars: no such file, or an empty one: {name[:100]}")
         elif path.name == "dvc.lock" or path.suffix == ".dvc":
             read_tree(revision, str(path), Mapped)
 
@@ -106,5 +125,11 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
 def corpora(revision: Revision) -> dict[str, str]:
     """md5 by path of every folder that a .dvc file names."""
     listed = git(revision.root, "ls-tree", "-r", "-z", "--name-only", revision.commit, "--", "data")
-    names = [name for name in os.fsdecode(listed).split("\0") if name.endswith(".dvc")]
-    return {name.removesuffix(".dvc"): read_tree(revision, name, Pointer)["outs"][0]["md5"] for name in names}
+    found = {}
+    for name in os.fsdecode(listed).split("\0"):
+        if name.endswith(".dvc"):
+            tree = read_tree(revision, name, Pointer)
+            if not tree:
+                raise DataError(f"{revision.name}:{name}: is empty, or no file; it must name a folder in DVC's cache")
+            found[name.removesuffix(".dvc")] = tree["outs"][0]["md5"]
+    return found

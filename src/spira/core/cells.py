@@ -17,11 +17,14 @@ from spira.errors import DataError
 T = TypeVar("T")
 
 # What people and programs write where a value is missing, without accents; a cell without letter or digit is one too.
-_MARKERS = """na n/a n.a nan nd n/d n.d n/i s/i none null nil unk unknown undefined missing not_known not_available
-not_recorded not_reported no_data desconhecido desconhecida ignorado ignorada indisponivel ausente nulo vazio em_branco
-nao_informado nao_informada nao_disponivel nao_consta nao_sabe nao_se_aplica sem_dado sem_dados
-sem_informacao""".split()  # noqa: SIM905
-_FORMULA_ERRORS = ("#ref!", "#value!", "#valor!", "#div/0!", "#name?", "#nome?", "#num!")
+_MARKERS = """na n/a n.a nan nd n/d n.d ni n/i n.i s/i s/inf s/info s/d none null nil unk unknown undefined missing
+blank not_known not_available not_applicable not_recorded not_reported not_provided no_data no_answer no_id refused
+declined tbd pending anonymous anonimo anonima desconhecido desconhecida ignorado ignorada indisponivel ausente nulo
+vazio branco em_branco pendente recusou a_confirmar a_definir nao_informado nao_informada nao_informou nao_identificado
+nao_identificada nao_declarado nao_declarada nao_registrado nao_preenchido nao_coletado nao_respondeu nao_disponivel
+nao_consta nao_sabe nao_sei nao_se_aplica nao_tem sem_dado sem_dados sem_info sem_informacao sem_informacoes
+sem_registro sem_resposta sem_id sem_identificacao prefiro_nao_dizer prefiro_nao_responder""".split()  # noqa: SIM905
+_FORMULA_ERROR = re.compile(r"#[^ ]+[!?]")  # #REF!, #VALOR!, #NOME?, and in any other language
 _LONGEST_MARKER = 24
 
 _FLAGS = re.ASCII | re.IGNORECASE
@@ -41,9 +44,13 @@ class Limits(NamedTuple):
     low: float
     high: float
     unit: str
+    such_as: str
 
 
-NUMBERS: Mapping[str, Limits] = {"age": Limits(0, 150, "years"), "spo2": Limits(0, 100, "percent")}
+NUMBERS: Mapping[str, Limits] = {
+    "age": Limits(0, 150, "years", "34.5"),
+    "spo2": Limits(30, 100, "percent", "97"),  # so that 0.97 is no percentage, and few ages are one
+}
 
 
 class Cells(NamedTuple, Generic[T]):
@@ -59,14 +66,16 @@ def is_unknown(cell: str) -> bool:
         return False
     text = visible(cell).lower()
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    word = "_".join(plain.replace("_", " ").strip("<>()[]{}#!?.*'\" ").split())
-    return not any(map(str.isalnum, text)) or word in _MARKERS or text in _FORMULA_ERRORS
+    word = "_".join(re.sub(" ?/ ?", "/", plain.replace("_", " ")).strip("<>()[]{}#!?.*'\" ").split())
+    return not any(map(str.isalnum, text)) or word in _MARKERS or _FORMULA_ERROR.fullmatch(text) is not None
 
 
 def read_numbers(column: str, cells: Sequence[str]) -> Cells[float]:
     """Each cell of one of the columns in ``NUMBERS``, as its number."""
     limits, found = NUMBERS[column], Cells[float]([], {})
-    expected = f"must be a number of {limits.unit} from {limits.low} to {limits.high}, such as 34.5, or blank"
+    expected = (
+        f"must be a number of {limits.unit} from {limits.low} to {limits.high}, such as {limits.such_as}, or blank"
+    )
     for place, cell in enumerate(cells):
         text = visible(cell)
         value = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
@@ -96,7 +105,7 @@ def read_dates(column: str, cells: Sequence[str], *, day_first: bool) -> Cells[d
             found.problems[place] = f"{column} must be a date such as 2020-07-31, or blank"
             if reading != (None, None):
                 found.problems[place] += f", and other dates of the column are {('day', 'month')[order]} first"
-        elif unsure and reading[0] != reading[1]:
+        elif unsure and None not in reading and reading[0] != reading[1]:
             found.problems[place] = (
                 f"{column} may be day or month first, and no date of the column decides: write {reading[0]} or "
                 f"{reading[1]}"

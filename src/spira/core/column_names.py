@@ -11,6 +11,20 @@ from spira.core.spelling import key
 SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
 OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
 USED = ("file_path", "label", *OPTIONAL)
+_OTHER_NAMES = {  # of forms and of other corpora: said, and not read, for nobody knows what they hold
+    **dict.fromkeys(("arquivo", "filename", "file", "audio", "path", "wav"), "file_path"),
+    **dict.fromkeys(("classe", "grupo", "group", "diagnosis", "diagnostico"), "label"),
+    **dict.fromkeys(
+        ("subject", "participant", "participante", "falante", "locutor", "paciente", "record"), "speaker_id"
+    ),
+    **dict.fromkeys(("subject_id", "participant_id", "patient_id", "record_id", "id"), "speaker_id"),
+    **dict.fromkeys(("gender", "genero", "gênero"), "sex"),
+    **dict.fromkeys(("hospital", "local"), "site"),
+    **dict.fromkeys(("date", "data", "timestamp", "carimbo"), "recorded_on"),
+    **dict.fromkeys(("saturacao", "saturação", "spo"), "spo2"),
+    **dict.fromkeys(("aparelho", "celular", "microfone"), "device"),
+    **dict.fromkeys(("subset", "conjunto", "particao", "partição"), "split"),
+}
 _MOST_NAMED = 10
 
 
@@ -19,8 +33,9 @@ def our_names(header: Sequence[str]) -> list[str]:
 
     Where a table has both a name of SPIRA's and ours, ours is read.
     """
-    plain = list(map(_plain, header))
-    known = {ours: ours for ours in USED} | {name: ours for name, ours in SPIRA_NAMES.items() if ours not in plain}
+    plain = [_plain(name).replace("_", "") for name in header]  # SpeakerID, too
+    known = {ours.replace("_", ""): ours for ours in USED}
+    known |= {name: ours for name, ours in SPIRA_NAMES.items() if ours not in plain}
     return [known.get(word, name) for word, name in zip(plain, header, strict=True)]
 
 
@@ -42,8 +57,8 @@ def unread(names: Sequence[str]) -> str:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    known, plain = {ours: ours for ours in USED} | SPIRA_NAMES, _plain(name)
-    parts = [part for part in plain.split("_") if part in known]
+    known, plain = {ours: ours for ours in USED} | SPIRA_NAMES | _OTHER_NAMES, _plain(name)
+    parts = [part for part in (plain, *plain.split("_")) if part in known]
     close = parts or get_close_matches(plain, known, n=1, cutoff=0.7)
     return f" (did you mean {known[close[0]]}?)" if close and known[close[0]] not in names else ""
 

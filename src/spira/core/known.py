@@ -36,7 +36,29 @@ def lacks(study: Study, names: Sequence[str]) -> str:
         cells = study.columns.get(name, ())
         if n_unknown := sum(map(is_unknown, cells)):
             said.append(f"`{name}` is unknown for {n_unknown} of {len(cells)} clips")
+        if n_new := len(_new_words(study, name)):
+            said.append(f"`{name}` of {n_new} of {study.judged.size} judged clips is that of no clip learnt from")
     return "; ".join(said)
+
+
+def _new_words(study: Study, name: str) -> set[int]:
+    """The judged clips of whose word nothing could be learnt; a number or a date lies between others."""
+    cells = np.array(study.columns.get(name, ()))
+    if not cells.size or name in NUMBERS or name == "recorded_on" or all(map(_is_number, cells)):
+        return set()
+    new = set[int]()
+    for fold in study.folds:
+        new |= {
+            int(i) for i in np.flatnonzero(fold.test & ~np.isin(cells, cells[fold.fit])) if not is_unknown(cells[i])
+        }
+    return new
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return bool(np.isfinite(float(cell)))
+    except ValueError:
+        return is_unknown(cell)
 
 
 def may_hide_a_shortcut(study: Study, names: Sequence[str], p: ProbeParams) -> bool:
@@ -44,17 +66,18 @@ def may_hide_a_shortcut(study: Study, names: Sequence[str], p: ProbeParams) -> b
 
     Were every pair of a patient and a control of whom one is unknown put in order, and of the others every second, the
     AUC would be 0.5 and half the share of those pairs: whether that is over ``p.shortcut_auc``, among all clips or
-    among those who are judged.
+    among those who are judged. A judged clip's word that was not learnt from, such as a site's new spelling, counts as
+    unknown there.
     """
     return any(
-        0.5 + _pairs_unknown(study, name, clips) / 2 > p.shortcut_auc
+        0.5 + _pairs_unknown(study, name, clips, new) / 2 > p.shortcut_auc
         for name in names
-        for clips in (np.arange(study.labels.size), study.judged)
+        for clips, new in ((np.arange(study.labels.size), set[int]()), (study.judged, _new_words(study, name)))
     )
 
 
-def _pairs_unknown(study: Study, name: str, clips: Ints) -> float:
+def _pairs_unknown(study: Study, name: str, clips: Ints, new: set[int]) -> float:
     cells = study.columns.get(name, ())
-    known = np.array([bool(cells) and not is_unknown(cells[clip]) for clip in clips])
+    known = np.array([bool(cells) and not is_unknown(cells[clip]) and clip not in new for clip in clips])
     labels = study.labels[clips]
     return 1 - float(known[labels == 0].mean() * known[labels == 1].mean())

@@ -1,5 +1,6 @@
 """The columns of a metadata.csv as people filled them in -> as every later stage reads them, and what was assumed."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -8,6 +9,23 @@ from spira.core.personal import shown
 from spira.core.spelling import difference, id_key, key, spelled_alike
 
 _TEXTS = ("speaker_id", "sex", "site", "device", "task", "split")
+_CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # what it must be; its values by how people write them
+    "label": (
+        "patient or control (SPIRA's class: 1 or 0)",
+        {"patient": "1", "paciente": "1", "1": "1", "control": "0", "controle": "0", "0": "0"},
+    ),
+    "sex": (
+        "F, M or empty",
+        dict.fromkeys(("f", "female", "fem", "feminino", "mulher", "woman"), "F")
+        | dict.fromkeys(("m", "male", "masc", "masculino", "homem", "man"), "M"),
+    ),
+    "split": (
+        "train, validation, test or empty",
+        {"train": "train", "treino": "train", "treinamento": "train", "test": "test", "teste": "test"}
+        | dict.fromkeys(("validation", "val", "validacao", "validação"), "validation"),
+    ),
+}
+_ROUNDED = re.compile(r"\d[.,]\d+E\+\d+", re.ASCII)  # a long number, as spreadsheets write it: what it was is lost
 _COMPARED = {"speaker_id": id_key, "site": key, "device": key, "task": key}
 _MOST_SAID = 10
 Columns = Mapping[str, Sequence[str]]  # by name, a cell a row
@@ -45,7 +63,18 @@ def _read(name: str, cells: list[str], *, day_first: bool) -> tuple[dict[str, st
         dates = read_dates(name, cells, day_first=day_first)
         texts, problems = list(map(date_text, cells, dates.values)), dates.problems
     else:
-        texts, problems = ["" if name in _TEXTS and is_unknown(cell) else cell for cell in cells], {}
+        texts = ["" if name in _TEXTS and is_unknown(cell) else cell for cell in cells]
+        problems = {}
+        if name == "speaker_id":
+            lost = (
+                "speaker_id must be whole, and a spreadsheet rounded it: format the column as text, and fill it again"
+            )
+            problems = {place: lost for place, text in enumerate(texts) if _ROUNDED.fullmatch(text)}
+        elif name in _CODES:
+            expected, codes = _CODES[name]
+            found = [codes.get(id_key(text).rstrip(".")) if text or name == "label" else "" for text in texts]
+            problems = {place: f"{name} must be {expected}" for place, text in enumerate(found) if text is None}
+            texts = [text or "" for text in found]
     return dict(zip(cells, texts, strict=True)), {cells[place]: why for place, why in problems.items()}
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+_AS_TEXT = re.compile(r"^(?:'(.+)|=\"(.+)\")$")
 _NUMBER = re.compile(r"\+?(0*)(\d{1,20}([.,]\d{1,20})?(e[+-]?\d{1,3})?)")
 
 
@@ -25,8 +26,13 @@ def key(text: str) -> str:
 
 
 def id_key(text: str) -> str:
-    """``key``, and the same for one number in two spellings: ``7`` and ``7.0``, but not ``007``, which is an id."""
-    plain = key(text)
+    """``key``, and the same for ids that a table's program or a hand writes in two ways.
+
+    So are ``7`` and ``7.0``, but not ``007``, which is another id; ``'7`` and ``="7"``, which is how a spreadsheet is
+    told that it is text; and ``P-07``, ``P 07`` and ``P07``.
+    """
+    plain = _AS_TEXT.sub(r"\1\2", key(text))
+    plain = re.sub(r"(?<=[^\W\d_])[ _\u2010-\u2015-]+(?=\d)", "", plain)
     number = _NUMBER.fullmatch(plain)
     return f"{number[1]}{Decimal(number[2].replace(',', '.')).normalize()}" if number else plain
 
@@ -48,4 +54,7 @@ def difference(a: str, b: str) -> str:
         return "in spaces or characters that cannot be seen"
     if visible(a) == visible(b):
         return "in how characters are encoded"
-    return "in case" if key(a) == key(b) else "in how a number is written"
+    if key(a) == key(b):
+        return "in case"
+    numbers = all(_NUMBER.fullmatch(key(text)) for text in (a, b))
+    return "in how a number is written" if numbers else "in marks before or between letters and digits"
