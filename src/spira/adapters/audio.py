@@ -179,6 +179,8 @@ def _cut_off(path: Path, header: Header, probed: soundfile.SoundFile, limits: _L
             return Refusal("empty", "a header and no samples")
         raw.seek(0)
         head = raw.read(_HEADERS + _WIDEST * n_channels * (1 + longest))
+    if head.startswith(b"RF64"):  # says it twice
+        head = b"RIFF" + head[4:]
     with soundfile.SoundFile(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
         return _judged(file, limits, promised_frames(file))
 

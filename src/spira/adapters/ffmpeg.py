@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 _SECONDS_A_FILE = 120  # an ffmpeg that takes longer waits for something: the time it may compute is limited before
 _DEMUXERS = (  # of sound; none that opens other files, as playlists do
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mpc,mpc8,mpeg,mpegts,"
-    "nut,ogg,rm,sox,tta,w64,wav,wv"
+    "nistsphere,nut,ogg,rm,sox,tta,w64,wav,wv"
 )
 _MOST_WORDS = 2**16  # bytes of what it says
 _NOT_DECODED = "Error submitting packet to decoder|Error while decoding"  # once at the end, as of MP3, is no loss
@@ -97,7 +97,7 @@ def _judged(pipe: int, judge: Callable[[soundfile.SoundFile], Result | Refusal])
 
 def _failure(status: int, words: str) -> Refusal | None:
     """What its exit status and its words mean for the file; None where it decoded all of it."""
-    first = re.sub(r"^\[[^]]*\] ", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
+    first = re.sub(r"^(\[[^]]*\] )+", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
     if status in (126, 127):  # by a shell, or the loader of its libraries
         raise MachineError(f"ffmpeg cannot start: {first or f'exit status {status}'}")
     if status in (-signal.SIGKILL, -signal.SIGBUS):
