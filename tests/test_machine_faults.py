@@ -107,6 +107,7 @@ FAULTS = {
 
 FAULTS |= {
     "says nothing, writes nothing": ("exit 0", "fails at a sound that is known to be well, too: ffmpeg wrote no audio"),
+    "says something else": ("echo ffmpeg version 1", "known to be well, too: ffmpeg wrote no audio"),
     "a wrapper that is broken": ("echo 'no module named x' >&2; exit 1", "known to be well, too: ffmpeg: no module"),
     "a version of long ago": ("echo 'Unrecognized option' >&2; exit 8", "known to be well, too: .*Unrecognized"),
     "for another processor": ("kill -4 $$", r"known to be well, too: ffmpeg crashed \(SIGILL\)"),

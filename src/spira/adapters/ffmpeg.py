@@ -69,7 +69,7 @@ def through_ffmpeg(
         try:
             result = _judged(process.stdout.fileno(), judge)
             if os.read(process.stdout.fileno(), 1):  # refused before its end: what ffmpeg says to that is no matter
-                return result
+                return _believed(result)
             process.wait()
         finally:
             process.kill()
@@ -77,10 +77,16 @@ def through_ffmpeg(
             listener.join()
     if stuck.is_set():
         raise MachineError(f"ffmpeg was not done in {_SECONDS_A_FILE} s, most of which it waited")
-    outcome = _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
-    if isinstance(outcome, Refusal) and outcome.code in ("undecodable", "too_large", "truncated"):
-        _require_one_that_works(outcome.reason)
-    return outcome
+    return _believed(
+        _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
+    )
+
+
+def _believed(result: Result | Refusal) -> Result | Refusal:
+    """What an ffmpeg that works says of a file, as it is."""
+    if isinstance(result, Refusal) and result.code in ("undecodable", "too_large", "truncated"):
+        _require_one_that_works(result.reason)
+    return result
 
 
 def _command(source: str, max_seconds: float) -> list[str]:
