@@ -658,6 +658,59 @@ def test_b3_opus_in_caf(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
     assert refused(tmp_path / "memo.caf", caf[:-1000]).code == "truncated"
 
 
+def caf_in_progress(sound: Samples) -> bytes:
+    """As a recorder leaves it that never came back to write how long it is."""
+    caf = encoded(sound, 16000, "CAF", "PCM_16")
+    at = caf.index(b"data") + 4
+    return caf[:at] + b"\xff" * 8 + caf[at + 8 :]
+
+
+def sphere_of_24_bits(sound: Samples) -> bytes:
+    """As sox writes it."""
+    count = f"sample_count -i {len(sound)}\nsample_n_bytes -i 3\nchannel_count -i 1\nsample_byte_format -s2 01\n"
+    head = f"NIST_1A\n   1024\n{count}sample_rate -i 16000\nsample_coding -s3 pcm\nend_head\n"
+    return head.encode().ljust(1024) + encoded(sound, 16000, "NIST", "PCM_24")[1024:]
+
+
+LAST_WRITTEN = {  # that libsndfile refuses though it knows the codec
+    "CAF that does not say its length": caf_in_progress,
+    "BW64": lambda sound: b"BW64" + encoded(sound, 16000, "RF64", "PCM_16")[4:],
+    "NIST SPHERE": sphere_of_24_bits,
+}
+
+
+@pytest.mark.parametrize("kind", LAST_WRITTEN)
+def test_b3_what_libsndfile_knows_in_part_goes_to_ffmpeg(
+    tmp_path: Path, no_ffmpeg: Path, ffmpeg: str, kind: str
+) -> None:
+    """Every sample of it; and without an ffmpeg it is named."""
+    content = LAST_WRITTEN[kind](tones(16000))
+    assert refused(tmp_path / "a", content).reason.startswith(f"{kind} is read through ffmpeg")
+    (no_ffmpeg / "ffmpeg").symlink_to(ffmpeg)
+    samples, rate = heard(tmp_path / "a", content)
+    assert rate == 16000
+    assert np.abs(samples - tones(16000)).max() < 2**-13
+    if "length" not in kind:
+        assert refused(tmp_path / "a", content[:-9000]).code == "truncated"
+        assert refused(tmp_path / "a", content + content).code == "trailing"
+
+
+@pytest.mark.usefixtures("with_ffmpeg")
+def test_b3_a_wavpack_that_was_piped_counts_no_samples(tmp_path: Path, converted: Callable[..., bytes]) -> None:
+    """A count of 0 is one that its writer did not know."""
+    content = converted("packed.wv", "wavpack")
+    samples, _ = heard(tmp_path / "a", content[:12] + bytes(4) + content[16:])
+    assert len(samples) == 24000
+
+
+def test_a_reason_holds_no_address_of_memory(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
+    """rejects.csv has the same bytes each time, however many parts of ffmpeg name themselves."""
+    said = "[aist#0:0/aac @ 0x$$] [dec:aac @ 0x5562f458bb80] Error submitting packet"
+    script(no_ffmpeg, f'case "$*" in *a.aac*) echo "{said}" >&2; exit 1;; esac; exec {ffmpeg} "$@"')
+    refusal = refused(tmp_path / "a.aac", b"\xff\xf1" + bytes(100))
+    assert refusal == Refusal("undecodable", "ffmpeg: Error submitting packet")
+
+
 @pytest.mark.usefixtures("no_ffmpeg")
 @pytest.mark.parametrize("bits_a_second", ["16k", "64k"])
 def test_b3_mp3_in_wav_needs_no_ffmpeg(tmp_path: Path, converted: Callable[..., bytes], bits_a_second: str) -> None:

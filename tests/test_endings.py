@@ -128,6 +128,27 @@ def test_b2_rf64_with_a_stale_size_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "stale", bytes(content)).code == "trailing"
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "ULAW"])
+def test_b2_nist_sphere_is_as_long_as_it_says(tmp_path: Path, subtype: str) -> None:
+    """libsndfile reads it to the end of the file, wherever that is."""
+    content = encoded(LONG, 16000, "NIST", subtype)
+    samples = outcome(tmp_path / "a.sph", content)
+    assert not isinstance(samples, Refusal), samples
+    assert len(samples) == len(LONG)
+    assert refusal(tmp_path / "a.sph", content[: len(content) * 6 // 10]).code == "truncated"
+    stale_count = content.replace(b"sample_count -i 48000", b"sample_count -i 24000")
+    assert refusal(tmp_path / "a.sph", stale_count).code == "trailing"
+
+
+def test_b2_rf64_that_never_learnt_its_length_is_read_to_its_end(tmp_path: Path) -> None:
+    """A field recorder that lost its power: noughts in the chunk that holds the sizes."""
+    content = encoded(LONG, 16000, "RF64", "PCM_16")
+    at = content.index(b"ds64") + 8
+    samples = outcome(tmp_path / "a.wav", content[:at] + bytes(24) + content[at + 24 :])
+    assert not isinstance(samples, Refusal), samples
+    assert len(samples) == len(LONG)
+
+
 def test_b2_a_flac_that_counts_too_few_is_refused(tmp_path: Path) -> None:
     """To the frame: its header is not believed, but compared with what is decoded."""
     flac = encoded(SHORT, 16000, "FLAC", "PCM_16")

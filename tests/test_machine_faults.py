@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 import bad_audio
-from sounds import pcm, tones, wav
+from sounds import encoded, pcm, tones, wav
 from spira.adapters.guarded import Failed, Guard, Limits, Lost
 from spira.adapters.workers import ordered_map
 from spira.core.audio import IngestParams
@@ -105,6 +105,17 @@ FAULTS = {
 }
 
 
+FAULTS |= {
+    "says nothing, writes nothing": ("exit 0", "fails at a sound that is known to be well, too: ffmpeg wrote no audio"),
+    "says something else": ("echo ffmpeg version 1", "known to be well, too: ffmpeg wrote no audio"),
+    "a wrapper that is broken": ("echo 'no module named x' >&2; exit 1", "known to be well, too: ffmpeg: no module"),
+    "a version of long ago": ("echo 'Unrecognized option' >&2; exit 8", "known to be well, too: .*Unrecognized"),
+    "for another processor": ("kill -4 $$", r"known to be well, too: ffmpeg crashed \(SIGILL\)"),
+    "hung up": ("kill -1 $$", r"ffmpeg was killed \(SIGHUP\)"),
+    "shut in, as a snap": ("echo 'Error opening input: No such file or directory' >&2; exit 254", "No such file"),
+}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_c1_a_machines_fault_under_ffmpeg_stops_the_stage(tmp_path: Path, path: Path, mine: Path, fault: str) -> None:
     """One sentence that names the file; it was tried twice, and no list of refused is written."""
@@ -114,7 +125,7 @@ def test_c1_a_machines_fault_under_ffmpeg_stops_the_stage(tmp_path: Path, path: 
         DataError, match=rf"^{re.escape(str(mine))}/3.m4a: .*{said}.*tried twice.*no fact about the file"
     ):
         taken(mine, tmp_path / "out")
-    assert (tmp_path / "calls").read_text() == "\n\n"
+    assert (tmp_path / "calls").read_text() == "\n" * (4 if "known to be well" in said else 2)
     assert not (tmp_path / "out" / "rejects.csv").exists()
     assert not (tmp_path / "out" / "clips.csv").exists()
 
@@ -138,7 +149,7 @@ def test_c1_an_ffmpeg_that_ends_by_the_file_refuses_it(
     tmp_path: Path, path: Path, mine: Path, number: int, code: str
 ) -> None:
     """A crash, or the end of the time that it may compute: as of any decoder."""
-    script(path, f"kill -{number} $$")
+    script(path, f'case "$*" in *3.m4a*) kill -{number} $$;; esac; exec $REAL "$@"')
     assert "3.m4a" not in taken(mine, tmp_path / "out")
     assert pl.read_csv(tmp_path / "out" / "rejects.csv").select("file_path", "code").rows() == [("3.m4a", code)]
 
@@ -235,7 +246,47 @@ def test_c1_a_file_that_is_closed_to_us_is_no_fact_about_it(tmp_path: Path) -> N
         assert guard(str(tmp_path / "a.wav")) == Failed("Permission denied; run as the user who owns it, or chown it")
 
 
+def test_c1_what_lies_in_the_folder_is_no_part_of_a_recording(
+    tmp_path: Path, path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libsndfile looks there for what a Mac keeps beside a file; then no MP3 can be read."""
+    assert not list(path.iterdir())
+    (mine / "3.m4a").write_bytes(encoded(tones(16000, seconds=1.75), 16000, "MP3", "MPEG_LAYER_III"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".AppleDouble").mkdir()
+    with pytest.raises(DataError, match=r"3\.m4a: libsndfile takes `\._` or `\.AppleDouble` in .*: remove them"):
+        taken(mine, tmp_path / "out")
+    (tmp_path / ".AppleDouble").rmdir()
+    assert "3.m4a" in taken(mine, tmp_path / "out")
+
+
+def test_c1_too_few_files_for_the_workers_end_the_stage() -> None:
+    """It does not wait for ever for the workers that could be started."""
+    code = (
+        "import resource\n"
+        "from spira.adapters.guarded import Guard, Limits\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))\n"
+        "Guard(len, Limits(1, 64), 20)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "Too many open files" in done.stderr
+
+
 # --- C2: a worker that is killed
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
+def test_c2_no_decoder_sends_itself_such_a_signal(number: int) -> None:
+    """Somebody else did."""
+
+    def work(_: str) -> None:
+        os.kill(os.getpid(), number)
+
+    with Guard(work, Limits(1, 64), 1) as guard:
+        assert guard("a") == Failed(f"was killed ({signal.Signals(number).name})")
 
 
 def test_c2_a_worker_that_is_killed_once_costs_nothing(tmp_path: Path, path: Path, mine: Path) -> None:

@@ -21,6 +21,7 @@ from spira.adapters.mpeg import unheard_blocks
 from spira.adapters.ogg import refuse_pages
 from spira.adapters.streams import piped, promised_frames
 from spira.core.audio import IngestParams, Refusal, most_frames, refuse_clipped, refuse_header, refuse_samples
+from spira.errors import MachineError
 
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)  # no disk's fault
 _NO_SOUND = 7  # libsndfile's code for an MP3 without a block; its text speaks of a missing file
@@ -105,6 +106,10 @@ def _decode(path: Path, n_bytes: int, limits: _Limits) -> Decoded | Refusal:
         if foreign is None and (refusal := _refuse_end(path, Header("", "", None, n_bytes))):
             return refusal  # a second WAV behind the first, which libsndfile takes for a chunk and calls no WAV
         if foreign is None:
+            if "resource fork" in error.error_string:
+                raise MachineError(
+                    f"libsndfile takes `._` or `.AppleDouble` in {Path.cwd()} for a part of it: remove them"
+                ) from error
             why = "no sound in it" if error.code == _NO_SOUND else error.error_string
             return Refusal("undecodable", f"cannot be read as WAV, FLAC, OGG or MP3: {why}")
     if foreign.refusal is not None:
@@ -179,6 +184,8 @@ def _cut_off(path: Path, header: Header, probed: soundfile.SoundFile, limits: _L
             return Refusal("empty", "a header and no samples")
         raw.seek(0)
         head = raw.read(_HEADERS + _WIDEST * n_channels * (1 + longest))
+    if head.startswith(b"RF64"):  # says it twice
+        head = b"RIFF" + head[4:]
     with soundfile.SoundFile(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
         return _judged(file, limits, promised_frames(file))
 

@@ -1,4 +1,4 @@
-"""The chunks that WAV, RF64, W64, AIFF, CAF, AVI, AU and MP4 are made of: where their sound lies, and where it ends."""
+"""The chunks that WAV, RF64, W64, AIFF, CAF, AVI, AU, MP4 are made of: where their sound lies, and where it ends."""
 
 import re
 from collections.abc import Iterator
@@ -48,6 +48,8 @@ def _chunks(file: BinaryIO, n_bytes: int) -> Iterator[Chunk]:
     head = file.read(64)
     if head.startswith(b".snd"):
         yield Chunk(b"data", int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big"))
+    if head.startswith(b"NIST_1A") and (sound := _sphere(file)):
+        yield sound
     dialect = next((d for d in _DIALECTS if d.begins.match(head)), None)
     at, n_large = dialect.first if dialect else n_bytes, -1
     while dialect and at + dialect.header.size <= n_bytes:
@@ -60,6 +62,17 @@ def _chunks(file: BinaryIO, n_bytes: int) -> Iterator[Chunk]:
             return
         file.seek(end)
         at = end if file.read(4) in _NOTES else end + -end % dialect.align  # some forget to pad
+
+
+def _sphere(file: BinaryIO) -> Chunk | None:
+    """The sound of NIST SPHERE, where its header says how much there is and it is not compressed."""
+    file.seek(8)
+    head = file.read(1016)
+    fields = {name: int(number) for name, number in re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE)}
+    if b"shorten" in head or b"sample_count" not in fields or not head[:8].strip().isdigit():
+        return None
+    n_bytes = fields[b"sample_count"] * fields.get(b"sample_n_bytes", 1) * fields.get(b"channel_count", 1)
+    return Chunk(b"data", int(head[:8]), n_bytes)
 
 
 def _chunk(file: BinaryIO, at: int, dialect: _Dialect, n_large: int) -> Chunk:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +25,20 @@ Result = TypeVar("Result")
 _SECONDS_A_FILE = 120  # an ffmpeg that takes longer waits for something: the time it may compute is limited before
 _DEMUXERS = (  # of sound; none that opens other files, as playlists do
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mpc,mpc8,mpeg,mpegts,"
-    "nut,ogg,rm,sox,tta,w64,wav,wv"
+    "nistsphere,nut,ogg,rm,sox,tta,w64,wav,wv"
 )
 _MOST_WORDS = 2**16  # bytes of what it says
 _NOT_DECODED = "Error submitting packet to decoder|Error while decoding"  # once at the end, as of MP3, is no loss
-_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EROFS)
+_OF_THE_MACHINE = (  # what the kernel denies it; the file was opened by us just before
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
+)
+_BY_A_FILE = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)  # signals, if it works else
+_N_WELL = 4000  # samples
+_WELL = (  # a WAV: half a second of one tone at 8 kHz
+    b"RIFF" + struct.pack("<I", 36 + 2 * _N_WELL) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+    + b"data" + struct.pack("<I", 2 * _N_WELL) + struct.pack("<4h", 0, 2**14, 0, -(2**14)) * (_N_WELL // 4)
+)  # fmt: skip
+_WELL_DECODED = struct.pack(">4f", 0, 0.5, 0, -0.5) * (_N_WELL // 4)
 
 
 def has_ffmpeg() -> bool:
@@ -59,7 +69,7 @@ def through_ffmpeg(
         try:
             result = _judged(process.stdout.fileno(), judge)
             if os.read(process.stdout.fileno(), 1):  # refused before its end: what ffmpeg says to that is no matter
-                return result
+                return _believed(result)
             process.wait()
         finally:
             process.kill()
@@ -67,18 +77,41 @@ def through_ffmpeg(
             listener.join()
     if stuck.is_set():
         raise MachineError(f"ffmpeg was not done in {_SECONDS_A_FILE} s, most of which it waited")
-    return _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
+    return _believed(
+        _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
+    )
+
+
+def _believed(result: Result | Refusal) -> Result | Refusal:
+    """What an ffmpeg that works says of a file, as it is."""
+    if isinstance(result, Refusal) and result.code in ("undecodable", "too_large", "truncated"):
+        _require_one_that_works(result.reason)
+    return result
+
+
+def _command(source: str, max_seconds: float) -> list[str]:
+    # one second more than allowed, so that too long a file is seen to be so and no more is decoded
+    command = [*("ffmpeg", "-nostdin", "-v", "error", "-threads", "1"), "-protocol_whitelist", source.partition(":")[0]]
+    command += ["-format_whitelist", _DEMUXERS, "-i", source, "-t", str(max_seconds + 1)]
+    return [*command, "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
 
 
 def _started(path: Path, max_seconds: float) -> subprocess.Popen[bytes]:
-    # one second more than allowed, so that too long a file is seen to be so and no more is decoded
-    command = [*("ffmpeg", "-nostdin", "-v", "error", "-threads", "1"), "-protocol_whitelist", "file"]
-    command += ["-format_whitelist", _DEMUXERS, "-i", f"file:{path}", "-t", str(max_seconds + 1)]
-    command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
     try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(_command(f"file:{path}", max_seconds), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         raise MachineError(f"ffmpeg cannot start: {error.strerror}") from error
+
+
+def _require_one_that_works(reason: str) -> None:
+    """Raises MachineError where ffmpeg cannot decode what is known to be well either: then it is no file's fault."""
+    command = _command("pipe:0", 1.0)
+    try:
+        done = subprocess.run(command, input=_WELL, capture_output=True, timeout=_SECONDS_A_FILE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MachineError(f"ffmpeg does not work here: {error}") from error
+    if done.returncode or not done.stdout.endswith(_WELL_DECODED):
+        raise MachineError(f"this ffmpeg fails at a sound that is known to be well, too: {reason}")
 
 
 def _listen(pipe: BinaryIO, words: bytearray) -> None:
@@ -97,13 +130,15 @@ def _judged(pipe: int, judge: Callable[[soundfile.SoundFile], Result | Refusal])
 
 def _failure(status: int, words: str) -> Refusal | None:
     """What its exit status and its words mean for the file; None where it decoded all of it."""
-    first = re.sub(r"^\[[^]]*\] ", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
+    first = re.sub(r"^(\[[^]]*\] )+", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
     if status in (126, 127):  # by a shell, or the loader of its libraries
         raise MachineError(f"ffmpeg cannot start: {first or f'exit status {status}'}")
     if status in (-signal.SIGKILL, -signal.SIGBUS):
         raise MachineError(f"ffmpeg was killed ({signal.Signals(-status).name}), as is done where memory is gone")
     if status == -signal.SIGXCPU:
         return Refusal("undecodable", "ffmpeg was not done in the time that ingest.max_decode_seconds gives it")
+    if status < 0 and -status not in _BY_A_FILE:
+        raise MachineError(f"ffmpeg was killed ({signal.Signals(-status).name})")
     if status < 0:
         return Refusal("undecodable", f"ffmpeg crashed ({signal.Signals(-status).name})")
     if status and any(os.strerror(number) in words for number in _OF_THE_MACHINE):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from spira.adapters.chunks import chunks
+from spira.adapters.chunks import chunks, sound_chunk
 from spira.adapters.endings import behind_the_sound, missing_sound, skip_tags
 from spira.adapters.ogg import refuse_pages
 from spira.core.audio import Refusal
@@ -18,6 +18,8 @@ _KINDS = (  # what a file begins with, and what that is
     (rb"OggS(?!.{0,60}(vorbis|OpusHead))", "Ogg, neither Vorbis nor Opus"),
     (rb"fLaC.{16}[\x01\x03\x05\x07\x09\x0b\x0d\x0f][\x80-\xff]", "FLAC of more than 24 bits"),
     (rb"RIFF....AVI ", "AVI"),
+    (rb"BW64....WAVE", "BW64"),
+    (rb"NIST_1A\n", "NIST SPHERE"),
     (rb"\x47.{187}\x47.{187}\x47", "MPEG transport stream"),
     (rb"\x00\x00\x01\xba", "MPEG program stream"),
     (rb"FLV\x01", "FLV"),
@@ -83,12 +85,18 @@ def _container_and_codec(file: BinaryIO, head: bytes, n_bytes: int) -> str | Non
                 codec = int.from_bytes(content[24:26], order)
             return None if codec in _PLAIN else f"WAV with {_WAV_CODECS.get(codec, f'codec 0x{codec:04x}')}"
         if chunk.name == b"desc":
-            return None if content[8:12] == b"lpcm" else f"CAF with {_letters(content[8:12])}"
+            return f"CAF with {_letters(content[8:12])}" if content[8:12] != b"lpcm" else _unfinished(file, n_bytes)
         if chunk.name == b"COMM" and head[8:12] == b"AIFC":
             if content[18:22].lower() in _PLAIN_AIFC:
                 return None
             return f"AIFF with {_letters(content[18:22])}"
     return None
+
+
+def _unfinished(file: BinaryIO, n_bytes: int) -> str | None:
+    """Of a CAF whose recorder left -1 for the length of its sound, which libsndfile does not read."""
+    sound = sound_chunk(file, n_bytes)
+    return "CAF that does not say its length" if sound and sound.n_bytes < 0 else None
 
 
 def _promised(head: bytes, kind: str) -> int | None:
@@ -103,7 +111,7 @@ def _promised(head: bytes, kind: str) -> int | None:
 
 
 def _known(n: int) -> int | None:
-    return n if n != 2**32 - 1 else None
+    return n if n not in (0, 2**32 - 1) else None
 
 
 def _letters(codec: bytes) -> str:

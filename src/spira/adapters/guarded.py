@@ -32,9 +32,10 @@ Result = TypeVar("Result")
 _IDLE = 24  # times as long as it may compute is how long it may take, waiting and sharing its core included
 # Forked in a hundredth of a second, with what the stage has loaded; elsewhere a second, since a fork is not safe there.
 _PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-_BY_THE_KERNEL = {  # no decoder ends so by itself
-    signal.SIGKILL: "memory is gone",
-    signal.SIGBUS: "/dev/shm, or the folder for temporary files, is full",
+_BY_ITSELF = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)  # as what is broken ends
+_BY_THE_KERNEL = {
+    signal.SIGKILL: ", as is done where memory is gone",
+    signal.SIGBUS: ", as is done where /dev/shm, or the folder for temporary files, is full",
 }
 _ADDRESSES, _DATA = 0, 5  # columns of /proc/self/statm: pages of all memory, and of what RLIMIT_DATA counts
 _STARTING = Lock()  # one after the other: a process forked meanwhile would hold the other's end of the pipe open
@@ -77,9 +78,15 @@ class Guard(Generic[Item, Result]):
     """
 
     def __init__(self, work: Callable[[Item], Result], limits: Limits, n_workers: int, n_shared: int = 0) -> None:
-        self._all = [_Worker(work, limits, n_shared) for _ in range(n_workers)]
+        self._all: list[_Worker] = []
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         self._gathering = Lock()  # two that each wait for all workers would wait for ever
+        try:
+            for _ in range(n_workers):
+                self._all.append(_Worker(work, limits, n_shared))
+        except BaseException:  # without this, the interpreter would wait for ever for those that were started
+            self._stop()
+            raise
         for worker in self._all:
             self._free.put(worker)
 
@@ -107,6 +114,9 @@ class Guard(Generic[Item, Result]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         for worker in self._all:
             worker.stop()
 
@@ -160,10 +170,10 @@ class _Worker:
         if self._process.exitcode >= 0:  # it ended by itself, which is no file's doing
             raise RuntimeError(f"a worker ended with status {self._process.exitcode}")
         number = signal.Signals(-self._process.exitcode)
-        if number in _BY_THE_KERNEL:
-            return Failed(f"was killed ({number.name}), as is done where {_BY_THE_KERNEL[number]}")
-        if number != signal.SIGXCPU:
+        if number in _BY_ITSELF:
             return Lost(f"crashed ({number.name})")
+        if number != signal.SIGXCPU:
+            return Failed(f"was killed ({number.name}){_BY_THE_KERNEL.get(number, '')}")
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
         if most != resource.RLIM_INFINITY and (self._n_done or most <= 1 + self._limits.cpu_seconds):
             return Failed(f"came to the end of the {most} s of computing that `ulimit -t` gives a process")
