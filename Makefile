@@ -110,7 +110,7 @@ bench-probes: $(READY) ## how often each probe catches a planted confound, and c
 bench-scale: $(READY) ## time, memory and files of each stage at 1000, 4000 and 16,000 clips; minutes
 	python benchmarks/scale.py
 
-bench-arithmetic: $(READY) ## what the same bytes on every processor cost: each stage portable and native; a quarter of an hour
+bench-arithmetic: $(READY) ## what the same bytes on every processor cost: each stage portable and native; ten minutes
 	python benchmarks/arithmetic.py
 
 bench-startup: $(READY) ## what each stage takes before it works, beside torch alone

@@ -20,7 +20,7 @@ from spira.adapters.arithmetic import processor, variables
 
 STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
 WAYS = ("native", "portable")
-ROUNDS = 5
+ROUNDS = 3
 OUT = Path("docs/arithmetic.json")
 
 

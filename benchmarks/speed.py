@@ -48,6 +48,7 @@ from version_1 import learn as learn_as_version_1
 
 RAW, NOISE = Path("data/raw/demo"), Path("data/raw/demo_noise")
 RATE = 16_000
+BATCH = 38  # windows
 Tables = dict[str, dict[str, dict[str, float]]]  # by table and side, its figures
 Seconds = tuple[float, float]  # taken, and of sound (or the number of windows) worked through
 
@@ -180,14 +181,15 @@ def epoch_of_version_1(at: Path, n_at_once: int) -> Seconds:
 def epoch_of_ours(at: Path) -> Seconds:
     """Fresh noise and features for every clip, and the network; decoding was done once, by ingest.
 
-    A batch has as many windows as version 1's has in five clips, 37.5 in the mean.
+    A batch has as many windows as version 1's has in five clips, 37.5 in the mean, and a micro-batch is a core's share.
     """
     device = prepare("cpu", seed=0)
     net = build(load("model", ModelParams), 401, 40)
     noise = load("noise", NoiseParams).model_copy(update={"views": 1})
     every_second = WindowParams(seconds=4.0, step_seconds=1.0)
-    p = load("train", TrainParams).model_copy(update={"max_epochs": 1, "batch_size": 38})
     features, n_threads = load("features", FeatureParams), torch.get_num_threads()
+    sizes = {"batch_size": BATCH, "micro_batch_size": -(-BATCH // n_threads)}
+    p = load("train", TrainParams).model_copy(update={"max_epochs": 1, **sizes})
     for slow in ("spira.core.kernels", "torchaudio.functional"):
         importlib.import_module(slow)  # as version 1's optimizer, above: a training does so once
 

@@ -1,5 +1,6 @@
 """The figures on the page of promises are those that the benchmark wrote, and it writes them there itself."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,13 @@ def test_the_page_has_the_figures_of_the_file() -> None:
     """One row a check, in the order of the benchmark; `python benchmarks/reliability.py` writes both anew."""
     assert list(figures.read()) == list(reliability.CHECKS)
     assert figures.table(figures.read()) in figures.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_cost_of_portable_arithmetic() -> None:
+    """As `make bench-arithmetic` wrote it."""
+    page = figures.PAGE.read_text(encoding="utf-8")
+    for stage, found in json.loads((figures.ROOT / "docs/arithmetic.json").read_text())["found"].items():
+        assert f"| `{stage}` | {found['native']:.1f} | {found['portable']:.1f} | {found['ratio']:.2f} |" in page
 
 
 def test_a_check_that_ran_renews_its_own_figure(tmp_path: Path) -> None:
