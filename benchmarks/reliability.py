@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
 from damage import Row, bits, faults
-from determinism import determinism, processors
+from determinism import determinism
 from figures import Figure, here, renew, row
 from killed_experiments import resumed
 from kills import KINDS, killed
@@ -152,7 +152,7 @@ CHECKS: dict[str, Callable[[Path], Row]] = {
     check.__name__: check
     for check in (
         *(bad_files, mutations, bad_params, many_rows, splits, determinism),
-        *(faults, bits, kills, orphans, resumes, processors),
+        *(faults, bits, kills, orphans, resumes),
     )
 }
 
