@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from spira.adapters.arithmetic import processor, variables
+from environments import unsettled
+from spira.adapters.arithmetic import processor
 
 STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
 WAYS = ("native", "portable")
@@ -28,11 +29,10 @@ def run(stage: str, way: str, folder: Path) -> tuple[float, float]:
     """Seconds of processors and of the clock."""
     params = folder / "params.yaml"
     params.write_text(re.sub(r"(?m)^arithmetic: \w+", f"arithmetic: {way}", params.read_text()))
-    environment = {name: value for name, value in os.environ.items() if name not in variables("portable")}
     name, *arguments = stage.split()
     command = [sys.executable, "-m", f"spira.stages.{name}", *arguments]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=folder, env=unsettled(), check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, perf_counter() - start
 

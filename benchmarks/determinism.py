@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from environments import unsettled
 from spira.adapters.arithmetic import Arithmetic, variables
 from spira.core.model_params import FEATURES
 from test_whole_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
@@ -62,8 +63,9 @@ def ran(
     folder.mkdir(parents=True)
     emulated = ["qemu-x86_64", "-cpu", processor] if processor else []
     command = [*emulated, sys.executable, __file__, "path", str(folder), kind, str(workers)]
-    settled = {name: value for name, value in os.environ.items() if name not in variables("portable")}
-    settled |= variables(arithmetic) | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), **environment}
+    settled = (
+        unsettled() | variables(arithmetic) | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), **environment}
+    )
     said = subprocess.PIPE if processor else None  # QEMU's, of instructions that it does not know
     done = subprocess.run(command, env=settled, check=False, stdout=subprocess.DEVNULL, stderr=said, text=True)
     if done.returncode:

@@ -8,7 +8,6 @@ medians are what counts; seconds depend on the machine, which is written beside 
 import argparse
 import importlib.util
 import json
-import os
 import platform
 import resource
 import subprocess
@@ -27,6 +26,7 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from environments import unsettled
 from spira.adapters.arithmetic import processor, variables
 from spira.adapters.arrays import read_array
 from spira.adapters.engine import prepare
@@ -157,8 +157,7 @@ def compared(sides: list[str], at: Path, rounds: int) -> dict[str, dict[str, flo
 
 def environment(side: str) -> dict[str, str]:
     """Of a side's process: ours computes as a stage does, and everybody else by the widest vectors that there are."""
-    others = {name: value for name, value in os.environ.items() if name not in variables("portable")}
-    return others | (variables("native" if "native" in side else "portable") if side.startswith("our") else {})
+    return unsettled() | (variables("native" if "native" in side else "portable") if side.startswith("our") else {})
 
 
 def timed(work: Callable[[], float]) -> Seconds:

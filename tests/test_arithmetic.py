@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from closures import ROOT
+from environments import unsettled
 from spira.adapters import arithmetic
 from spira.errors import ParamError
 from tiny_features import write_features
@@ -39,16 +40,10 @@ OTHER = {
 }
 
 
-def clean() -> dict[str, str]:
-    """This process's environment without what ``arithmetic`` sets."""
-    ours = arithmetic.variables("portable")
-    return {name: value for name, value in os.environ.items() if name not in ours}
-
-
 def stage(name: str, folder: Path, *arguments: str, path: Path = ROOT / "src", **environment: str) -> str:
     """What a stage prints that is started by hand in the folder."""
     command = [sys.executable, "-m", f"spira.stages.{name}", *arguments]
-    set_ = clean() | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(path)]), **environment}
+    set_ = unsettled() | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(path)]), **environment}
     return subprocess.run(command, cwd=folder, env=set_, check=True, capture_output=True, text=True).stdout
 
 
@@ -92,7 +87,7 @@ def test_native_leaves_the_libraries_their_choice(tmp_path: Path) -> None:
     inherited = arithmetic.variables("portable") | {"OPENBLAS_CORETYPE": "Nehalem"}
     said = json.loads(stage("train", tmp_path, "--help", path=tmp_path, **inherited).splitlines()[-1])
     asked = [sys.executable, "-c", "import torch; print(torch.backends.cpu.get_cpu_capability())"]
-    alone = subprocess.run(asked, env=clean(), check=True, capture_output=True, text=True).stdout.strip()
+    alone = subprocess.run(asked, env=unsettled(), check=True, capture_output=True, text=True).stdout.strip()
     assert said["torch"] == alone
     assert {tuple(found) for found in said["blas"]} == {("Nehalem", 1)}
 
