@@ -124,7 +124,7 @@ def test_every_flipped_bit_is_found(victim: str, tmp_path: Path) -> None:
     for bit in range(0, n_bits, 37):
         with flipped(path, bit):
             checked_anew()
-            with pytest.raises(DataError, match=r"a\.npy: damaged, .*expected sha256 .+, got \w{64}; `make doctor`"):
+            with pytest.raises(DataError, match=r"a\.npy: damaged, .*expected sha256 .+, got \w{64}; `spira doctor`"):
                 read_array(tmp_path / "a.npy")
     checked_anew()
     assert read_array(tmp_path / "a.npy").size == 10

@@ -149,7 +149,7 @@ def test_clips_without_features_are_named(clone: Clone) -> None:
 
 def test_the_report_does_not_pair_folds_with_a_held_out_test(clone: Clone) -> None:
     """Point estimates, the reason, the subsets of every fold; against itself it says what a training is."""
-    report = [sys.executable, "-m", "spira.commands.review"]
+    report = [sys.executable, "-m", "spira", "review"]
     against_holdout = clone.run(*report, "HEAD~1", "HEAD", set_={"PYTHONPATH": "src"}).stdout
     assert "No verdict: split.scheme differs, holdout against kfold" in against_holdout
     assert "| split.scheme | holdout | kfold |" in against_holdout

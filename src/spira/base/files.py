@@ -125,7 +125,7 @@ def checked(path: Path) -> Path:
         if found != expected:
             raise DataError(
                 f"{path}: damaged, or changed by another than the stage that wrote it: expected {kind} {expected}, "
-                f"got {found}; `make doctor` brings it back, or says which stage to run again"
+                f"got {found}; `spira doctor` brings it back, or says which stage to run again"
             )
     return path
 

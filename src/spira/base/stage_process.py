@@ -33,7 +33,10 @@ def as_stage() -> Iterator[None]:
 
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
-    with exit_on_error(), _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")):
+    with (
+        exit_on_error(sys.modules["__main__"].__doc__),
+        _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")),
+    ):
         arithmetic.require()
         yield
 

@@ -33,7 +33,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     base, head = compared.both
     sections = [
         heading(compared),
-        of_corpus(compared),
+        corpus(compared),
         refused(compared),
         _stale(stale),
         verdict_and_metrics(compared),
@@ -48,13 +48,19 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
+def comparison(compared: Comparison) -> str:
+    """Verdict and metrics alone, by the predictions."""
+    parts = [heading(compared), corpus(compared), refused(compared), verdict_and_metrics(compared)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def heading(compared: Comparison) -> str:
     """Which two commits."""
     base, head = compared.both
     return f"# {inert(head.name)} ({head.commit[:8]}) against {inert(base.name)} ({base.commit[:8]})"
 
 
-def of_corpus(compared: Comparison) -> str:
+def corpus(compared: Comparison) -> str:
     """Whose corpora they are, with the warning that the demo's numbers carry wherever they appear."""
     names = [str(side.params.get("corpus", "?")) for side in compared.both]
     said = f"Corpus: {' -> '.join(map(inert, dict.fromkeys(names)))}"
