@@ -92,8 +92,8 @@ def test_without_predictions_a_table_tells_why(experiments: Repository, tmp_path
     assert "**" not in text
 
 
-def difference(lo: float, hi: float, *, of_trainings: bool = True) -> Difference:
-    return Difference(0.5, 0.5, (lo + hi) / 2, lo, hi, of_trainings)
+def difference(lo: float, hi: float, *, over_trainings: bool = True) -> Difference:
+    return Difference(0.5, 0.5, (lo + hi) / 2, lo, hi, over_trainings)
 
 
 def test_each_kind_of_row_has_its_words() -> None:
@@ -102,7 +102,7 @@ def test_each_kind_of_row_has_its_words() -> None:
         "up": difference(0.1, 0.2),
         "down": difference(-0.2, -0.1),
         "flat": difference(-0.1, 0.2),
-        "lucky": difference(0.1, 0.2, of_trainings=False),
+        "lucky": difference(0.1, 0.2, over_trainings=False),
         "far": "the corpora differ",
     }
     text = conclusion("base", rows, "noisy", 0.95)

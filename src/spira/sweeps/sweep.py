@@ -61,8 +61,8 @@ def _run(
     )
     with ThreadPoolExecutor(len(places)) as pool:
         try:
-            for done in as_completed([pool.submit(one, row) for row in todo]):
-                done.result()
+            for experiment_run in as_completed([pool.submit(one, row) for row in todo]):
+                experiment_run.result()
         except BaseException:
             trials.stop.set()  # each thread ends its experiment and all that it started
             raise
