@@ -68,8 +68,9 @@ sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at o
 table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
 	@python -m spira.table $(call quoted,$(TABLE))
 
-plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png
+plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png, and write them into the README
 	python docs/draw_plots.py
+	python docs/write_readme.py
 
 picture: $(READY) ## photograph the head of data/report/index.html for the README, by chromium
 	python tests/browser.py

@@ -143,10 +143,7 @@ def as_printed(line: str) -> str:
 @pytest.mark.ml_test_score("Data 6", manual=True)
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, id=path_of(page), marks=[pytest.mark.long] if path_of(page) in LONG else [])
-        for page in PAGES
-    ],
+    [pytest.param(page, id=path_of(page), marks=[pytest.mark.long] if path_of(page) in LONG else []) for page in PAGES],
 )
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path
