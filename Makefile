@@ -17,11 +17,11 @@ help: ## list these commands
 
 JOBS ?= 1
 repro: $(READY) ## make the environment, then run what changed: raw recordings to metrics; JOBS=1 trainings at once
-	@python -m spira.doctor --locks
-	@$(if $(filter-out 1,$(JOBS)),python -m spira.side_by_side $(call quoted,$(JOBS)))
+	@python -m spira.commands.doctor --locks
+	@$(if $(filter-out 1,$(JOBS)),python -m spira.commands.train_parallel $(call quoted,$(JOBS)))
 	dvc repro
-	@python -m spira.corpus_changes
-	@python -m spira.reproduced
+	@python -m spira.commands.changes
+	@python -m spira.commands.reproduced
 
 test: $(READY) ## make the environment, then lint, types and tests
 	@$(MAKE) --no-print-directory --jobs=2 lint pytest
@@ -63,26 +63,26 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 	@touch $@
 
 sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at once; fails where one failed
-	python -m spira.sweep $(call quoted,$(TABLE)) --jobs $(call quoted,$(JOBS))
+	python -m spira.commands.sweep $(call quoted,$(TABLE)) --jobs $(call quoted,$(JOBS))
 
 table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
-	@python -m spira.table $(call quoted,$(TABLE))
+	@python -m spira.commands.table $(call quoted,$(TABLE))
 
 plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png, and write them into the README
 	python docs/draw_plots.py
 	python docs/write_readme.py
 
 picture: $(READY) ## photograph the head of data/report/index.html for the README, by chromium
-	python tests/browser.py
+	python tests/support/browser.py
 
 BASE ?= main
 report: $(READY) ## what a reviewer sees: HEAD against BASE=main
-	@python -m spira.report $(call quoted,$(BASE)) HEAD
+	@python -m spira.commands.review $(call quoted,$(BASE)) HEAD
 
 A ?= main
 B ?= HEAD
 compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, by their scores of the same clips
-	@python -m spira.compare $(call quoted,$(A)) $(call quoted,$(B))
+	@python -m spira.commands.compare $(call quoted,$(A)) $(call quoted,$(B))
 
 bench: $(READY) ## how fast: our stages beside version 1's procedure and what a user would pick instead; minutes
 	python benchmarks/speed.py --out docs/explanation/speed.json
@@ -124,20 +124,20 @@ reliability: $(READY) ## the long form of docs/explanation/reliability.md's chec
 	python benchmarks/reliability.py
 
 ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the marks of its tests
-	@python tests/ml_test_score.py
+	@python tests/support/ml_test_score.py
 
 SINCE ?= HEAD
 changes: $(READY) ## clips added, removed, relabelled, by speaker: the last repro against SINCE=HEAD
-	@python -m spira.corpus_changes $(call quoted,$(SINCE))
+	@python -m spira.commands.changes $(call quoted,$(SINCE))
 
 push: $(READY) ## send this revision's data to the S3 remote; fails unless all arrived
-	python -m spira.storage push
+	python -m spira.commands.storage push
 
 pull: $(READY) ## bring this revision's data from the S3 remote; fails unless all arrived
-	python -m spira.storage pull
+	python -m spira.commands.storage pull
 
 verify: $(READY) ## read this revision's data back from the remote; heals what is damaged there
-	python -m spira.storage verify
+	python -m spira.commands.storage verify
 
 # The key is made once, is readable by its owner alone, and reaches rclone by the environment, which `ps` hides from others.
 STORAGE_PORT ?= 9000
@@ -153,13 +153,13 @@ storage: $(READY) ## serve .storage/ as S3 on loopback, for development, and say
 	@RCLONE_AUTH_KEY="\"spira,$$(cat .storage/secret)\"" exec rclone --config '' serve s3 --addr 127.0.0.1:$(STORAGE_PORT) .storage/buckets
 
 doctor: $(READY) ## find and repair what a crash or a disk left: locks, dvc.lock, cache, data, environment
-	@python -m spira.doctor
+	@python -m spira.commands.doctor
 
 release-check: $(READY) ## fail while docs/card.yaml lacks what only a person can write
-	@python -m spira.release_check
+	@python -m spira.commands.release_check
 
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
-	python tests/closures.py
+	python tests/support/closures.py
 
 lock: ## write the two requirements files anew from pyproject.toml: the newest versions, with their hashes
 	$(PYTHON) -m venv --clear .venv-lock
@@ -182,7 +182,7 @@ hashes: ## list the sha256 of every file, for every system, of the versions that
 	.venv-lock/bin/python -m pip install --quiet uv==0.13.9
 	.venv-lock/bin/python -m pip install --quiet --dry-run --no-deps --ignore-installed --report .venv-lock/torch.json \
 		"$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)"
-	.venv-lock/bin/python tests/locked.py .venv-lock/torch.json requirements.txt requirements-tools.txt
+	.venv-lock/bin/python tests/support/locked.py .venv-lock/torch.json requirements.txt requirements-tools.txt
 	rm -rf .venv-lock
 
 clean: ## remove the environment, the tools' caches and old checkpoints; data and DVC's cache stay

@@ -17,7 +17,7 @@ from statistics import median
 from time import perf_counter
 
 from environments import unsettled
-from spira.adapters.arithmetic import processor
+from spira.base.arithmetic import processor
 
 STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
 WAYS = ("native", "portable")

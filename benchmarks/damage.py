@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from dvc.repo import Repo
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 import faults as injected
 from s3_servers import Server
-from spira.adapters.stores import Stores
+from spira.doctor.cache import Stores
 from storage_clone import make
 
 N_POINTS = 50  # for each kind of fault, over all stages

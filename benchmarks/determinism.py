@@ -22,12 +22,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 from environments import unsettled
-from spira.adapters.arithmetic import Arithmetic, variables
-from spira.core.model_params import FEATURES
-from test_whole_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
+from spira.base.arithmetic import Arithmetic, variables
+from spira.models.params import FEATURES
+from stage_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
 WORKERS, THREADS, REPEATS = (0, 1, 2, 8), (1, 2), 3  # 0 is a worker a core
 PROCESSORS = {

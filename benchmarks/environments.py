@@ -2,7 +2,7 @@
 
 import os
 
-from spira.adapters.arithmetic import variables
+from spira.base.arithmetic import variables
 
 
 def unsettled() -> dict[str, str]:

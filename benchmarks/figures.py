@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from spira.adapters.arithmetic import processor
+from spira.base.arithmetic import processor
 
 ROOT = Path(__file__).parents[1]
 FILE, PAGE = ROOT / "docs/explanation/reliability.json", ROOT / "docs/explanation/reliability.md"

@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from spira.adapters.engine import prepare
-from spira.core.batches import sizes
-from spira.core.learning import Epoch, learn
-from spira.core.model_params import V2
-from spira.core.spiraconv import SpiraConv
-from spira.core.train_params import TrainParams
-from spira.core.windows import Windows, windows_of
-from spira.params import load
+from spira.base.params import load
+from spira.features.windows import Windows, windows_of
+from spira.models.device import prepare
+from spira.models.params import V2
+from spira.models.spiraconv import SpiraConv
+from spira.training.gradients import sizes
+from spira.training.loop import Epoch, learn
+from spira.training.params import TrainParams
 from spiraconv_work import Limits, least, work_of
 
 N_FRAMES, N_FEATURES, N_VIEWS = 401, 40, 4

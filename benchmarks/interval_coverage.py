@@ -10,11 +10,11 @@ from math import erf, sqrt
 
 import numpy as np
 
-from spira.core.estimates import summarize
-from spira.core.evaluation import EvaluateParams
-from spira.core.metrics import Floats, Ints
-from spira.core.resamples import speaker_resamples
-from spira.params import load
+from spira.base.array_types import Floats, Ints
+from spira.base.params import load
+from spira.evaluation.bootstrap import speaker_resamples
+from spira.evaluation.intervals import summarize
+from spira.evaluation.params import EvaluateParams
 
 # speakers, clips of each, and between the classes' log odds, in their standard deviations. The first is the demo's test
 # set: 1.5 is an AUC of 0.856. The last is nearly perfect, 0.983, where one study in ten has not one patient wrong.

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import vl_convert
 
-from spira.core.comparison import Judged, paired_differences, verdict
-from spira.core.metrics import Floats
+from spira.base.array_types import Floats
+from spira.compare.paired import Judged, paired_differences, verdict
 
 HERE = Path(__file__).parent
 CLIPS_A_SPEAKER = 2  # as in the demo

@@ -16,13 +16,13 @@ import numpy as np
 import soundfile
 from scipy.signal import lfilter
 
-from spira.core.background import BackgroundParams
-from spira.core.metrics import Floats, Ints
-from spira.core.near_duplicates import fingerprint, near_duplicates
-from spira.core.probes import PROBES
-from spira.core.probing import Fold, Heard, ProbeParams, Study
-from spira.core.sound_statistics import statistics
-from spira.params import load
+from spira.base.array_types import Floats, Ints
+from spira.base.params import load
+from spira.probes.background import BackgroundParams
+from spira.probes.catalogue import PROBES
+from spira.probes.near_duplicates import fingerprint, near_duplicates
+from spira.probes.sound_statistics import statistics
+from spira.probes.study import Fold, Heard, ProbeParams, Study
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 RATE = 16_000  # Hz

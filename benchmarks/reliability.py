@@ -18,21 +18,21 @@ from time import process_time
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
+from bad_params import WRONG
 from damage import Row, bits, faults
+from decoded import LIMITS, Outcome, outcome
 from determinism import determinism
 from figures import Figure, here, renew, row
 from killed_experiments import resumed
 from kills import KINDS, killed
-from spira.adapters.corpus import read_corpus
-from spira.adapters.guarded import Failed, Guard, Lost
-from spira.adapters.workers import n_cores, ordered_map
-from spira.core.splitting import SplitParams, split
-from spira.errors import DataError
-from test_bad_audio import LIMITS, Outcome, outcome
-from test_bad_params import WRONG
+from spira.base.errors import DataError
+from spira.clips.parallel import n_cores, ordered_map
+from spira.ingest.corpus import read_corpus
+from spira.ingest.sandbox import Failed, Guard, Lost
+from spira.split.holdout import SplitParams, split
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
 

@@ -153,8 +153,8 @@ def write_noise(folder: Path) -> None:
 
 def run_stage(stage: str, at: Path) -> None:
     """A stage as `dvc repro` runs it but for windows of 1 s, one view, and models that learnt nothing."""
-    from spira.core.audio import IngestParams
-    from spira.params import load
+    from spira.base.params import load
+    from spira.ingest.acceptance import IngestParams
 
     data = at / "data"
     if stage in ("ingest", "ingest_noise"):
@@ -166,7 +166,7 @@ def run_stage(stage: str, at: Path) -> None:
         else:
             ingest_noise.run(RATE, p, noise_corpus=data / "raw/hiss", out=data / "noise")
     elif stage == "split":
-        from spira.core.splitting import SplitParams
+        from spira.split.holdout import SplitParams
         from spira.stages import split
 
         paths = {"subsets": data / "subsets.csv", "folds": data / "folds", "summary": data / "subsets_summary.csv"}
@@ -176,13 +176,13 @@ def run_stage(stage: str, at: Path) -> None:
 
 
 def with_tensors(stage: str, data: Path) -> None:
-    from spira.adapters.models import save_model
-    from spira.core.frame_params import FeatureParams, WindowParams
-    from spira.core.model import build
-    from spira.core.model_params import ModelParams
-    from spira.core.noise import NoiseParams
-    from spira.core.train_params import PredictParams
-    from spira.params import load
+    from spira.base.params import load
+    from spira.features.noise import NoiseParams
+    from spira.features.params import FeatureParams, WindowParams
+    from spira.models.build import build
+    from spira.models.params import ModelParams
+    from spira.models.store import save_model
+    from spira.predictions.params import PredictParams
     from spira.stages import featurize, predict
 
     features, windows = load("features", FeatureParams), WindowParams(seconds=1.0, step_seconds=1.0)
@@ -213,7 +213,7 @@ def with_tensors(stage: str, data: Path) -> None:
 
 def status(at: Path) -> Measured:
     """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
-    from spira.adapters.git import environment_without_git
+    from spira.base.git import environment_without_git
 
     names = ["raw/many", "noise", "folds", *OUTS.values()]
     outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]

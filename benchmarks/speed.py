@@ -27,22 +27,22 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from environments import unsettled
-from spira.adapters.arithmetic import processor, variables
-from spira.adapters.arrays import read_array
-from spira.adapters.engine import prepare
-from spira.adapters.frames import read_windows
-from spira.adapters.workers import n_cores, ordered_map
-from spira.core.audio import IngestParams
-from spira.core.features import Frames
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.learning import learn
-from spira.core.model import build
-from spira.core.model_params import ModelParams
-from spira.core.noise import NoiseParams
-from spira.core.resampling import resample, to_mono
-from spira.core.train_params import TrainParams
-from spira.params import load
+from spira.base.arithmetic import processor, variables
+from spira.base.params import load
+from spira.clips.arrays import read_array
+from spira.clips.parallel import n_cores, ordered_map
+from spira.features.noise import NoiseParams
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.spectra import Frames
+from spira.features.store import read_windows
+from spira.ingest.acceptance import IngestParams
+from spira.ingest.resampling import resample, to_mono
+from spira.models.build import build
+from spira.models.device import prepare
+from spira.models.params import ModelParams
 from spira.stages import featurize, ingest, ingest_noise
+from spira.training.loop import learn
+from spira.training.params import TrainParams
 from version_1 import Features, SpiraConvV2, windows
 from version_1 import learn as learn_as_version_1
 
@@ -189,7 +189,7 @@ def epoch_of_ours(at: Path) -> Seconds:
     features, n_threads = load("features", FeatureParams), torch.get_num_threads()
     sizes = {"batch_size": BATCH, "micro_batch_size": -(-BATCH // n_threads)}
     p = load("train", TrainParams).model_copy(update={"max_epochs": 1, **sizes})
-    for slow in ("spira.core.kernels", "torchaudio.functional"):
+    for slow in ("spira.models.cpu.kernels", "torchaudio.functional"):
         importlib.import_module(slow)  # as version 1's optimizer, above: a training does so once
 
     def work() -> float:

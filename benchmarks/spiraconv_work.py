@@ -13,7 +13,7 @@ Conventions:
 from math import prod
 from typing import Literal, NamedTuple
 
-from spira.core.model_params import SpiraConvParams
+from spira.models.params import SpiraConvParams
 
 _SIZE = 4  # bytes of a float32
 # Forward and backward each read a weight, and its gradient is written; Adam reads weight, gradient and two moments,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 from s3_servers import Server, Wire
 from storage_clone import Clone, make
@@ -26,7 +26,7 @@ FILES = {"large.bin": os.urandom(16_000_000), "small.bin": b"small"}
 
 def run(clone: Clone, tool: str, command: str, **environment: str) -> str:
     """Seconds, exit status and the first error that it printed, else its last line."""
-    words = ["dvc", command] if tool == "dvc" else [sys.executable, "-m", "spira.storage", command]
+    words = ["dvc", command] if tool == "dvc" else [sys.executable, "-m", "spira.commands.storage", command]
     began = time.monotonic()
     try:
         result = subprocess.run(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchaudio.functional import resample
 from torchaudio.transforms import MFCC
 
-from spira.core.model_params import V2
+from spira.models.params import V2
 
 RATE, SECONDS, N_NOISES = 16_000, 4, 3
 

@@ -1,6 +1,6 @@
 """What several test files share and is slow to make."""
 
-from spira.adapters import arithmetic
+from spira.base import arithmetic
 
 arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are portable ones
 
@@ -15,7 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from pipeline_clone import Clone
-from spira.adapters.git import WHICH_REPOSITORY
+from spira.base.git import WHICH_REPOSITORY
 from spira.stages import ingest
 from two_revisions import Repository, build
 
@@ -31,7 +31,7 @@ class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests share what is slow to make, so one worker runs them; the pages of test_docs.py share little."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/test_docs.py") else str(super()._split_scope(nodeid))
+        return nodeid if nodeid.startswith("tests/repository/test_docs.py") else str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrPage:

@@ -1,6 +1,6 @@
 """alter: the test clips, every model -> their scores in other forms and over other people's background."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,25 +12,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spira.adapters.engine import prepare
-from spira.adapters.ingested import read_noise, waveforms_of
-from spira.adapters.models import frames_in_window, load_model
-from spira.adapters.predictions import write_predictions
-from spira.adapters.subsets import read_subsets
-from spira.adapters.tables import read_table
-from spira.adapters.workers import ordered_map, progress
-from spira.core.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
-from spira.core.background import BackgroundParams, Waveform
-from spira.core.background import background as background_of
-from spira.core.features import Frames
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.noise import NoiseBank, NoiseParams, generator, insert_noise
-from spira.core.scoring import clip_scores
-from spira.core.section import SampleRate, Seeds
-from spira.core.splitting import drawn
-from spira.core.train_params import PredictParams
-from spira.core.windows import Windows, windows_of
-from spira.params import load
+from spira.base.array_types import Waveform
+from spira.base.params import load
+from spira.base.section import SampleRate, Seeds
+from spira.base.tables import read_table
+from spira.clips.noise_bank import NoiseBank
+from spira.clips.parallel import ordered_map, progress
+from spira.clips.recordings import read_noise, waveforms_of
+from spira.clips.subsets import read_subsets
+from spira.features.noise import NoiseParams, generator, insert_noise
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.spectra import Frames
+from spira.features.windows import Windows, windows_of
+from spira.models.device import prepare
+from spira.models.store import frames_in_window, load_model
+from spira.predictions.params import PredictParams
+from spira.predictions.scoring import clip_scores
+from spira.predictions.table import write_predictions
+from spira.probes.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
+from spira.probes.background import BackgroundParams
+from spira.probes.background import background as background_of
+from spira.split.holdout import drawn
 
 _CLIPS = {
     "clip_id": pl.String,

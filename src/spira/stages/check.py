@@ -4,30 +4,31 @@ Everything else waits for it, so that a typo in `train` costs a second and not t
 half hour of stages before it.
 """
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Iterator
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
-from spira.adapters.arithmetic import Arithmetic
-from spira.adapters.outputs import write_bytes
-from spira.core.alterations import AlterParams
-from spira.core.audio import IngestParams
-from spira.core.background import BackgroundParams
-from spira.core.compatibility import contradictions
-from spira.core.demo import SynthesizeParams
-from spira.core.evaluation import EvaluateParams, ReportParams
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.model_params import ModelParams
-from spira.core.noise import NoiseParams
-from spira.core.probing import ProbeParams
-from spira.core.section import FolderName, SampleRate, Seeds
-from spira.core.splitting import SplitParams
-from spira.core.train_params import PredictParams, TrainParams
-from spira.errors import ParamError
-from spira.params import PARAMS, check, parse, read, report, suggest
+from spira.base.arithmetic import Arithmetic
+from spira.base.errors import ParamError
+from spira.base.files import write_bytes
+from spira.base.params import PARAMS, check, parse, read, report, suggest
+from spira.base.section import FolderName, SampleRate, Seeds
+from spira.demo.people import SynthesizeParams
+from spira.evaluation.params import EvaluateParams, ReportParams
+from spira.features.noise import NoiseParams
+from spira.features.params import FeatureParams, WindowParams
+from spira.ingest.acceptance import IngestParams
+from spira.models.params import ModelParams
+from spira.predictions.params import PredictParams
+from spira.probes.alterations import AlterParams
+from spira.probes.background import BackgroundParams
+from spira.probes.study import ProbeParams
+from spira.split.holdout import SplitParams
+from spira.training.compatibility import contradictions
+from spira.training.params import TrainParams
 
 SECTIONS: dict[str, Any] = {
     "corpus": FolderName,

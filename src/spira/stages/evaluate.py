@@ -1,6 +1,6 @@
 """evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from spira.adapters.clips import FACTS, facts_of
-from spira.adapters.judgements import refuse_incomplete, write_numbers, write_plots, write_worst
-from spira.adapters.predictions import ONLY_FOLD, Scored, read_predictions, scored
-from spira.core.estimates import summarize
-from spira.core.evaluation import EvaluateParams
-from spira.core.judging import by_question, judge
-from spira.core.judging import plots as plots_of
-from spira.core.metrics import Floats, auc, places, spread
-from spira.core.origin import origin
-from spira.core.recalibration import calibrated, calibrators_of_folds
-from spira.core.report import headline, markdown_table
-from spira.core.resamples import Resamples, speaker_resamples
-from spira.core.section import FolderName
-from spira.core.subgroups import subgroups, values_of
-from spira.core.thresholds import of_each_clip, thresholds_of_folds
-from spira.core.worst import worst_clips
-from spira.params import load
+from spira.base.array_types import Floats
+from spira.base.origin import origin
+from spira.base.params import load
+from spira.base.section import FolderName
+from spira.clips.recordings import FACTS, facts_of
+from spira.evaluation.bootstrap import Resamples, speaker_resamples
+from spira.evaluation.calibration import calibrated, calibrators_of_folds
+from spira.evaluation.conditions import by_question, judge
+from spira.evaluation.conditions import plots as plots_of
+from spira.evaluation.files import refuse_incomplete, write_numbers, write_plots, write_worst
+from spira.evaluation.intervals import summarize
+from spira.evaluation.metrics import auc, places, spread
+from spira.evaluation.params import EvaluateParams
+from spira.evaluation.subgroups import subgroups, values_of
+from spira.evaluation.thresholds import of_each_clip, thresholds_of_folds
+from spira.evaluation.worst_clips import worst_clips
+from spira.predictions.table import ONLY_FOLD, Scored, read_predictions, scored
+from spira.report.headline import headline, markdown_table
 
 
 def run(

@@ -1,6 +1,6 @@
 """featurize: waveforms, noise and subsets -> the frames of every clip, in arrays of a subset and condition."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,19 +15,21 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from spira.adapters.arrays import WAVEFORMS, read_array
-from spira.adapters.frames import remove_index, shard_path, shards_of, write_index, write_shard
-from spira.adapters.ingested import read_noise
-from spira.adapters.kept import Shards
-from spira.adapters.subsets import read_subsets
-from spira.adapters.tables import read_table
-from spira.adapters.workers import ordered_map, progress
-from spira.core.features import Frames
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.noise import CONDITIONS, Condition, NoiseBank, NoiseParams, Waveform, generator, insert_noise
-from spira.core.section import SampleRate
-from spira.core.splitting import SUBSETS
-from spira.params import load
+from spira.base.array_types import Waveform
+from spira.base.params import load
+from spira.base.section import SampleRate
+from spira.base.tables import read_table
+from spira.clips.arrays import WAVEFORMS, read_array
+from spira.clips.noise_bank import NoiseBank
+from spira.clips.parallel import ordered_map, progress
+from spira.clips.recordings import read_noise
+from spira.clips.subsets import read_subsets
+from spira.features.cache import Shards
+from spira.features.noise import CONDITIONS, Condition, NoiseParams, generator, insert_noise
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.spectra import Frames
+from spira.features.store import remove_index, shard_path, shards_of, write_index, write_shard
+from spira.split.holdout import SUBSETS
 
 _CLIPS = {
     "clip_id": pl.String,

@@ -1,6 +1,6 @@
 """ingest: the corpus's recordings -> mono waveforms at one rate, a table of the clips, and the refused."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.corpus import read_corpus, require_learnable
-from spira.adapters.file_names import Located, located
-from spira.adapters.privacy import namer, refuse_personal, renamed
-from spira.adapters.tables import write_table
-from spira.adapters.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
-from spira.core.audio import Code, IngestParams, Refusal
-from spira.core.section import FolderName, SampleRate
-from spira.params import load
+from spira.base.params import load
+from spira.base.section import FolderName, SampleRate
+from spira.base.tables import write_table
+from spira.ingest.acceptance import Code, IngestParams, Refusal
+from spira.ingest.corpus import read_corpus, require_learnable
+from spira.ingest.file_names import Located, located
+from spira.ingest.privacy import namer, refuse_personal, renamed
+from spira.ingest.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
 Name = Callable[[str], str]  # what a file or a speaker is called in an output

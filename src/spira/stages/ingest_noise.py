@@ -1,19 +1,19 @@
 """ingest_noise: the noise recordings -> mono waveforms at one rate, a table of them, and the refused."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.corpus import read_recordings
-from spira.adapters.file_names import located
-from spira.adapters.privacy import namer, refuse_personal, renamed
-from spira.adapters.tables import write_table
-from spira.adapters.waveforms import store_waveforms, write_rejects
-from spira.core.audio import IngestParams
-from spira.core.section import FolderName, SampleRate
-from spira.params import load
+from spira.base.params import load
+from spira.base.section import FolderName, SampleRate
+from spira.base.tables import write_table
+from spira.ingest.acceptance import IngestParams
+from spira.ingest.corpus import read_recordings
+from spira.ingest.file_names import located
+from spira.ingest.privacy import namer, refuse_personal, renamed
+from spira.ingest.waveforms import store_waveforms, write_rejects
 
 
 def run(

@@ -1,23 +1,23 @@
 """predict: the frames of validation and test clips, every model -> a score a clip, condition and seed."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.engine import prepare
-from spira.adapters.frames import read_windows
-from spira.adapters.models import frames_in_window, load_model
-from spira.adapters.predictions import write_predictions
-from spira.adapters.subsets import read_subsets
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.noise import CONDITIONS
-from spira.core.scoring import clip_scores
-from spira.core.section import SampleRate, Seeds
-from spira.core.train_params import PredictParams
-from spira.params import load
+from spira.base.params import load
+from spira.base.section import SampleRate, Seeds
+from spira.clips.subsets import read_subsets
+from spira.features.noise import CONDITIONS
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.store import read_windows
+from spira.models.device import prepare
+from spira.models.store import frames_in_window, load_model
+from spira.predictions.params import PredictParams
+from spira.predictions.scoring import clip_scores
+from spira.predictions.table import write_predictions
 
 
 def run(

@@ -1,6 +1,6 @@
 """probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,24 +8,25 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from spira.adapters.ingested import waveforms_of
-from spira.adapters.judgements import refuse_incomplete, write_numbers
-from spira.adapters.outputs import write_bytes
-from spira.adapters.predictions import Scored, read_predictions, scored
-from spira.adapters.subsets import read_subsets
-from spira.adapters.tables import read_table, write_sheet
-from spira.adapters.workers import ordered_map, progress
-from spira.core.background import BackgroundParams, Mask
-from spira.core.near_duplicates import Pair, fingerprint, near_duplicates
-from spira.core.origin import origin
-from spira.core.probe_report import probe_report
-from spira.core.probes import overall, probe_all
-from spira.core.probing import Fold, Heard, ProbeParams, Study
-from spira.core.section import FolderName, SampleRate
-from spira.core.shortcut_probes import HEADER
-from spira.core.sound_statistics import statistics
-from spira.errors import DataError
-from spira.params import load
+from spira.base.array_types import Mask
+from spira.base.errors import DataError
+from spira.base.files import write_bytes
+from spira.base.origin import origin
+from spira.base.params import load
+from spira.base.section import FolderName, SampleRate
+from spira.base.tables import read_table, write_sheet
+from spira.clips.parallel import ordered_map, progress
+from spira.clips.recordings import waveforms_of
+from spira.clips.subsets import read_subsets
+from spira.evaluation.files import refuse_incomplete, write_numbers
+from spira.predictions.table import Scored, read_predictions, scored
+from spira.probes.background import BackgroundParams
+from spira.probes.catalogue import overall, probe_all
+from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
+from spira.probes.shortcuts import HEADER
+from spira.probes.sound_statistics import statistics
+from spira.probes.study import Fold, Heard, ProbeParams, Study
+from spira.probes.summary import probe_report
 
 
 def run(

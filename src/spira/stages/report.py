@@ -1,6 +1,6 @@
 """report: what was measured and probed -> a page to read, its Markdown twin, a model card and a data card."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,30 +9,29 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from spira.adapters.clips import FACTS, facts_of
-from spira.adapters.judgements import read_numbers
-from spira.adapters.page import (
+from spira.base.markdown import html, table
+from spira.base.params import PARAMS, load, read
+from spira.base.tables import read_json
+from spira.clips.recordings import FACTS, facts_of
+from spira.evaluation.files import read_numbers
+from spira.evaluation.params import EvaluateParams, ReportParams
+from spira.report.cards import data_card, model_card
+from spira.report.files import (
     base64,
     digests,
     flac,
     packages,
+    read_card,
     read_clips,
     read_plots,
     read_rows,
     render,
     write_texts,
 )
-from spira.adapters.tables import read_json
-from spira.core.cards import Card, data_card, model_card
-from spira.core.charts import envelope
-from spira.core.document import Part, parts, verdict
-from spira.core.evaluation import EvaluateParams, ReportParams
-from spira.core.markdown import html, table
-from spira.core.report import title
-from spira.core.sound_pictures import peaks_of, spectrogram
-from spira.errors import ParamError
-from spira.params import PARAMS, check, load, parse, read
-from spira.params import report as problems_of
+from spira.report.headline import title
+from spira.report.page import Part, parts, verdict
+from spira.report.plots import envelope
+from spira.report.sound_pictures import peaks_of, spectrogram
 
 HEADLINE = ("auc", "sensitivity", "specificity")
 
@@ -85,14 +84,6 @@ def run(
             of_data: data_card(written, tree["corpus"], people, _facts(clips), every),
         }
     )
-
-
-def read_card(path: Path) -> Card:
-    """What a person wrote; ParamError names each field that is unknown or missing, with its line."""
-    tree, lines = read(path)
-    if problems := [(key.removeprefix("."), message) for key, message in check("", Card, tree)]:
-        raise ParamError(problems_of(problems, lines, path))
-    return parse(Card, tree)
 
 
 def _part(part: Part) -> dict[str, Any]:

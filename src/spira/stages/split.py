@@ -1,20 +1,20 @@
 """split: the table of clips -> the subset of each clip in each fold, and who is in each subset."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 from pathlib import Path
 
 import polars as pl
 
-from spira.adapters.subsets import write_subsets
-from spira.adapters.tables import read_table, write_table
-from spira.core.cells import is_unknown, read_numbers, require_read
-from spira.core.cross_validation import cross_validate
-from spira.core.section import SampleRate
-from spira.core.splitting import HOLDOUT, SUBSETS, SplitParams, Subset
-from spira.core.splitting import split as split_speakers
-from spira.errors import DataError
-from spira.params import load
+from spira.base.errors import DataError
+from spira.base.params import load
+from spira.base.section import SampleRate
+from spira.base.tables import read_table, write_table
+from spira.clips.cells import is_unknown, read_numbers, require_read
+from spira.clips.subsets import write_subsets
+from spira.split.holdout import HOLDOUT, SUBSETS, SplitParams, Subset
+from spira.split.holdout import split as split_speakers
+from spira.split.kfold import cross_validate
 
 _CLIPS = {
     "clip_id": pl.String,

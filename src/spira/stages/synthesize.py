@@ -1,6 +1,6 @@
 """synthesize: its parameters -> the demo corpus and a folder of ward noises, both invented."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 import shutil
 from collections.abc import Iterator
@@ -16,9 +16,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from spira.adapters import praat
-from spira.adapters.outputs import write_bytes
-from spira.core.demo import (
+from spira.base.errors import DataError
+from spira.base.files import write_bytes
+from spira.base.params import load
+from spira.demo import speech as praat
+from spira.demo.people import (
     TASKS,
     LogNormal,
     Normal,
@@ -30,9 +32,7 @@ from spira.core.demo import (
     draw_utterance,
     generator,
 )
-from spira.core.demo_sound import KINDS, compose, ward_noise
-from spira.errors import DataError
-from spira.params import load
+from spira.demo.sounds import KINDS, compose, ward_noise
 
 MARK = "Written by `python -m spira.stages.synthesize`; do not edit."
 N_PARTS = 2  # the synthesizer's bytes depend on the calls before: a number of the machine's would change them

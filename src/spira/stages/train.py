@@ -1,6 +1,6 @@
 """train: the frames of training and validation clips -> the weights of one fold and seed, and their learning curves."""
 
-from spira.adapters.life import as_stage
+from spira.base.stage_process import as_stage
 
 import sys
 from pathlib import Path
@@ -10,24 +10,24 @@ import torch
 from dvclive import Live
 from torch import nn
 
-from spira.adapters.checkpoints import Checkpoint
-from spira.adapters.engine import prepare
-from spira.adapters.frames import files_of, longest_clip, read_windows
-from spira.adapters.models import read_weights, save_model
-from spira.adapters.subsets import read_learning
-from spira.core.best_weights import BestWeights
-from spira.core.frame_params import FeatureParams, WindowParams
-from spira.core.learning import learn
-from spira.core.model import build
-from spira.core.model_params import ModelParams
-from spira.core.pretrained import Adopted, adopt
-from spira.core.resuming import State
-from spira.core.section import SampleRate
-from spira.core.train_params import TrainParams
-from spira.core.training import validation_loss
-from spira.core.windows import first_of_each_clip
-from spira.errors import DataError
-from spira.params import load
+from spira.base.errors import DataError
+from spira.base.params import load
+from spira.base.section import SampleRate
+from spira.clips.subsets import read_learning
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.store import files_of, longest_clip, read_windows
+from spira.features.windows import first_of_each_clip
+from spira.models.build import build
+from spira.models.device import prepare
+from spira.models.params import ModelParams
+from spira.models.store import read_weights, save_model
+from spira.training.checkpoint import Checkpoint
+from spira.training.early_stopping import BestWeights
+from spira.training.loop import learn
+from spira.training.optimization import validation_loss
+from spira.training.params import TrainParams
+from spira.training.pretrained import Adopted, adopt
+from spira.training.state import State
 
 
 def run(

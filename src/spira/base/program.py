@@ -1,0 +1,48 @@
+"""How a program of ours starts and ends: names in UTF-8, a message without a traceback, an exit status."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from spira.base.errors import DataError, ParamError, visible
+from spira.base.system_errors import ADVICE, sentence
+from spira.base.utf8 import escape_what_cannot_be_shown, restart_in_utf8
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """The message of a ``ParamError`` or ``DataError``, or of a disk that fails, without a traceback; exit status 1.
+
+    130 after Ctrl-C and 143 after SIGTERM, each once what was half done is put away. A command that is asked for
+    ``--help`` says what it does, and does nothing. It starts anew where the locale would change names of files.
+    """
+    restart_in_utf8()
+    escape_what_cannot_be_shown()
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(
+            sys.modules["__main__"].__doc__,
+            "Settings are in params.yaml, files and descriptions in dvc.yaml.",
+            sep="\n",
+        )
+        sys.exit()
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    except (ParamError, DataError) as error:
+        sys.exit(f"{type(error).__name__}: {visible(str(error), lines=True)}")
+    except OSError as error:
+        if error.errno not in ADVICE:
+            raise
+        sys.exit(f"DataError: {visible(str(error.filename or 'a file'))}: {sentence(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """A second SIGTERM ends it there and then."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)

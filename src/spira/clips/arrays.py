@@ -1,0 +1,92 @@
+"""Large arrays on disk: written once, front to back; read through a memory map."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from spira.base.errors import DataError
+from spira.base.files import checked, whole
+
+WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
+
+
+class ArrayWriter:
+    """A ``.npy`` file of float32 rows that grows along its first axis.
+
+    Rows are written as they come and the header's length is filled in at the end
+    (NumPy leaves room for it), so an array larger than memory needs none. It has its name once it is whole.
+    """
+
+    def __init__(self, path: Path, *row_shape: int) -> None:
+        self.path = path
+        self.row_shape = row_shape
+        self.n_rows = 0
+
+    def __enter__(self) -> Self:
+        self._writing = self._begun()
+        self._writing.__enter__()
+        return self
+
+    def append(self, rows: NDArray[np.float32]) -> int:
+        """Write rows of shape (n, *row_shape); returns the position of the first."""
+        if rows.dtype != np.float32 or rows.shape[1:] != self.row_shape:
+            raise ValueError(f"{self.path}: rows must be float32 (n, {self.row_shape}), got {rows.dtype} {rows.shape}")
+        self._file.write(np.ascontiguousarray(rows).data)
+        start, self.n_rows = self.n_rows, self.n_rows + len(rows)
+        return start
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writing.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        with whole(self.path, summed=True) as self._file:
+            self._write_header()
+            yield
+            self._file.seek(0)
+            self._write_header()
+
+    def _write_header(self) -> None:
+        shape = (self.n_rows, *self.row_shape)
+        header = {"shape": shape, "fortran_order": False, "descr": npy.dtype_to_descr(np.dtype(np.float32))}
+        npy.write_array_header_1_0(self._file, header)
+
+
+def read_array(path: Path) -> NDArray[np.float32]:
+    """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
+
+    Raises:
+        DataError: the file is missing, truncated, not a float32 array, or not what its checksum says.
+    """
+    checked(path)
+    try:
+        array: NDArray[Any] = npy.open_memmap(path, mode="c")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not a whole .npy array: {error}") from error
+    if array.dtype != np.float32:
+        raise DataError(f"{path}: expected float32, got {array.dtype}")
+    return array
+
+
+def require_finite(array: NDArray[np.float32], places: Iterable[tuple[str, int, int]], path: Path) -> None:
+    """Raises DataError, which names the clips, where a row is NaN or infinite: no stage writes one.
+
+    Args:
+        array: shape (n_rows, ...).
+        places: whose rows are which: name, first row, number of rows.
+        path: of the array, for the message.
+    """
+    odd = sorted({name for name, start, n in places if not np.isfinite(array[start : start + n]).all()})
+    if odd:
+        more = f" and {len(odd) - 20} more" if len(odd) > 20 else ""
+        raise DataError(f"{path}: must be finite, got NaN or infinity in {', '.join(odd[:20])}{more}; is it damaged?")

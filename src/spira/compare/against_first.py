@@ -1,0 +1,60 @@
+"""A table's rows -> how far each is from the first, on the same clips, and which differences are larger than chance.
+
+Conventions: those of ``spira.compare.paired``. The first row is fixed before anything is known of the results;
+the best is not, and would flatter every distance from it.
+"""
+
+from collections.abc import Mapping
+
+from spira.base.markdown import Marked, code, inert
+from spira.compare.paired import Difference, verdict
+from spira.compare.sides import Comparison
+
+
+def against(compared: Comparison) -> Difference | str:
+    """Head's AUC less base's under the headline condition; why not, where the two cannot be paired."""
+    if reason := compared.why_not():
+        return reason
+    found = compared.differences().get(compared.headline, {}).get("auc")
+    return found or f"{compared.headline} was not scored by both"
+
+
+def signed(difference: Difference) -> str:
+    """``+0.014 [-0.040, +0.068]``, bold where the interval excludes 0 and other trainings are allowed for."""
+    said = f"{difference.difference:+.3f} [{difference.lo:+.3f}, {difference.hi:+.3f}]"
+    return Marked(f"**{said}**") if verdict(difference) in ("regression", "improvement") else said
+
+
+def conclusion(first: str, rows: Mapping[str, Difference | str], condition: str, confidence: float) -> str:
+    """Which rows differ from the first by more than their paired interval, which do not, and which cannot be told.
+
+    Args:
+        first: the row that the others are held against.
+        rows: by row, what ``against`` says of it; without the first.
+    """
+    told: dict[str, list[str]] = {}
+    for row, of in rows.items():
+        told.setdefault(of if isinstance(of, str) else verdict(of), []).append(code(row))
+    better, worse, neither, one_training = (
+        told.pop(said, []) for said in ("improvement", "regression", "no evidence", "no verdict")
+    )
+    parts = [
+        f"{', '.join(names)}: {said}"
+        for names, said in (
+            (better, "better by more than its interval"),
+            (worse, "worse by more than its interval"),
+            (neither, "no difference larger than its interval"),
+            (one_training, "no verdict, a row with one training cannot tell its seed's luck"),
+            *((names, f"not comparable, {inert(reason)}") for reason, names in told.items()),
+        )
+        if names
+    ]
+    n_judged = len(better) + len(worse) + len(neither)
+    chance = f" Were all {n_judged} truly 0, {n_judged * (1 - confidence):.2g} would exceed its interval by chance."
+    return (
+        f"Difference: AUC under `{condition}` less that of {code(first)} on the same clips, "
+        f"with its {100 * confidence:g}% interval over other speakers and other trainings. "
+        + "; ".join(parts)
+        + "."
+        + (chance if n_judged > 1 else "")
+    )

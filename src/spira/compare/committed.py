@@ -1,0 +1,170 @@
+"""What is read of the files that a commit holds, and what may stand there: whoever opens a pull request writes them.
+
+The rest of such a file is not looked at, so that an older or a newer commit is read too.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from spira.base.bounded_yaml import Bounds, read_json, read_yaml
+from spira.base.errors import DataError, ParamError
+from spira.evaluation.metrics import UNDETERMINED
+
+BOUNDS = Bounds(
+    characters=2_000_000, brackets=20_000, values=200_000
+)  # dvc.lock of the demo has a tenth of it, or less
+_LONGEST_SHOWN = 100  # characters of a value in a message
+
+Text = Annotated[str, Field(max_length=10_000)]
+PathInside = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]  # it becomes a path in DVC's cache
+Share = Annotated[float, Field(ge=0, le=1)] | Annotated[str, Field(pattern=f"^{UNDETERMINED}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class Mapped(_Part):
+    """Lines of ``key: value``, whichever they are."""
+
+
+class Hashed(_Part):
+    """A file or folder, and its hash where DVC has one."""
+
+    path: PathInside
+    md5: Md5 = ""
+
+
+class LockedStage(_Part):
+    """What a stage of dvc.lock was made of, and what it made."""
+
+    cmd: Text | list[Text] = ""
+    deps: list[Hashed] = []
+    outs: list[Hashed] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+class Lock(_Part):
+    """dvc.lock."""
+
+    stages: dict[Text, LockedStage] = {}
+
+
+class Pinned(_Part):
+    md5: Md5
+
+
+class Pointer(_Part):
+    """A .dvc file."""
+
+    outs: Annotated[list[Pinned], Field(min_length=1)]
+
+
+class Listed(_Part):
+    """A file of a folder in DVC's cache."""
+
+    relpath: PathInside
+    md5: Md5
+
+
+class Split(_Part):
+    scheme: Text = "holdout"
+    folds: list[Any] = []
+
+
+class Params(_Part):
+    """params.yaml: the rules of the report are checked where they are used."""
+
+    split: Split = Split()
+    evaluate: dict[str, Any] = {}
+
+
+class Condition(_Part):
+    """What was measured under one condition; an old commit may lack some."""
+
+    auc: Share = UNDETERMINED
+    auc_lo: Share = UNDETERMINED
+    auc_hi: Share = UNDETERMINED
+    sensitivity: Share = UNDETERMINED
+    specificity: Share = UNDETERMINED
+
+
+class Metrics(_Part):
+    """data/evaluation.json."""
+
+    clean: Condition = Condition()
+    noisy: Condition = Condition()
+    noisy_controls: Condition = Condition()
+
+
+class Probe(_Part):
+    verdict: Text
+    why: Text = ""
+
+
+class ProbeFile(_Part):
+    """data/probes.json."""
+
+    probes: dict[Text, Probe] = {}
+
+
+def read_committed(content: bytes, where: str, kind: type[BaseModel]) -> dict[str, Any]:
+    """The tree of a YAML or JSON file, in which what ``kind`` names is as it says.
+
+    Args:
+        where: the commit and the file, as messages name them; JSON is what ends so.
+
+    Raises:
+        DataError: it is not; one sentence says where and why.
+    """
+    try:
+        text = content.decode()
+        tree = read_json(text, where, BOUNDS) if where.endswith(".json") else read_yaml(text, where, BOUNDS)[0]
+        TypeAdapter(kind).validate_python(tree)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8") from error
+    except ValidationError as error:
+        raise DataError(f"{where}: {_problem(error)}") from error
+    except ParamError as error:
+        raise DataError(str(error)) from error
+    return dict(tree)
+
+
+def files_of_vars(tree: Any, where: str) -> list[str]:
+    """The files whose values ``vars`` of a dvc.yaml takes, from its own folder.
+
+    Raises:
+        DataError: a stage that works in another folder may take them from there.
+    """
+    found = [name.partition(":")[0] for name in _values(tree, "vars") if isinstance(name, str)]
+    if found and list(_values(tree, "wdir")):
+        raise DataError(f"{where}: must not have both vars from a file and wdir")
+    return found
+
+
+def _values(tree: Any, key: str) -> Iterator[Any]:
+    """What stands under the key, wherever it is; of a list its items."""
+    if isinstance(tree, dict):
+        under = tree.get(key, [])
+        yield from under if isinstance(under, list) else [under]
+        for value in tree.values():
+            yield from _values(value, key)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _values(item, key)
+
+
+def measured(tree: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """By condition, the numbers of data/evaluation.json; what is not determined is left out."""
+    found = Metrics.model_validate(tree).model_dump().items()
+    numbers = {name: {key: value for key, value in of.items() if value != UNDETERMINED} for name, of in found}
+    return {name: of for name, of in numbers.items() if "auc" in of}
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or "the file"
+    return f"{key[:_LONGEST_SHOWN]}: {first['msg']}, got {repr(first['input'])[:_LONGEST_SHOWN]}"

@@ -1,0 +1,105 @@
+"""Two revisions' scores of the same clips -> how much better or worse, and how sure.
+
+Conventions: those of ``spira.evaluation.metrics``. A difference is head minus base, so above 0 is better.
+Both revisions score the same people, so what makes a person hard for both cancels out. Each has its own
+trainings, drawn independently: the same seed of other code is another training. An interval speaks of other
+people and of other trainings at once: see ``spira.compare.variance``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy.special import stdtrit
+
+from spira.base.array_types import Floats, Ints
+from spira.base.errors import DataError
+from spira.compare.variance import distinct, error_of_difference, judge
+
+COMPARED = ("auc", "sensitivity", "specificity")
+Verdict = Literal["regression", "no evidence", "improvement", "no verdict"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One revision under one condition: what its models said of the test clips."""
+
+    clips: tuple[str, ...]
+    speakers: tuple[str, ...]
+    labels: Ints  # (n_clips,)
+    scores: Floats  # (n_seeds, n_clips); the number of seeds may differ between revisions
+    thresholds: Floats  # (n_seeds, n_clips); under cross-validation each clip has its fold's
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Means over seeds, their difference, and its interval: lo and hi are both inside."""
+
+    base: float
+    head: float
+    difference: float
+    lo: float
+    hi: float
+    of_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
+
+
+def why_not_paired(base: Judged, head: Judged) -> str | None:
+    """What keeps two test sets from being the same clips of the same people; None where nothing does."""
+    of_base, of_head = (
+        dict(zip(j.clips, zip(j.speakers, j.labels.tolist(), strict=True), strict=True)) for j in (base, head)
+    )
+    if lost := of_base.keys() - of_head.keys():
+        return (
+            f"the test sets differ: {len(lost)} clips only in base, {len(of_head.keys() - of_base.keys())} only in head"
+        )
+    if added := of_head.keys() - of_base.keys():
+        return f"the test sets differ: {len(added)} clips only in head"
+    if changed := [clip for clip, who in of_base.items() if of_head[clip] != who]:
+        return f"the test sets differ: {len(changed)} clips have another speaker or label"
+    n_speakers, n_patients, _ = sizes(base)
+    if min(n_patients, n_speakers - n_patients) < 2:
+        return "an interval needs two patients and two controls in the test set"
+    return None
+
+
+def paired_differences(base: Judged, head: Judged, confidence: float, names: tuple[str, ...]) -> dict[str, Difference]:
+    """The difference of each named metric of ``COMPARED``, with its interval over other speakers and other trainings.
+
+    Where a revision has one seed, the interval is over other speakers alone, and says so.
+
+    Raises:
+        DataError: the two did not score the same clips of the same people, or too few people.
+    """
+    if reason := why_not_paired(base, head):
+        raise DataError(f"no paired interval: {reason}")
+    place = {clip: i for i, clip in enumerate(head.clips)}
+    order = [place[clip] for clip in base.clips]
+    trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds[:, order])
+    people = sizes(base)[0]
+    found = {}
+    for name in names:
+        metrics, covariance = judge(name, base.labels, base.speakers, trainings)
+        before, after = (float(metrics[list(members)].mean()) for members in (trainings.of_base, trainings.of_head))
+        error = error_of_difference(trainings, metrics, covariance, people - 2)
+        reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
+        difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
+        lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
+        found[name] = Difference(before, after, difference, lo, hi, error.of_trainings)
+    return found
+
+
+def verdict(difference: Difference) -> Verdict:
+    """Regression where the whole interval is below 0, improvement where it is above, otherwise no evidence.
+
+    An interval over speakers alone that excludes 0 decides nothing: another seed may explain it.
+    """
+    if difference.lo <= 0 <= difference.hi:
+        return "no evidence"
+    if not difference.of_trainings:
+        return "no verdict"
+    return "regression" if difference.hi < 0 else "improvement"
+
+
+def sizes(judged: Judged) -> tuple[int, int, int]:
+    """(speakers, patients among them, clips) of a test set."""
+    patients = {who for who, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
+    return len(set(judged.speakers)), len(patients), len(judged.clips)

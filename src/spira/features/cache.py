@@ -1,0 +1,122 @@
+"""What a stage keeps for its next run: where it lies, and the key by which only the same work finds it.
+
+DVC deletes a stage's outs before it runs, and sets ``DVC_ROOT`` to the repository that it was started in, also where
+the experiment runs in a temporary copy; there a file survives whatever becomes of the copy.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spira.base.arithmetic import processor
+from spira.base.files import digest_of, linked, sum_of
+
+# How the variables begin that choose how numbers are computed.
+_SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
+_HASH = "[0-9a-f]" * 32
+
+
+def kept_in() -> Path:
+    return Path(os.environ.get("SPIRA_CHECKPOINTS") or Path(os.environ.get("DVC_ROOT", "."), ".ckpt"))
+
+
+def key_of(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
+    """A hash of all that decides what some work comes to: another one has another.
+
+    Args:
+        facts: all parameters, and what else is no file.
+        data: all files that the work reads.
+    """
+    all_ = {
+        "facts": dict(facts),
+        "code": {name: digest_of(file) for name, file in _code()},
+        "data": {str(file): digest_of(file) for file in data},
+        "versions": [sys.version, torch.__version__, np.__version__],
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processor": [processor(), torch.backends.cpu.get_cpu_capability()],
+        "settings": {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)},
+        "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
+    }
+    return _hash(all_)
+
+
+def _code() -> Iterator[tuple[str, Path]]:
+    """The modules of this package that this process has imported, and the one that it was started with."""
+    package = Path(__file__).resolve().parents[1]
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in {package.name, "__main__"} and (file := getattr(module, "__file__", None)):
+            path = Path(file).resolve()
+            if path.is_relative_to(package):
+                yield str(path.relative_to(package)), path
+
+
+class Shards:
+    """Outputs that need not be made again, each found by all that decides its bytes: of this run, or of the one before.
+
+    Those of the run before are second names of its outputs (hard links; where DVC's cache copies, DVC makes the output
+    another file, and they take its room once more). Nothing is an output because it is kept: without them a run takes
+    longer and writes the same bytes. There are none where the disk has no such links, nor where the stage is no DVC's:
+    by hand, it makes all.
+    """
+
+    def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
+        """``facts`` and ``data`` as ``key_of`` takes them: what all the outputs of the stage depend on.
+
+        What was kept of other facts is removed: its room is free before the first output is written.
+        """
+        self._made: dict[str, tuple[Path, str]] = {}  # by name, where it is, and its SHA-256
+        self._folder: Path | None = None
+        if "DVC_ROOT" in os.environ:
+            self._folder = kept_in() / name / key_of(facts, data)
+            for other in self._folder.parent.glob(_HASH):
+                if other != self._folder:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    def restored(self, path: Path, facts: object) -> bool:
+        """Whether the output ``path``, which depends on ``facts`` besides, is there again, with its checksum."""
+        name = _hash(facts)
+        for source, digest in self._found(name):
+            with suppress(OSError):
+                if digest_of(source) == digest:  # else it was changed since, under one of its names
+                    linked(source, digest, path)
+                    self._made[name] = path, digest
+                    return True
+        return False
+
+    def keep(self, path: Path, facts: object) -> None:
+        """Once it is written, with its checksum."""
+        name, digest = _hash(facts), sum_of(path).read_text(encoding="ascii")[:64]
+        self._made[name] = path, digest
+        if self._folder:
+            kept = self._folder / f"{name}-{digest}"
+            with suppress(OSError):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                kept.unlink(missing_ok=True)
+                kept.hardlink_to(path)
+
+    def forget_others(self) -> None:
+        """Of the runs before, what is no output of this one."""
+        used = {f"{name}-{digest}" for name, (_, digest) in self._made.items()}
+        for kept in self._folder.glob(f"{_HASH}-*") if self._folder else ():
+            if kept.name not in used:
+                with suppress(OSError):
+                    kept.unlink()
+
+    def _found(self, name: str) -> Iterator[tuple[Path, str]]:
+        if name in self._made:
+            yield self._made[name]
+        for kept in self._folder.glob(f"{name}-*") if self._folder else ():
+            yield kept, kept.name.rpartition("-")[2]
+
+
+def _hash(facts: object) -> str:
+    return sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]

@@ -1,0 +1,86 @@
+"""How sound becomes frames, and frames become windows: the numbers alone, which `check` reads without torch."""
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from spira.base.errors import ParamError
+from spira.base.section import Seconds, Section
+
+
+class FeatureParams(Section):
+    kind: Literal["mfcc", "mel", "spectrogram"]
+    n_fft: int = Field(gt=0, le=16_384)  # samples; what its spectrum is folded by grows with the square
+    win_length: int = Field(gt=0, le=16_384)  # samples
+    hop_length: int = Field(gt=0, le=16_384)  # samples
+    n_mels: int = Field(gt=0, le=8193)  # bands of mfcc and mel
+    n_mfcc: int = Field(gt=0, le=8193)  # coefficients of mfcc
+    f_min: float = Field(ge=0, le=24_000)  # Hz
+    f_max: float = Field(gt=0, le=24_000)  # Hz
+
+    @model_validator(mode="after")
+    def _layout(self) -> Self:
+        if self.win_length > self.n_fft:
+            raise ValueError(f"win_length: must not exceed n_fft={self.n_fft}, got {self.win_length}")
+        if self.hop_length > self.win_length:
+            raise ValueError(
+                f"hop_length: must not exceed win_length={self.win_length}, or samples are skipped, "
+                f"got {self.hop_length}"
+            )
+        if self.n_mels > self.n_bins:
+            raise ValueError(f"n_mels: must be in [1, {self.n_bins}] for n_fft={self.n_fft}, got {self.n_mels}")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc: must be in [1, {self.n_mels}] for n_mels={self.n_mels}, got {self.n_mfcc}")
+        if self.f_min >= self.f_max:
+            raise ValueError(f"f_min: must be below f_max={self.f_max}, got {self.f_min}")
+        return self
+
+    @property
+    def n_bins(self) -> int:
+        """Bins of a one-sided spectrum, from 0 Hz to half the sample rate."""
+        return self.n_fft // 2 + 1
+
+    def bins(self, sample_rate: int) -> slice:
+        """The bins of a spectrogram whose centre lies in [f_min, f_max]."""
+        hz = np.arange(self.n_bins) * sample_rate / self.n_fft
+        inside = np.flatnonzero((hz >= self.f_min) & (hz <= self.f_max))
+        return slice(int(inside[0]), int(inside[-1]) + 1)
+
+    def n_features(self, sample_rate: int) -> int:
+        """Numbers in one frame."""
+        if self.kind == "spectrogram":
+            return len(range(self.n_bins)[self.bins(sample_rate)])
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+
+class WindowParams(Section):
+    seconds: Seconds  # length of one window
+    step_seconds: Seconds  # from one start to the next
+
+    @model_validator(mode="after")
+    def _overlap(self) -> Self:
+        if self.step_seconds > self.seconds:
+            raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
+        if self.step_seconds < self.seconds / 100:
+            raise ValueError(
+                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are windows "
+                f"without end, got {self.step_seconds}"
+            )
+        return self
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of a window in samples."""
+        return round(self.seconds * sample_rate)
+
+    def frames(self, sample_rate: int, hop_length: int) -> tuple[int, int]:
+        """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
+
+        Raises:
+            ParamError: the step is shorter than one frame.
+        """
+        step = round(self.step_seconds * sample_rate) // hop_length
+        if step < 1:
+            shortest = hop_length / sample_rate
+            raise ParamError(f"windows.step_seconds: must be at least {shortest} s, got {self.step_seconds}")
+        return 1 + self.samples(sample_rate) // hop_length, step

@@ -1,0 +1,44 @@
+"""The words in a sound file beside its sound: INFO of WAV, comments of FLAC and OGG, ID3 of MP3."""
+
+from collections.abc import Iterator, Sequence
+from os import SEEK_END
+from pathlib import Path
+
+from spira.ingest.personal_data import personal
+
+_MOST = 2**16  # bytes of ID3 that are looked through, pictures left out
+
+
+def personal_tags(path: Path, comments: Sequence[str]) -> set[str]:
+    """What a file's tags tell of people, by its form. (m4a, webm and AMR are not looked at.)
+
+    Args:
+        path: of the file, whose ID3 is looked at.
+        comments: all else, as libsndfile reads it.
+    """
+    return {kind for text in (*comments, *_texts(path)) if (kind := personal(text))}
+
+
+def _texts(path: Path) -> Iterator[str]:
+    with path.open("rb") as raw:
+        head = raw.read(10)
+        if head.startswith(b"ID3"):
+            yield from _id3(raw.read(min(_size(head[6:], 7), _MOST)), version=head[3])
+        raw.seek(-min(128, raw.seek(0, SEEK_END)), SEEK_END)
+        if (end := raw.read(128)).startswith(b"TAG"):
+            yield from (end[start : start + 30].decode("latin-1") for start in (3, 33, 63, 97))
+
+
+def _id3(tag: bytes, version: int) -> Iterator[str]:
+    """The frames of text, each as bytes without noughts: UTF-16 loses nothing that tells of a person by that."""
+    while len(tag) > 10 and tag[0]:
+        end = 10 + _size(tag[4:8], 7 if version == 4 else 8)
+        if tag.startswith((b"T", b"COMM")):
+            content = tag[10:end].replace(b"\0", b"")
+            yield content.decode("utf-8", errors="ignore")
+            yield content.decode("latin-1")
+        tag = tag[end:]
+
+
+def _size(digits: bytes, bits: int) -> int:
+    return sum(byte << bits * place for place, byte in enumerate(reversed(digits)))

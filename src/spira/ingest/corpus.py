@@ -1,0 +1,174 @@
+"""A corpus as a user brings it: a folder with metadata.csv and audio -> one table of its rows.
+
+Columns: ``file_path`` and ``label`` are required of speech, ``file_path`` of noise. Read where
+present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``.
+SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``idade``; names of columns in any case.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from spira.base.errors import DataError
+from spira.ingest.column_names import OPTIONAL, USED, our_names, repeated, unread
+from spira.ingest.file_names import one_name, path_problems
+from spira.ingest.metadata import alike, assumptions, canonical
+from spira.ingest.personal_data import shown
+
+
+def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
+    """One row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
+
+    An ``age`` or ``spo2`` is a plain number, a ``recorded_on`` ISO 8601, and a marker of a missing value "". What was
+    taken for unknown is printed, and so are columns that are not read and ids that differ in spelling alone.
+
+    Args:
+        folder: with ``metadata.csv``.
+        named: what speakers are called in the log.
+
+    Raises:
+        DataError: every row whose path cannot be used and every value that cannot be read, each with its line; every
+            speaker in two subsets; a file that is no such table.
+    """
+    path = folder / "metadata.csv"
+    written, lines, delimiter = _read(folder, required=("file_path", "label"))
+    if others := unread(list(written)):
+        print(f"{path}: columns that are not read: {others}")
+    written = {name: cells for name, cells in written.items() if name in USED}
+    columns, problems = canonical(written, lines, day_first=delimiter == ";")
+    told_at_once(f"{path}:{line}: {problem}" for line, problem in problems)
+    for said in (*assumptions(written, columns), *alike(columns, named)):
+        print(f"{path}: {said}")
+    table = pl.DataFrame(columns).sort("file_path")
+    table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
+    if n_unknown := (table["speaker_id"] == "").sum():
+        print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
+    told_at_once(_in_two_subsets(table, path))
+    alone = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
+    table = table.with_columns(speaker_id=alone, label=pl.col("label").cast(pl.Int64))
+    return table.select("file_path", "label", *OPTIONAL)
+
+
+def require_learnable(table: pl.DataFrame, folder: Path) -> None:
+    """Raises DataError where no split has both classes in every subset: told before anything is decoded in vain.
+
+    Args:
+        table: of ``read_corpus``.
+        folder: of the corpus, for the message.
+    """
+    speakers = dict(table.group_by("label").agg(pl.n_unique("speaker_id")).rows())
+    n_control, n_patient = speakers.get(0, 0), speakers.get(1, 0)
+    n_subsets = 3  # train, validation, test
+    if min(n_control, n_patient) < n_subsets:
+        raise DataError(
+            f"{folder / 'metadata.csv'}: must name {n_subsets} speakers of each class at least, to train, validate and "
+            f"test with, got {n_patient} patients and {n_control} controls; bring more speakers"
+        )
+
+
+def read_recordings(folder: Path) -> pl.DataFrame:
+    """The ``file_path`` of each noise recording, sorted.
+
+    Raises:
+        DataError: as ``read_corpus``.
+    """
+    columns, _, _ = _read(folder, required=("file_path",))
+    return pl.DataFrame({"file_path": columns["file_path"]}).sort("file_path")
+
+
+def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """Every named column as it is written: each field with its line. A table that ``read_corpus`` refuses has fewer."""
+    path = folder / "metadata.csv"
+    (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
+    names = _names(header, (), path)
+    return {
+        name: [(line, fields[i]) for line, fields in rows if i < len(fields)] for i, name in enumerate(names) if name
+    }
+
+
+def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]], list[int], str]:
+    """(the named columns, the line of each row, what lies between two fields)."""
+    path = folder / "metadata.csv"
+    text = _text(path)
+    (_, header), *rows = _rows(text, path) or [(1, [""])]
+    names = _names(header, required, path)
+    if not rows:
+        raise DataError(f"{path}: has a header and no rows")
+    told_at_once(
+        f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
+        for line, fields in rows
+        if len(fields) != len(names)
+    )
+    columns = enumerate(zip(*(fields for _, fields in rows), strict=True))
+    unnamed = "column {} has no name".format  # and is read by nobody, but may hold what another column lost
+    table = {names[i] or unnamed(i + 1): list(column) for i, column in columns if names[i] or any(column)}
+    lines = [line for line, _ in rows]
+    told_at_once(path_problems(lines, table["file_path"], path))
+    return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
+
+
+def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
+    names = our_names(header)
+    if missing := [name for name in required if name not in names]:
+        present = ", ".join(filter(None, header)) or "none"
+        raise DataError(f"{path}: needs the columns {' and '.join(missing)}, has {present}")
+    if again := repeated(names):
+        raise DataError(f"{path}: each column must be named once, got {', '.join(again)} again")
+    return names
+
+
+def _delimiter(text: str) -> str:
+    """Semicolons are what spreadsheets write where the comma is in the numbers, tabs what is copied out of one."""
+    return max(",;\t", key=text.partition("\n")[0].count)
+
+
+def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line that it starts on."""
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text), skipinitialspace=True, strict=True)
+    rows, line = [], 1
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                rows.append((line, [field.strip() for field in fields]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not a row of comma-separated values: {error}") from error
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"{path}:{line}: must be UTF-8, byte {error.start} is not"
+        raise DataError(f"{found}; save it again as CSV UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line}: must be text, holds the character 0; save it again as CSV UTF-8")
+    return text
+
+
+def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:
+    """Told before a single recording is opened. (Two labels may still be one recording's, which is refused.)"""
+    given = table.select("speaker_id", "split").filter((pl.col("speaker_id") != "") & (pl.col("split") != ""))
+    several = given.unique().group_by("speaker_id").agg(pl.col("split").sort()).filter(pl.col("split").list.len() > 1)
+    for speaker, subsets in several.sort("speaker_id").rows():
+        yield f"{source}: speaker {shown(speaker)} must be in one subset, got {' and '.join(subsets)}"
+
+
+def told_at_once(problems: Iterable[str]) -> None:
+    """A DataError with the problems, a line each, where there are any."""
+    found = list(problems)
+    if found:
+        raise DataError("\n".join(at_most(found)))
+
+
+def at_most(lines: list[str], most: int = 20) -> list[str]:
+    """The first lines, and how many more there are: nobody reads a thousand."""
+    return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])

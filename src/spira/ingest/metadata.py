@@ -1,0 +1,124 @@
+"""The columns of a metadata.csv as people filled them in -> as every later stage reads them, and what was assumed."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from spira.clips.cells import NUMBERS, date_text, is_unknown, number_text, read_dates, read_numbers
+from spira.clips.spelling import difference, id_key, key, spelled_alike
+from spira.ingest.personal_data import shown
+
+_TEXTS = ("speaker_id", "sex", "site", "device", "task", "split")
+_CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # what it must be; its values by how people write them
+    "label": (
+        "patient or control (SPIRA's class: 1 or 0)",
+        {"patient": "1", "paciente": "1", "1": "1", "control": "0", "controle": "0", "0": "0"},
+    ),
+    "sex": (
+        "F, M or empty",
+        dict.fromkeys(("f", "female", "fem", "feminino", "mulher", "woman"), "F")
+        | dict.fromkeys(("m", "male", "masc", "masculino", "homem", "man"), "M"),
+    ),
+    "split": (
+        "train, validation, test or empty",
+        {"train": "train", "treino": "train", "treinamento": "train", "test": "test", "teste": "test"}
+        | dict.fromkeys(("validation", "val", "validacao", "validação"), "validation"),
+    ),
+}
+_ROUNDED = re.compile(r"\d[.,]\d+E\+\d+", re.ASCII)  # a long number, as spreadsheets write it: what it was is lost
+_COMPARED = {"speaker_id": id_key, "site": key, "device": key, "task": key}
+_MOST_SAID = 10
+Columns = Mapping[str, Sequence[str]]  # by name, a cell a row
+
+
+def canonical(
+    table: Columns, lines: Sequence[int], *, day_first: bool
+) -> tuple[dict[str, list[str]], list[tuple[int, str]]]:
+    """Each column with a value once in one form: ``34.2``, ``2020-07-31``, "" where it is unknown.
+
+    Args:
+        table: the columns that are read, as they are written.
+        lines: of each row.
+        day_first: how a date is read where no date of the column decides.
+
+    Returns:
+        The columns; and each value that cannot be read, once, with its first line and what is wrong with it.
+    """
+    columns, problems = dict[str, list[str]](), list[tuple[int, str]]()
+    for name, cells in table.items():
+        counts = Counter(cells)
+        first = dict(zip(reversed(cells), reversed(lines), strict=True))
+        texts, wrong = _read(name, list(counts), day_first=day_first)
+        columns[name] = [texts[cell] for cell in cells]
+        problems += [(first[cell], f"{why}, got {shown(cell)}{_rows(counts[cell])}") for cell, why in wrong.items()]
+    return columns, sorted(problems)
+
+
+def _read(name: str, cells: list[str], *, day_first: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """By cell of one column: its canonical form, and what it must be where it has none."""
+    if name in NUMBERS:
+        numbers = read_numbers(name, cells)
+        texts, problems = list(map(number_text, cells, numbers.values)), numbers.problems
+    elif name == "recorded_on":
+        dates = read_dates(name, cells, day_first=day_first)
+        texts, problems = list(map(date_text, cells, dates.values)), dates.problems
+    else:
+        texts = ["" if name in _TEXTS and is_unknown(cell) else cell for cell in cells]
+        problems = {}
+        if name == "speaker_id":
+            lost = (
+                "speaker_id must be whole, and a spreadsheet rounded it: format the column as text, and fill it again"
+            )
+            problems = {place: lost for place, text in enumerate(texts) if _ROUNDED.fullmatch(text)}
+        elif name in _CODES:
+            expected, codes = _CODES[name]
+            found = [codes.get(id_key(text).rstrip(".")) if text or name == "label" else "" for text in texts]
+            problems = {place: f"{name} must be {expected}" for place, text in enumerate(found) if text is None}
+            texts = [text or "" for text in found]
+    return dict(zip(cells, texts, strict=True)), {cells[place]: why for place, why in problems.items()}
+
+
+def assumptions(written: Columns, read: Columns) -> Iterator[str]:
+    """A line on what was taken for unknown, and one on dates that were not written as ISO 8601 has them."""
+    pairs = {name: sorted(Counter(zip(cells, read[name], strict=True)).items()) for name, cells in written.items()}
+    unknown = [
+        f"{name} {cell!r}{_rows(n)}"
+        for name, counts in pairs.items()
+        for (cell, text), n in counts
+        if cell and not text
+    ]
+    if unknown:
+        yield f"taken for unknown: {_some(unknown)}"
+    dates = [(cell, text) for (cell, text), _ in pairs.get("recorded_on", ()) if cell != text != ""]
+    if dates:
+        yield f"recorded_on is read as dates: {_some([f'{cell!r} as {text}' for cell, text in dates], most=2)}"
+
+
+def alike(columns: Columns, named: Callable[[str], str]) -> Iterator[str]:
+    """A line for each group of values that differ in spelling alone: they may be one person, or one place.
+
+    Args:
+        columns: of ``canonical``.
+        named: what an id of a speaker is called in the log.
+    """
+    for name, same in _COMPARED.items():
+        counts = Counter(columns.get(name, ()))
+        groups = spelled_alike(counts, same)
+        for group in groups[:_MOST_SAID]:
+            quoted = [shown(named(text) if name == "speaker_id" else text) + _rows(counts[text]) for text in group]
+            how = " or ".join(dict.fromkeys(difference(group[0], other) for other in group[1:]))
+            yield (
+                f"{name} {', '.join(quoted[:-1])} and {quoted[-1]} differ only {how}, and count as {len(group)}; "
+                "write one spelling where one is meant"
+            )
+        if len(groups) > _MOST_SAID:
+            yield f"{name}: {len(groups) - _MOST_SAID} more groups differ only in spelling"
+
+
+def _rows(n: int) -> str:
+    return f" ({n} rows)" if n > 1 else ""
+
+
+def _some(parts: Sequence[str], most: int = _MOST_SAID) -> str:
+    more = [f"and {len(parts) - most} more"] if len(parts) > most else []
+    return ", ".join([*parts[:most], *more])

@@ -1,0 +1,9 @@
+"""How a model is asked for scores."""
+
+from pydantic import Field
+
+from spira.base.section import Section
+
+
+class PredictParams(Section):
+    batch_size: int = Field(gt=0, le=4096)  # windows a forward pass

@@ -1,0 +1,73 @@
+"""What a probe measures, as its mean over seeds with its interval over resampled speakers.
+
+Scores, labels, groups and their conventions are those of ``spira.evaluation.metrics``; intervals are those of
+``spira.evaluation.bootstrap``.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from spira.base.array_types import Floats, Ints, Mask
+from spira.evaluation.bootstrap import difference_interval, share_interval, speaker_resamples
+from spira.evaluation.intervals import estimates as with_intervals_of
+from spira.evaluation.metrics import auc
+from spira.probes.study import ProbeParams, Study
+
+Measure = Callable[[Floats | None], Floats]  # weights or None -> (n_seeds,) or (n_seeds, n_resamples)
+
+
+def estimates(
+    study: Study,
+    clips: Ints,
+    p: ProbeParams,
+    *,
+    shares: Mapping[str, Measure] = MappingProxyType({}),
+    differences: Mapping[str, Measure] = MappingProxyType({}),
+) -> dict[str, float]:
+    """Each measure as its mean over seeds, with its interval over resampled speakers: ``auc``, ``auc_lo``, ``auc_hi``.
+
+    Args:
+        clips: places of those who are resampled.
+        shares: in [0, 1].
+        differences: of two of these.
+    """
+    speakers = [study.speakers[i] for i in clips]
+    resamples = speaker_resamples(study.labels[clips], speakers, p.n_resamples, p.seed)
+    found: dict[str, float] = {}
+    for measures, interval in ((shares, share_interval), (differences, difference_interval)):
+        if measures:
+            found |= with_intervals_of(partial(_all, measures), resamples, p.confidence, interval)
+    return {name: value for name, value in found.items() if not name.endswith("_sd")}
+
+
+def _all(measures: Mapping[str, Measure], weights: Floats | None) -> dict[str, Floats]:
+    return {name: measure(weights) for name, measure in measures.items()}
+
+
+def auc_of(labels: Ints, scores: Floats) -> Measure:
+    """The AUC of every seed's scores, shape (n_seeds, n_clips)."""
+    return lambda weights: np.stack([auc(labels, of_seed, weights) for of_seed in scores])
+
+
+def mean_of(values: Floats, members: Mask) -> Measure:
+    """The mean over some clips of every seed's values, shape (n_seeds, n_clips)."""
+
+    def measure(weights: Floats | None) -> Floats:
+        counted = np.ones(members.size) if weights is None else weights
+        return np.stack([(counted[..., members] @ row[members]) / counted[..., members].sum(axis=-1) for row in values])
+
+    return measure
+
+
+def less(first: Measure, second: Measure) -> Measure:
+    """The first less the second, both of the same resampled people."""
+    return lambda weights: first(weights) - second(weights)
+
+
+def shown(found: Mapping[str, float], name: str, sign: str = "") -> str:
+    """``0.86 [0.75, 0.95]``, with a plus before a difference where asked."""
+    lo, hi = found[f"{name}_lo"], found[f"{name}_hi"]
+    return f"{found[name]:{sign}.2f} [{lo:{sign}.2f}, {hi:{sign}.2f}]"

@@ -1,0 +1,81 @@
+"""A recording -> the few numbers about its sound that need no breath and no word to be heard.
+
+Each function gives one row of a matrix, shape (n_statistics,), in the order of its docstring; levels in dB.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from spira.base.array_types import Floats, Mask, Waveform
+from spira.probes.background import FLOOR, BackgroundParams, frames, levels, quiet_frames
+
+_LOWEST_HZ = 50.0  # where the first band of a spectrum begins
+
+
+def statistics(
+    waveform: Waveform, sample_rate: int, quiet: BackgroundParams, n_bands: int, edge_seconds: float
+) -> Mapping[str, Floats]:
+    """By kind, the statistics of one recording.
+
+    Args:
+        waveform: shape (time,).
+        quiet: what counts as background.
+        n_bands: of a spectrum, evenly spaced in the logarithm of frequency.
+        edge_seconds: of sound at either end.
+    """
+    edge = round(edge_seconds * sample_rate)
+    loudness = levels(waveform, sample_rate, quiet)
+    power = _spectra(waveform, sample_rate, quiet)
+    silent = quiet_frames(loudness, quiet)[: len(power)]
+    return {
+        "level": _level(waveform, loudness, silent, power, sample_rate),
+        "spectrum": _shape(_bands(power.mean(axis=0), sample_rate, n_bands)),
+        "background": _background(power[silent], sample_rate, n_bands),
+        "edges": np.concatenate(
+            [
+                _bands(_spectra(part, sample_rate, quiet).mean(axis=0), sample_rate, n_bands)
+                for part in (waveform[:edge], waveform[-edge:])
+            ]
+        ),
+    }
+
+
+def _level(waveform: Waveform, loudness: Floats, silent: Mask, power: Floats, sample_rate: int) -> Floats:
+    """Peak, level of what is not background, noise floor, bandwidth in kHz, offset from zero."""
+    speech = loudness[: len(silent)][~silent]
+    total = np.cumsum(power.mean(axis=0))
+    widest = np.searchsorted(total, 0.999 * total[-1]) / (power.shape[1] - 1) * sample_rate / 2000
+    peak = 20 * np.log10(np.abs(waveform).max() + np.sqrt(FLOOR))
+    offset = 20 * np.log10(abs(float(waveform.mean(dtype=np.float64))) + np.sqrt(FLOOR))
+    loud = np.median(speech) if speech.size else np.median(loudness)
+    return np.array([peak, loud, np.quantile(loudness, 0.05), widest, offset])
+
+
+def _spectra(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Floats:
+    """Power by frame and frequency from 0 Hz to half the rate, shape (n_frames, n_frequencies)."""
+    length, step = round(p.frame_seconds * sample_rate), round(p.step_seconds * sample_rate)
+    cut = frames(waveform, length, step)
+    tapered = cut * np.hanning(length).astype(np.float32)
+    return np.asarray(np.abs(np.fft.rfft(tapered, axis=1)) ** 2 / length, dtype=np.float64)
+
+
+def _bands(power: Floats, sample_rate: int, n_bands: int) -> Floats:
+    """Mean power in dB of each band, low to high, shape (..., n_bands)."""
+    n_frequencies = power.shape[-1]
+    hertz = np.geomspace(_LOWEST_HZ, sample_rate / 2, n_bands + 1)
+    edges = np.round(hertz / (sample_rate / 2) * (n_frequencies - 1)).astype(int)
+    parts = [power[..., low : max(low + 1, high)].mean(axis=-1) for low, high in pairwise(edges)]
+    return np.asarray(10 * np.log10(np.stack(parts, axis=-1) + FLOOR))
+
+
+def _shape(bands: Floats) -> Floats:
+    """Without its level, which has a probe of its own."""
+    return np.asarray(bands - bands.mean())
+
+
+def _background(power: Floats, sample_rate: int, n_bands: int) -> Floats:
+    """Of the quiet frames: the level of each band on average, and how far it wanders."""
+    each = _bands(power, sample_rate, n_bands)
+    return np.concatenate([_bands(power.mean(axis=0), sample_rate, n_bands), each.std(axis=0)])

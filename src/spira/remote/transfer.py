@@ -1,0 +1,158 @@
+"""DVC's cache and its remote: one object sent, brought or checked; and their faults as sentences."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    FlexibleChecksumError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+from dvc.exceptions import DvcException
+from dvc_data.hashfile.hash import file_md5
+from dvc_objects.fs.local import localfs
+from dvc_objects.fs.utils import as_atomic
+
+from spira.base.errors import DataError
+from spira.remote.objects import differs, md5_of
+from spira.remote.uploads import watch
+
+UNSET = "BUCKET_NOT_SET"
+N_ATTEMPTS = 2  # of botocore and, around it, of s3fs: 2 x 2 read_timeouts where their defaults make 5 x 5
+N_AT_ONCE = 8
+NOWHERE = "neither in this cache nor on the remote"
+
+
+class Storage(NamedTuple):
+    """Both ends, and what the remote says it holds when the command starts: hash -> size, ETag."""
+
+    cache: Any
+    remote: Any
+    listing: dict[str, dict[str, Any]]
+
+    def in_cache(self, oid: str) -> bool:
+        return Path(self.cache.oid_to_path(oid)).is_file()
+
+    def differs(self, oid: str) -> bool:
+        return differs(self.listing, oid, Path(self.cache.oid_to_path(oid)).stat().st_size)
+
+    def send(self, oid: str) -> None:
+        """Raises ``DataError`` where the cache's copy is not what its name says; DVC does not look at it again."""
+        if not self.in_cache(oid):
+            raise DataError(NOWHERE)
+        if file_md5(self.cache.oid_to_path(oid)) != md5_of(oid):
+            raise DataError("damaged in this cache; remove that file, then pull")
+        self.remote.fs.put_file(self.cache.oid_to_path(oid), self.remote.oid_to_path(oid))
+
+    def bring(self, oid: str) -> None:
+        """Raises ``DataError`` where the remote has no sound copy; the cache then is as it was."""
+        if oid not in self.listing:
+            raise DataError(NOWHERE)
+        with as_atomic(localfs, self.cache.oid_to_path(oid), create_parents=True) as part:
+            self.remote.fs.get_file(self.remote.oid_to_path(oid), part)
+            if file_md5(part) != md5_of(oid):
+                raise DataError("damaged on the remote; `verify` where the cache is whole heals it")
+        self.cache.protect(self.cache.oid_to_path(oid))
+
+    def check(self, oid: str) -> None:
+        """Raises ``DataError`` where the remote's bytes have another hash than their name."""
+        if oid not in self.listing:
+            raise DataError("missing on the remote; push")
+        if file_md5(self.remote.oid_to_path(oid), self.remote.fs) != md5_of(oid):
+            raise DataError("damaged on the remote")
+
+
+def find(repo: Any, command: str) -> tuple[Any, str]:
+    """The remote that DVC is told to use, and its address as messages name it.
+
+    The server's own checksums are left alone, for every object is held to its MD5 here. rclone repeats that of the
+    whole object with each range of it, and so no object that is read in ranges (over 50 MiB, or after a line that
+    broke) would ever arrive.
+    """
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", str(N_ATTEMPTS))
+    os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
+    with explained("remote"):
+        remote = repo.cloud.get_remote_odb(command=command)
+    where = f"remote {remote.fs.unstrip_protocol(remote.path)}"
+    if UNSET in remote.path:
+        raise DataError(f"{where}: no bucket yet; dvc remote modify --local storage url s3://<bucket>/<path>")
+    return remote, where
+
+
+def connect(cache: Any, remote: Any) -> Storage:
+    """Asks the remote what it holds; no request after that waits without end."""
+    s3 = remote.fs.fs
+    s3.retries = N_ATTEMPTS
+    s3.ls(remote.path.split("/")[0])  # the listing below takes a bucket that is missing for empty
+    watch(s3.s3, s3.s3.meta.config.read_timeout)
+    found = s3.find(remote.path, detail=True)
+    return Storage(cache, remote, {oid: found[path] for path in found if (oid := _oid(remote, path))})
+
+
+def _oid(remote: Any, path: str) -> str | None:
+    """None of what is no object: another's file, or the empty folder that an upload cut off leaves on rclone."""
+    try:
+        oid: str = remote.path_to_oid(path)
+    except ValueError:
+        return None
+    return oid
+
+
+def each(work: Callable[[str], None], oids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Do all, several at once; those that ``DataError`` refused, with the reason.
+
+    Another error ends the rest, and carries the name of the object that it came with.
+
+    Args:
+        names: hash -> where in the workspace.
+    """
+
+    def attempt(oid: str) -> tuple[str, str | None]:
+        try:
+            work(oid)
+        except DataError as error:
+            return oid, str(error)
+        except FlexibleChecksumError as error:
+            return oid, f"the server sent other bytes than its own checksum says ({error})"
+        except (OSError, BotoCoreError, ClientError) as error:
+            error.add_note(f"{names[oid]} ({oid}): ")
+            raise
+        return oid, None
+
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        return {oid: reason for oid, reason in pool.map(attempt, oids) if reason is not None}
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """What the network, the server and DVC raise, as one sentence with the object and the likely cause."""
+    try:
+        yield
+    except (OSError, BotoCoreError, ClientError) as error:
+        met_at = "".join(getattr(error, "__notes__", []))  # the object, where ``each`` met it
+        raise DataError(f"{where}: {met_at}{_fault(error)}") from error
+    except DvcException as error:
+        raise DataError(str(error)) from error
+
+
+def _fault(error: Exception) -> str:
+    match error:
+        case PermissionError() | NoCredentialsError() | PartialCredentialsError():
+            return f"the key is missing or refused ({error}); see docs/storage.md"
+        case ReadTimeoutError() | TimeoutError():
+            return f"took the request and did not answer in time ({error}); run again later"
+        case EndpointConnectionError() | ConnectTimeoutError():
+            return f"no server ({error}); is it up, and endpointurl right?"
+        case FileNotFoundError():
+            return f"not found ({error}); is the bucket's name right, and does it exist?"
+        case _:
+            return f"the transfer broke off ({error}); run again to complete it"

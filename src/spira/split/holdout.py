@@ -1,0 +1,141 @@
+"""Which speakers teach, which choose, which judge."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from spira.base.errors import DataError
+from spira.base.section import Count, Section, Seed
+
+Subset = Literal["train", "validation", "test"]
+SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
+CLASSES = ("control", "patient")  # the name of label 0, of label 1
+HOLDOUT = "holdout"  # the one fold of a corpus that is cut once
+
+
+def _fold(value: object) -> object:
+    """One message where a union of types has one for each."""
+    if value == HOLDOUT or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63):
+        return value
+    raise PydanticCustomError("fold", "must be a number from 0, or holdout")
+
+
+class SplitParams(Section):
+    scheme: Literal["holdout", "kfold"]
+    folds: tuple[Annotated[Any, AfterValidator(_fold)], ...] = Field(max_length=100)
+    seed: Seed
+    validation: float = Field(gt=0, lt=1)  # fraction of the speakers
+    test: float = Field(gt=0, lt=1)  # fraction of the speakers
+    min_speakers: Count  # of each class in each subset
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"test: validation + test must leave speakers to train on, got {self.validation + self.test}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _folds_of_the_scheme(self) -> Self:
+        written = f"got [{', '.join(self.names)}]"
+        if self.scheme == "holdout" and self.names != (HOLDOUT,):
+            raise ValueError(f"folds: must be [{HOLDOUT}] for split.scheme=holdout, {written}; or split.scheme=kfold")
+        if self.scheme == "kfold" and (HOLDOUT in self.names or not 3 <= len(set(self.names)) == len(self.names)):
+            raise ValueError(f"folds: must be three different numbers or more for split.scheme=kfold, {written}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the folds, in their order."""
+        return tuple(map(str, self.folds))
+
+
+def drawn(speaker_id: str, seed: int) -> bytes:
+    """32 bytes that are a speaker's own, as good as random."""
+    return sha256(f"{seed}\0{speaker_id}".encode()).digest()
+
+
+def assign(speaker_id: str, p: SplitParams) -> Subset:
+    """The subset of one speaker, by a hash of their id and the seed, and of nothing else.
+
+    ::
+
+        0        test      test + validation          1
+        |--------|---------|--------------------------|
+           test   validation          train             a hash of (seed, speaker)
+
+    Every stratum (label, sex) is cut at the same places, so subsets agree in it as
+    closely as independent draws allow, and no closer: an assignment that no new
+    speaker can ever change cannot look at the other speakers. Hashing the stratum
+    too would balance nothing better, and would move a speaker from one subset to
+    another, test to train among them, when a blank sex is filled in or a label is
+    corrected. A corpus whose proportions must be exact brings a ``split`` column,
+    or another ``split.seed`` that happens to suit it.
+    """
+    position = int.from_bytes(drawn(speaker_id, p.seed)[:8], "big") / 2**64
+    if position < p.test:
+        return "test"
+    return "validation" if position < p.test + p.validation else "train"
+
+
+def split(
+    speakers: Sequence[str],
+    labels: Sequence[int],
+    given: Sequence[str],
+    p: SplitParams,
+) -> list[Subset]:
+    """The subset of each clip; all clips of a speaker share one.
+
+    Args:
+        speakers: of each clip, shape (n_clips,).
+        labels: 1 for patient, 0 for control, shape (n_clips,).
+        given: the metadata's own subset of each clip, "" where it has none, shape (n_clips,).
+        p: seed and fractions.
+
+    Raises:
+        DataError: a speaker is in two given subsets, in one that does not exist, or has two
+            labels; or a subset holds too few speakers of a class.
+    """
+    label_of = one_label_each(speakers, labels)
+    given_to: dict[str, set[str]] = {}
+    for speaker, subset in zip(speakers, given, strict=True):
+        given_to.setdefault(speaker, set()).update({subset} - {""})
+    chosen = {speaker: _subset_of(speaker, subsets, p) for speaker, subsets in given_to.items()}
+    if short := too_few(chosen, label_of, p.min_speakers):
+        raise DataError(
+            f"the corpus cannot be split: each subset needs split.min_speakers={p.min_speakers} of each class, "
+            f"but {'; '.join(short)}. Bring more speakers, another split.seed, or a `split` column in metadata.csv"
+        )
+    return [chosen[speaker] for speaker in speakers]
+
+
+def one_label_each(speakers: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
+    """The label of each speaker; raises DataError where one has both."""
+    label_of: dict[str, int] = {}
+    for speaker, label in zip(speakers, labels, strict=True):
+        if label_of.setdefault(speaker, label) != label:
+            raise DataError(f"speaker {speaker}: must be patient or control throughout, got both")
+    return label_of
+
+
+def _subset_of(speaker: str, given: set[str], p: SplitParams) -> Subset:
+    if len(given) > 1:
+        raise DataError(f"speaker {speaker}: must be in one subset, got {' and '.join(sorted(given))}")
+    for subset in SUBSETS:
+        if subset in given:
+            return subset
+    if given:
+        raise DataError(f"speaker {speaker}: must be in {', '.join(SUBSETS)} or left blank, got {given.pop()!r}")
+    return assign(speaker, p)
+
+
+def too_few(chosen: Mapping[str, Subset], labels: Mapping[str, int], least: int) -> list[str]:
+    """Each subset and class that has fewer speakers than ``least``, in words."""
+    counts = {(subset, label): 0 for subset in SUBSETS for label in (0, 1)}
+    for speaker, subset in chosen.items():
+        counts[subset, labels[speaker]] += 1
+    return [f"{subset} has {n} {CLASSES[label]} speakers" for (subset, label), n in counts.items() if n < least]

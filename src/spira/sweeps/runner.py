@@ -1,0 +1,86 @@
+"""Experiments side by side, each in a workplace of its own, watched while it runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock
+from typing import Any
+
+from spira.sweeps.clones import Workplace, end
+from spira.sweeps.plan import Plan, override
+
+SECONDS_BETWEEN_LOOKS = 0.5
+Finish = Callable[[Workplace, float], str]  # keeps what came of it in so many seconds, and says how it ended
+Watch = Callable[[Path, str], bool]  # the data of a running experiment and its log -> it is not worth going on
+
+
+class Trials:
+    """What the experiments of one sweep share."""
+
+    def __init__(self, places: Sequence[Workplace], plan: Plan, logs: Path) -> None:
+        self._plan, self._logs = plan, logs
+        self._free: SimpleQueue[Workplace] = SimpleQueue()
+        for place in places:
+            self._free.put(place)
+        self._speech = Lock()
+        self.stop = Event()
+        self.failed: dict[str, Path] = {}  # name -> log
+
+    def run(
+        self,
+        row: str,
+        ask: Callable[[], dict[str, Any]],
+        finish: Finish,
+        watch: Watch | None,
+        give_up: Finish | None = None,
+    ) -> None:
+        """One experiment, from its parameters to what is kept of it. After ``stop`` nothing is kept."""
+        place = self._free.get()
+        name = self._plan.experiment(row)
+        try:
+            if self.stop.is_set():
+                return
+            place.reset()
+            overrides = [override(key, value) for key, value in (self._plan.base | ask()).items()]
+            self._say(f"{name}: started {' '.join(overrides)}".rstrip())
+            began = time.monotonic()
+            status, hopeless = self._wait(place, name, overrides, watch)
+            seconds = time.monotonic() - began
+            if self.stop.is_set():
+                return
+            if hopeless and give_up:
+                said = give_up(place, seconds)
+            elif status:
+                self.failed[name], said = self._logs / f"{name}.log", "FAILED"
+            else:
+                said = finish(place, seconds)
+            self._say(f"{name}: {said} ({seconds / 60:.1f} min)")
+        finally:
+            self._free.put(place)
+
+    def trained(self, row: str) -> bool:
+        """Whether a training ran, rather than came from DVC's cache, so that the time it took says something."""
+        log = self._logs / f"{self._plan.experiment(row)}.log"
+        return "Running stage 'train@" in log.read_text(encoding="utf-8", errors="replace")
+
+    def _wait(self, place: Workplace, name: str, overrides: list[str], watch: Watch | None) -> tuple[int, bool]:
+        """(exit status, whether the watch gave up). Nothing that the experiment started is left."""
+        log = self._logs / f"{name}.log"
+        process = place.start(name, overrides, log)
+        hopeless = False
+
+        def seen() -> bool:
+            return watch is not None and watch(place.folder / "data", log.read_text(encoding="utf-8", errors="replace"))
+
+        try:
+            while process.poll() is None and not self.stop.is_set() and not hopeless:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                hopeless = seen()
+        finally:
+            end(process)
+        return process.returncode, hopeless or seen()
+
+    def _say(self, text: str) -> None:
+        with self._speech:
+            print(text, flush=True)

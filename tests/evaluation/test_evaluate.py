@@ -1,0 +1,503 @@
+"""The stage that judges: thresholds from validation, numbers from test, and both said plainly."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from evaluated import CONDITIONS, P, facts, predictions
+from spira.base.errors import DataError
+from spira.clips.recordings import facts_of
+from spira.evaluation.files import read_numbers
+from spira.evaluation.params import EvaluateParams
+from spira.evaluation.thresholds import youden_threshold
+from spira.report.files import read_plots
+from spira.report.page import parts
+from spira.stages.evaluate import run
+from tiny import evaluate_params
+
+ROOT = Path(__file__).resolve().parents[2]
+INPUTS = ("predictions.csv", "clips.csv")
+METRICS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
+
+
+class Judged:
+    """What the stage wrote in one folder."""
+
+    def __init__(self, table: pl.DataFrame, folder: Path, corpus: str = "demo", p: EvaluateParams = P) -> None:
+        folder.mkdir()
+        self.folder = folder
+        table.write_csv(folder / "predictions.csv")
+        facts(table).write_csv(folder / "clips.csv")
+        run(
+            corpus,
+            p,
+            predictions=folder / "predictions.csv",
+            clips=folder / "clips.csv",
+            metrics=folder / "metrics.json",
+            evaluation=folder / "evaluation.json",
+            worst=folder / "worst_clips.csv",
+            plots=folder / "plots",
+        )
+        self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
+        self.metrics: dict[str, Any] = json.loads(self.text)
+        self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        tree, drawn = read_numbers(folder / "evaluation.json"), read_plots(folder / "plots")
+        told = parts(tree, {"probes": {}}, drawn, [["-"]], {}, p)
+        self.report = told[0].text + "".join(f"\n\n## {part.title}\n\n{part.text}" for part in told[1:])
+
+    def plot(self, name: str) -> pl.DataFrame:
+        return pl.read_csv(self.folder / "plots" / f"{name}.csv")
+
+    def outputs(self) -> dict[str, bytes]:
+        """Everything but the inputs, by its name."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name not in INPUTS)
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+
+
+def leaves(tree: dict[str, Any]) -> Iterator[Any]:
+    for value in tree.values():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    return Judged(predictions(), tmp_path_factory.mktemp("evaluate") / "run")
+
+
+def test_metrics_are_scalars_that_dvc_can_compare(judged: Judged) -> None:
+    """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
+    json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    others = {name: tree for name, tree in judged.metrics.items() if name not in ("subgroups", "test")}
+    corpus, *numbers = leaves(others)
+    assert isinstance(corpus, str)
+    assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
+    of_groups = [number for number in leaves(judged.metrics["subgroups"]) if not isinstance(number, str)]
+    assert all(isfinite(number) and round(number, 6) == number for number in of_groups)
+
+
+def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Judged) -> None:
+    """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd``, and so on; and the threshold's own mean and spread."""
+    assert list(judged.metrics)[:5] == ["corpus", *CONDITIONS, "threshold"]
+    assert set(judged.metrics["threshold"]) == {"mean", "sd"}
+    for condition in CONDITIONS:
+        of = judged.metrics[condition]
+        assert set(of) == {f"{name}{suffix}" for name in METRICS for suffix in ("", "_lo", "_hi", "_sd")}
+        for name in METRICS:
+            assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
+
+
+def test_the_headline_is_few_numbers_and_the_same_ones(judged: Judged) -> None:
+    """``dvc exp show`` has a column for each: an AUC a condition, one interval, one operating point, and validation's
+    AUC, which is what settings may be chosen by."""
+    noisy = judged.metrics["noisy"]
+    table = predictions().filter((pl.col("subset") == "validation") & (pl.col("condition") == "noisy"))
+    by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
+    assert judged.headline == {
+        "corpus": judged.metrics["corpus"],
+        "auc": {
+            **{condition: judged.metrics[condition]["auc"] for condition in CONDITIONS},
+            "noisy_lo": noisy["auc_lo"],
+            "noisy_hi": noisy["auc_hi"],
+            "validation": pytest.approx(np.mean(by_seed), abs=1e-6),
+        },
+        "sensitivity": {"noisy": noisy["sensitivity"]},
+        "specificity": {"noisy": noisy["specificity"]},
+    }
+
+
+def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Judged, tmp_path: Path) -> None:
+    """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
+    assert "SYNTHETIC" in judged.metrics["corpus"]
+    assert "SYNTHETIC" in judged.report
+    real = Judged(predictions((1,)), tmp_path / "real", corpus="hospital")
+    assert real.metrics["corpus"] == "hospital"
+    assert "SYNTHETIC" not in real.report + real.text
+
+
+def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
+    """Speakers, clips, seeds, confidence, and a table with the very numbers of evaluation.json."""
+    assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
+    assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
+    assert "validation clips under `noisy`" in judged.report
+    first = judged.report.partition("\n## ")[0]
+    rows = [re.split(r" *\| *", line.strip("| \n")) for line in first.splitlines() if line.startswith("|")]
+    assert rows[0] == ["condition", "AUC", "sensitivity", "specificity", "accuracy", "f1"]
+    assert [row[0] for row in rows[2:]] == list(CONDITIONS)
+    for condition, *cells in rows[2:]:
+        of = judged.metrics[condition]
+        for name, cell in zip(METRICS, cells, strict=True):
+            shown = [float(number) for number in re.findall(r"[\d.]+", cell)]
+            assert shown == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
+
+
+def test_a_fraction_of_a_percent_of_confidence_is_not_rounded_away(tmp_path: Path) -> None:
+    """97.5 % is not 98 %."""
+    p = P.model_copy(update={"confidence": 0.975})
+    assert "the 97.5% interval" in Judged(predictions((1,)), tmp_path / "run", p=p).report
+
+
+def test_thresholds_come_from_validation_under_the_named_condition(judged: Judged, tmp_path: Path) -> None:
+    """Other test labels, other test scores, other conditions of validation: the same thresholds."""
+    rng = np.random.default_rng(0)
+    noisy_validation = (pl.col("subset") == "validation") & (pl.col("condition") == "noisy")
+    table = predictions()
+    other = table.with_columns(
+        score=pl.when(noisy_validation).then("score").otherwise(pl.Series(rng.uniform(size=table.height))),
+        label=pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label"),
+    )
+    moved = Judged(other, tmp_path / "moved").metrics
+    assert moved["threshold"] == judged.metrics["threshold"]
+    assert all(moved[condition] != judged.metrics[condition] for condition in CONDITIONS)
+    under = Judged(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
+    assert under["threshold"] != judged.metrics["threshold"]
+
+
+@pytest.mark.parametrize("rule", ["youden", "sensitivity", "cost"])
+def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
+    """Test labels dealt out anew among the test speakers: by every rule, the very same thresholds."""
+    p = evaluate_params(n_resamples=20, threshold={"rule": rule, "sensitivity": 0.8, "cost_of_a_miss": 3.0})
+    table = predictions()
+    speakers = table.filter(pl.col("subset") == "test")["speaker_id"].unique().sort()
+    dealt = pl.Series(np.random.default_rng(5).permutation(np.arange(len(speakers)) % 2))
+    of = pl.DataFrame({"speaker_id": speakers, "dealt": dealt})
+    other = table.join(of, on="speaker_id", how="left", maintain_order="left").with_columns(
+        label=pl.coalesce("dealt", "label")
+    )
+    assert other["label"].to_list() != table["label"].to_list()
+    one, two = (Judged(t.drop("dealt", strict=False), tmp_path / n, p=p) for t, n in ((table, "a"), (other, "b")))
+    assert one.metrics["threshold"] == two.metrics["threshold"]
+    assert one.metrics["noisy"] != two.metrics["noisy"]
+
+
+def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Judged, tmp_path: Path) -> None:
+    """Validation's sensitivity is what was asked for; the report names the rule and the band."""
+    p = evaluate_params(
+        n_resamples=20,
+        inconclusive_width=0.2,
+        threshold={"rule": "sensitivity", "sensitivity": 0.95, "cost_of_a_miss": 1.0},
+    )
+    found = Judged(predictions(), tmp_path / "run", p=p)
+    assert found.metrics["threshold"]["mean"] < judged.metrics["threshold"]["mean"]
+    assert found.metrics["noisy"]["sensitivity"] > judged.metrics["noisy"]["sensitivity"]
+    assert "the highest that finds at least 95% of the patients' clips" in found.report
+    assert "A score less than 0.1 from it" in found.report
+    assert found.metrics["inconclusive"]["noisy"]["share"] > judged.metrics["inconclusive"]["noisy"]["share"]
+    assert "(Youden's index)" in judged.report
+
+
+def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Judged) -> None:
+    """Each lies in its interval, each interval in [0, 1]; the report has the numbers of evaluation.json."""
+    for question in ("inconclusive", "operating_points", "predictive_values"):
+        assert list(judged.metrics[question]) == list(CONDITIONS)
+        for of in judged.metrics[question].values():
+            for name in (name for name in of if f"{name}_lo" in of):
+                assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
+    for question, name in (("operating_points", "sensitivity_at_specificity"), ("predictive_values", "ppv_at_0.05")):
+        of = judged.metrics[question]["noisy"]
+        assert f"| {of[name]:.3f} [{of[f'{name}_lo']:.3f}, {of[f'{name}_hi']:.3f}] |" in judged.report
+    rare, common = (judged.metrics["predictive_values"]["noisy"][f"ppv_at_{share}"] for share in (0.05, 0.5))
+    assert rare < common
+
+
+def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Judged, tmp_path: Path) -> None:
+    """Other test labels: other figures, but the very same calibrated scores; and the headline knows nothing of it."""
+    other = pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label")
+    moved = Judged(predictions().with_columns(label=other), tmp_path / "moved")
+    for when in ("before", "after"):
+        mine, theirs = (of.plot(f"reliability_{when}_noisy") for of in (judged, moved))
+        assert mine["score"].to_list() == theirs["score"].to_list()
+        assert mine["patients"].to_list() == pytest.approx((1 - theirs["patients"]).to_list(), abs=2e-6)
+        assert mine["clips"].sum() == 3 * 40
+        of = judged.metrics["calibration"]["noisy"][when]
+        assert of["brier_lo"] <= of["brier"] <= of["brier_hi"]
+        numbers = " | ".join(f"{of[name]:.3f}" for name in ("slope", "intercept"))
+        error = f"{of['expected_error']:.3f} [{of['expected_error_lo']:.3f}, {of['expected_error_hi']:.3f}]"
+        assert f"[{of['brier_lo']:.3f}, {of['brier_hi']:.3f}] | {error} | {numbers} |" in judged.report
+    p = evaluate_params(n_resamples=200, calibration={"method": "isotonic", "n_bins": 5})
+    isotonic = Judged(predictions(), tmp_path / "isotonic", p=p)
+    assert isotonic.headline == judged.headline
+    assert isotonic.metrics["calibration"]["noisy"]["after"] != judged.metrics["calibration"]["noisy"]["after"]
+
+
+@pytest.mark.ml_test_score("Model 6")
+def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Judged) -> None:
+    """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
+    table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
+    with_facts = table.join(facts(table).drop("speaker_id"), on="clip_id")
+    of = judged.metrics["subgroups"]
+    assert list(of) == ["sex", "age", "site", "device", "task"]
+    for sex in "FM":
+        own = with_facts.filter(pl.col("sex") == sex)
+        found = of["sex"]["groups"][sex]
+        assert found["n_clips"] == own["clip_id"].n_unique()
+        assert found["n_speakers"] == own["speaker_id"].n_unique()
+        by_seed = [roc_auc_score(part["label"], part["score"]) for part in own.partition_by("seed")]
+        if "verdict" not in found:
+            assert found["auc"] == pytest.approx(np.mean(by_seed), abs=1e-6)
+    assert of["site"]["groups"]["south"] == {"n_speakers": 1, "n_patients": 1, "n_clips": 2, "verdict": "too few"}
+    assert of["site"]["gap"] == {}
+    assert of["device"]["groups"]["unknown"]["n_clips"] == 40
+    assert of["age"]["groups"]["unknown"]["verdict"] == "too few"
+    for column, tree in of.items():
+        for value, found in tree["groups"].items():
+            people = f"{found['n_speakers']} ({found['n_patients']}) | {found['n_clips']}"
+            assert f"| {column} | {value} | {people} |" in judged.report
+
+
+def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
+    """A column that the table of clips lacks, and a clip that it lacks, are named."""
+    p = evaluate_params(n_resamples=20, subgroups=("sex", "shoe_size"))
+    with pytest.raises(DataError, match=r"clips.csv: expected columns clip_id, sex, shoe_size: .*shoe_size"):
+        Judged(predictions((1,)), tmp_path / "run", p=p)
+    write = tmp_path / "clips.csv"
+    facts(predictions((1,)).filter(pl.col("clip_id") != "test3_1.wav")).write_csv(write)
+    with pytest.raises(DataError, match=r"clips.csv: lacks 1 of 2 clips that were scored, as test3_1.wav; dvc repro"):
+        facts_of(["test3_0.wav", "test3_1.wav"], ["sex"], write)
+
+
+def test_the_worst_clips_are_named_where_git_does_not_look(judged: Judged) -> None:
+    """Each is on the wrong side, the most confident first, with what is known of it; no other file names a clip."""
+    worst = pl.read_csv(judged.folder / "worst_clips.csv")
+    assert worst.columns[:7] == ["clip_id", "speaker_id", "label", "score", "threshold", "wrong_by", "seeds_wrong"]
+    assert {"sex", "age", "site", "device", "recorded_on", "spo2", "task"} <= set(worst.columns)
+    assert 0 < worst.height <= P.n_worst
+    assert worst["wrong_by"].is_sorted(descending=True)
+    assert worst.select((pl.col("score") >= pl.col("threshold")) == (pl.col("label") == "control")).to_series().all()
+    for name, content in judged.outputs().items():
+        assert name == "worst_clips.csv" or (b".wav" not in content and b"test3" not in content), name
+    ignored = (ROOT / "data/.gitignore").read_text().splitlines()
+    assert "/worst_clips.csv" in ignored
+
+
+def test_what_the_clips_do_not_determine_is_said_in_words(tmp_path: Path) -> None:
+    """A constant predictor calls everybody a patient: nobody called control can be right."""
+    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    of = constant.metrics["predictive_values"]["noisy"]
+    assert of["npv_at_0.05"] == of["npv_at_0.05_lo"] == "not determined by these clips"
+    assert of["ppv_at_0.05"] == 0.05
+    assert re.search(r"^\| 0\.05 \| 0\.050 \[0\.0\d\d, 0\.\d{3}\] \| – \|$", constant.report, re.MULTILINE)
+    assert "NaN" not in constant.text
+
+
+def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
+    """Seed 2 scores half of seed 1: its own threshold is half as high, and the metrics are the same."""
+    one = predictions((1,))
+    both = pl.concat([one, one.with_columns(pl.lit(2, dtype=pl.Int64).alias("seed"), score=pl.col("score") / 2)])
+    single, double = Judged(one, tmp_path / "single").metrics, Judged(both, tmp_path / "double").metrics
+    assert {condition: double[condition] for condition in CONDITIONS} == {c: single[c] for c in CONDITIONS}
+    t = single["threshold"]["mean"]
+    assert double["threshold"]["mean"] == pytest.approx(0.75 * t, abs=2e-6)
+    assert double["threshold"]["sd"] == pytest.approx(t / 2 / 2**0.5, abs=2e-6)  # of a sample, as every other sd
+
+
+def test_the_order_of_rows_does_not_matter(judged: Judged, tmp_path: Path) -> None:
+    """Byte for byte, in every file; and the input's own folder is not in them."""
+    assert (
+        Judged(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs() == judged.outputs()
+    )
+
+
+def test_a_rerun_gives_the_same_bytes(judged: Judged, tmp_path: Path) -> None:
+    """Seeded intervals, no clock."""
+    assert Judged(predictions(), tmp_path / "run").outputs() == judged.outputs()
+
+
+def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
+    """AUC 0.5, no interval that excludes it, everybody called a patient, precision at the prevalence."""
+    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    for condition in CONDITIONS:
+        of = constant.metrics[condition]
+        assert (of["auc"], of["auc_sd"]) == (0.5, 0.0)
+        assert of["auc_lo"] < 0.5 < of["auc_hi"]
+        assert (of["sensitivity"], of["specificity"]) == (1.0, 0.0)
+        assert set(constant.plot(f"precision_recall_{condition}")["precision"]) == {0.5}
+    assert constant.metrics["threshold"] == {"mean": 0.25, "sd": 0.0}
+
+
+def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
+    """All metrics 1, no interval beyond it, and none that is a point: other people may yet be called wrong."""
+    table = predictions().with_columns(score=0.1 + 0.8 * pl.col("label"))
+    perfect = Judged(table, tmp_path / "run").metrics
+    assert {perfect[c][f"{name}{suffix}"] for c in CONDITIONS for name in METRICS for suffix in ("", "_hi")} == {1.0}
+    assert all(0.5 < perfect[c][f"{name}_lo"] < 0.95 for c in CONDITIONS for name in METRICS)
+
+
+def test_plots_show_what_the_metrics_say(judged: Judged) -> None:
+    """The ROC's area is the AUC, the matrix's rows are sensitivity and specificity, histograms sum to 1."""
+    kinds = ("roc", "precision_recall", "scores", "confusion", "reliability_before", "reliability_after", "decision")
+    assert {path.stem for path in (judged.folder / "plots").glob("*.csv")} == {
+        f"{k}_{c}" for k in kinds for c in CONDITIONS
+    }
+    for condition in CONDITIONS:
+        of = judged.metrics[condition]
+        roc = judged.plot(f"roc_{condition}")
+        assert roc.row(0) == (0, 0)
+        assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(of["auc"], abs=0.01)
+        pairs = judged.plot(f"confusion_{condition}")
+        assert pairs.height == 3 * 40
+        for actual, name in (("patient", "sensitivity"), ("control", "specificity")):
+            rows = pairs.filter(pl.col("actual") == actual)
+            assert (rows["predicted"] == actual).mean() == pytest.approx(of[name], abs=1e-6)
+        scores = judged.plot(f"scores_{condition}")
+        assert scores["controls"].sum() == pytest.approx(1, abs=1e-5)
+        assert scores["patients"].sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("subset", ["validation", "test"])
+@pytest.mark.parametrize(("label", "missing"), [(0, "patient"), (1, "control")])
+def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tmp_path: Path) -> None:
+    """Where, and which; before anything is written."""
+    table = predictions().filter((pl.col("subset") != subset) | (pl.col("label") == label))
+    message = rf"predictions.csv: {subset}: needs patients and controls to be judged, has no {missing} clip$"
+    with pytest.raises(DataError, match=message):
+        Judged(table, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == set(INPUTS)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        predictions()[1:],
+        pl.concat([predictions(), predictions()[:1]]),
+        pl.concat([predictions()[1:], predictions()[1:2]]),
+        predictions().filter((pl.col("seed") != 2) | (pl.col("condition") != "noisy")),
+    ],
+    ids=["one missing", "one twice", "one twice for another", "one seed unheard in noise"],
+)
+def test_scores_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
+    """Seeds are stacked by place: a missing row would pair every later score with another clip's label."""
+    with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
+        Judged(broken, tmp_path / "run")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 1.5, None])
+def test_a_score_that_is_no_probability_is_refused(score: float | None, tmp_path: Path) -> None:
+    """A diverged model's NaN never becomes a metric; the clip is named."""
+    table = predictions().with_columns(score=pl.when(pl.int_range(pl.len()) == 5).then(score).otherwise("score"))
+    with pytest.raises(DataError, match=r"score must be in \[0, 1\], got .* for clip validation2_1.wav"):
+        Judged(table, tmp_path / "run")
+
+
+def test_the_stage_that_judges_imports_no_torch() -> None:
+    """Judging again costs a second, on a machine that need not hold a deep-learning framework."""
+    code = "import spira.stages.evaluate, sys; sys.exit('torch' in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+def folded(seeds: tuple[int, ...] = (1, 2)) -> pl.DataFrame:
+    """Three folds of 36 speakers, each tested by one and choosing for another; fold 3's models score half as high."""
+    rng = np.random.default_rng(11)
+    rows = [
+        (str(fold), subset, condition, seed, f"{who}.wav", f"s{who}", who % 2)
+        for fold in (1, 2, 3)
+        for subset, place in (("test", fold), ("validation", fold % 3 + 1))
+        for condition in CONDITIONS
+        for seed in seeds
+        for who in range(12 * (place - 1), 12 * place)
+    ]
+    names = ["fold", "subset", "condition", "seed", "clip_id", "speaker_id", "label"]
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    logits = 1.5 * (table["label"].to_numpy() - 0.5) + rng.standard_normal(table.height)
+    half = pl.when(pl.col("fold") == "3").then(0.5).otherwise(1.0)
+    return table.with_columns(score=half / (1 + np.exp(-logits)))
+
+
+TESTED_ONCE = (pl.col("subset") == "test") & (pl.col("seed") == 1)
+OF_FOLD_1 = (pl.col("fold") == "1") & (pl.col("condition") == "noisy")
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    return Judged(folded(), tmp_path_factory.mktemp("evaluate") / "crossed")
+
+
+def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Judged) -> None:
+    """By hand, a fold and a seed at a time; AUC over all clips together, validation's a fold at a time."""
+    table, right, aucs, thresholds = folded().filter(pl.col("condition") == "noisy"), [], [], {}
+    for (fold, seed), part in table.partition_by("fold", "seed", as_dict=True).items():
+        chooses, judged = (part.filter(pl.col("subset") == subset) for subset in ("validation", "test"))
+        threshold = youden_threshold(chooses["label"].to_numpy(), chooses["score"].to_numpy())
+        thresholds[fold, seed] = threshold
+        aucs.append(roc_auc_score(chooses["label"], chooses["score"]))
+        right += ((judged["score"] >= threshold) == (judged["label"] == 1)).to_list()
+    assert crossed.metrics["noisy"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert crossed.headline["auc"]["validation"] == pytest.approx(np.mean(aucs), abs=1e-6)
+    assert crossed.metrics["threshold"]["mean"] == pytest.approx(np.mean(list(thresholds.values())), abs=1e-6)
+    tested = table.filter(pl.col("subset") == "test").partition_by("seed")
+    pooled = [roc_auc_score(part["label"], part["score"]) for part in tested]
+    assert crossed.metrics["noisy"]["auc"] == pytest.approx(np.mean(pooled), abs=1e-6)
+    assert list(crossed.metrics["folds"]) == ["1", "2", "3"]
+    assert crossed.metrics["folds"]["3"]["threshold"] < crossed.metrics["folds"]["1"]["threshold"]
+
+
+def test_a_change_in_one_folds_validation_moves_no_other_fold(crossed: Judged, tmp_path: Path) -> None:
+    """Other labels and scores among fold 1's validation clips: its threshold moves, the others' stay."""
+    chooses = OF_FOLD_1 & (pl.col("subset") == "validation")
+    table = folded().with_columns(
+        label=pl.when(chooses).then(1 - pl.col("label")).otherwise("label"),
+        score=pl.when(chooses).then(pl.col("score") ** 2).otherwise("score"),
+    )
+    moved = Judged(table, tmp_path / "moved").metrics["folds"]
+    assert moved["1"]["threshold"] != crossed.metrics["folds"]["1"]["threshold"]
+    assert {fold: moved[fold] for fold in "23"} == {fold: crossed.metrics["folds"][fold] for fold in "23"}
+
+
+def test_test_clips_of_no_fold_move_a_threshold(crossed: Judged, tmp_path: Path) -> None:
+    """The clips that one fold tests are those that another chooses by: only the rows of its own validation count."""
+    other = pl.when(pl.col("subset") == "test").then(1 - pl.col("score")).otherwise("score")
+    moved = Judged(folded().with_columns(score=other), tmp_path / "moved").metrics
+    assert moved["threshold"] == crossed.metrics["threshold"]
+    assert moved["noisy"]["auc"] != crossed.metrics["noisy"]["auc"]
+
+
+def test_the_report_says_that_it_is_cross_validation(crossed: Judged) -> None:
+    """How many folds, on whom, and where thresholds come from; the plots hold everybody once a seed."""
+    assert (
+        "3-fold cross-validation: 36 speakers (18 patients), 36 clips, each judged by the model that did not hear its "
+        "speaker. Mean over 2 seeds"
+    ) in crossed.report
+    assert "Thresholds were chosen on each fold's own validation clips under `noisy`" in crossed.report
+    assert crossed.plot("confusion_noisy").height == 2 * 36
+
+
+def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Judged, tmp_path: Path) -> None:
+    """Byte for byte the same in every file, with the column and without."""
+    assert Judged(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == judged.outputs()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        folded().with_columns(fold=pl.when(OF_FOLD_1 & TESTED_ONCE).then(pl.lit("2")).otherwise("fold")),
+        folded().filter((pl.col("fold") != "1") | (pl.col("seed") != 2)),
+        pl.concat([folded(), folded().filter(OF_FOLD_1).with_columns(fold=pl.lit("2"))]),
+        folded().with_columns(fold=pl.lit("1")),
+    ],
+    ids=["another fold under one condition", "a seed short of a fold", "tested by two folds", "chooses and judges"],
+)
+def test_folds_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
+    """Thresholds are matched to clips by the fold that scored them."""
+    with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
+        Judged(broken, tmp_path / "run")
+
+
+def test_a_fold_of_one_class_is_named(tmp_path: Path) -> None:
+    """Its threshold cannot be chosen; the others could hide it in a pool."""
+    lost = (pl.col("fold") == "2") & (pl.col("subset") == "validation") & (pl.col("label") == 1)
+    with pytest.raises(DataError, match=r"predictions.csv: validation of fold 2: needs .*, has no patient clip$"):
+        Judged(folded().filter(~lost), tmp_path / "run")

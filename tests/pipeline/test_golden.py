@@ -1,0 +1,69 @@
+"""Golden bytes: the same on every x86-64 processor with AVX2, whichever made them here.
+
+Beside each digest are numbers, which say by how much where the bytes are others. First made on an Intel Xeon with
+AVX-512 (family 6, model 167), then seen on it as Haswell and as AMD's EPYC by ``qemu-x86_64 -cpu``.
+"""
+
+from hashlib import sha256
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from spira.features.spectra import Frames
+from spira.features.windows import Windows
+from spira.models.build import build
+from spira.predictions.scoring import clip_scores
+from spira.training.loop import learn
+from spira_features import RATE, params
+from tiny import model_params, train_params
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FEATURES = [
+    [-68.44827, -19.27664, 10.42971, -7.31836],
+    [68.75733, 30.89358, -3.23692, -1.46359],
+    [65.01946, 9.34244, -12.86689, 0.97166],
+]
+LOSSES = [0.75549, 0.6393]
+SCORES = [0.48232, 0.47405, 0.48218, 0.45971, 0.47002, 0.46603]
+FEATURES_DIGEST = "081e32113b0e10eec0efd99a41f4f473de24d83fa86f044719206fcf7be23847"
+WEIGHTS_DIGEST = "c6bec3f0b191627a735d9e906d2058987b55749d506efc0087df64931f9671ac"
+
+
+def sound(n: int) -> np.ndarray:
+    """A second of chirp and noise, of whole numbers, so that it is the same on any machine."""
+    t = np.arange(RATE, dtype=np.int64)
+    chirp = (t * t // (900 + 100 * n)) % 2000 - 1000
+    noise = (t * 1103515245 + 12345 + n) // 65536 % 200 - 100
+    return ((chirp + noise) / 4096).astype(np.float32)
+
+
+def test_features_are_these_numbers() -> None:
+    """An FFT of other instructions adds in another order: 0.00002 dB."""
+    frames = np.asarray(Frames(params(), RATE)(torch.from_numpy(sound(0))))
+    np.testing.assert_allclose(frames[[10, 50, 90]][:, [0, 1, 5, 39]], FEATURES, atol=0.0001)
+    assert sha256(frames.tobytes()).hexdigest() == FEATURES_DIGEST
+
+
+def test_a_training_ends_at_these_scores() -> None:
+    """Two epochs of SpiraConvV2, seed 1."""
+    frames = torch.cat([Frames(params(), RATE)(torch.from_numpy(sound(i))) for i in range(6)])
+    n = len(frames) // 6
+    windows = Windows(
+        frames=(frames,),
+        arrays=torch.zeros(6, dtype=torch.int64),
+        starts=torch.arange(6)[None] * n,
+        remaining=torch.full((6,), n),
+        labels=(torch.arange(6) % 2).float(),
+        clips=torch.arange(6),
+        length=n,
+    )
+    torch.manual_seed(1)
+    net = build(model_params(), n, 40)
+    p = train_params(device="cpu", batch_size=3, schedule="constant", lr=0.001, max_epochs=2)
+    losses = [epoch.loss for epoch in islice(learn(net, windows, p, seed=1, names=["?"] * 6), 2)]
+    np.testing.assert_allclose(losses, LOSSES, atol=0.001)
+    np.testing.assert_allclose(clip_scores(net, windows, 6, 4).numpy(), SCORES, atol=0.001)
+    weights = b"".join(weight.detach().numpy().tobytes() for weight in net.parameters())
+    assert sha256(weights).hexdigest() == WEIGHTS_DIGEST

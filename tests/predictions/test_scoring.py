@@ -1,0 +1,94 @@
+"""A clip's score is the mean probability of its windows, however they are batched."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spira.features.windows import Windows
+from spira.predictions.scoring import clip_scores
+
+
+class FirstNumber(nn.Module):
+    """The logit of a window is its first number, if dropout leaves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.9)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        first: Tensor = self.dropout(windows)[:, 0, 0]
+        return first
+
+
+def heard(logits: list[float], clips: list[int]) -> Windows:
+    """Windows of one frame and one feature, in one view."""
+    return Windows(
+        frames=(torch.tensor(logits)[:, None],),
+        arrays=torch.zeros(len(logits), dtype=torch.int64),
+        starts=torch.arange(len(logits))[None],
+        remaining=torch.ones(len(logits), dtype=torch.int64),
+        labels=torch.zeros(len(logits)),
+        clips=torch.tensor(clips),
+        length=1,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
+def test_a_score_is_the_mean_of_probabilities_not_of_logits(batch_size: int) -> None:
+    """Clip 0 has one sure window and two undecided ones: (1 + 1/2 + 1/2) / 3. The size of a batch changes nothing."""
+    scores = clip_scores(FirstNumber().train(), heard([100.0, 0.0, -100.0, 0.0], [0, 0, 1, 0]), 2, batch_size)
+    assert scores.dtype == torch.float64
+    assert scores.tolist() == pytest.approx([2 / 3, 0.0], abs=1e-12)
+
+
+def test_dropout_is_off_whatever_the_model_was_doing() -> None:
+    """A model that comes from training scores the same twice."""
+    net = FirstNumber().train()
+    windows = heard([1.0] * 50, list(range(50)))
+    first = clip_scores(net, windows, 50, 8)
+    assert torch.equal(first, clip_scores(net, windows, 50, 8))
+    assert first.unique().tolist() == pytest.approx([torch.sigmoid(torch.tensor(1.0).double()).item()])
+
+
+SCORE = """
+import torch
+from pathlib import Path
+from spira.models.params import V2
+from spira.predictions.scoring import clip_scores
+from spira.models.spiraconv import SpiraConv
+from spira.training.optimization import validation_loss
+from spira.features.windows import windows_of
+
+def megabytes():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
+
+def score(n):
+    every = torch.full((n,), 101)
+    one, firsts, labels = torch.zeros(n, dtype=torch.int64), torch.arange(n)[None], torch.zeros(n)
+    windows = windows_of([frames], one, firsts, every, labels, length=101, step=101, device=torch.device("cpu"))
+    clip_scores(net, windows, n, 2)
+    validation_loss(net, windows, 2, [])
+    return megabytes()
+
+torch.set_num_threads(2)
+net, frames = SpiraConv(V2, 101, 40), torch.randn(10_000, 40)
+before = score(500)
+print(score(6000) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone tells its memory there")
+def test_memory_does_not_grow_with_the_windows() -> None:
+    """A hundred thousand clips are scored, and judged in training, in the memory of a thousand.
+
+    They were not while each batch had a result of its own, between which glibc found no room: 0.1 GB for these 6000.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", SCORE], env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 30

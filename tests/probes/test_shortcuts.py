@@ -1,0 +1,145 @@
+"""The cheap models are fair: people who judge never teach, chance stays chance, and a gap is not a number."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+import probe_studies as benchmark
+from spira.base.errors import DataError
+from spira.base.params import load
+from spira.evaluation.metrics import auc
+from spira.probes.matched_pairs import matched_pairs
+from spira.probes.model_behaviour import permuted_verdict, shift_verdict, shuffled
+from spira.probes.shortcut_models import calendar, inner_folds, matrix, models, out_of_fold
+from spira.probes.shortcuts import shortcut_verdict
+from spira.probes.study import Fold, ProbeParams, Study
+
+P = load("probe", ProbeParams, path=benchmark.PARAMS)
+
+
+def test_words_and_gaps_become_columns_of_their_own() -> None:
+    """A number is itself, a gap the mean of the rest and a mark; a word is a mark of its own."""
+    found = matrix({"age": ["30", "", "50"], "site": ["b", "a", ""]})
+    assert found.tolist() == [[30, 0, 0, 1, 0], [40, 1, 1, 0, 0], [50, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("cells", [["nan", "3"], ["inf", "3"], ["", ""], ["12a", "3"]])
+def test_what_is_no_number_never_reaches_a_model_as_one(cells: list[str]) -> None:
+    """Words for nothing and for too much are words."""
+    assert np.isfinite(matrix({"x": cells})).all()
+
+
+def test_a_day_is_counted_and_named() -> None:
+    """ISO dates, with or without the time; what is no date is refused."""
+    days = calendar(["2020-10-11", "2020-10-12T08:00:00", "unknown", ""])
+    assert days["weekday"] == ["Sunday", "Monday", "", ""]
+    assert int(days["day"][1]) - int(days["day"][0]) == 1
+    with pytest.raises(DataError, match=r"recorded_on must be a date such as 2020-07-31, or blank, got 'yesterday'"):
+        calendar(["2020-10-11", "yesterday"])
+
+
+def test_nobody_is_on_both_sides_of_an_inner_fold() -> None:
+    """And each fold has both classes in even shares."""
+    speakers = [f"s{i // 3}" for i in range(120)]
+    labels = np.array([i // 3 % 2 for i in range(120)])
+    parts = inner_folds(labels, speakers, 4, 0)
+    assert all(len({part for who, part in zip(speakers, parts, strict=True) if who == one}) == 1 for one in speakers)
+    assert [int(labels[parts == part].sum()) for part in range(4)] == [15, 15, 15, 15]
+
+
+def test_a_tested_clip_does_not_teach() -> None:
+    """Whatever the tested clips' own labels are, their scores stay as they were."""
+    rng = np.random.default_rng(0)
+    x, labels, test = rng.standard_normal((80, 3)), np.arange(80) % 2, np.arange(80) >= 60
+    speakers = [f"s{i}" for i in range(80)]
+    once = out_of_fold(x, labels, speakers, [Fold(~test, test)], P)
+    assert np.array_equal(once, out_of_fold(x, np.where(test, 1 - labels, labels), speakers, [Fold(~test, test)], P))
+
+
+def test_every_fold_scores_its_own_clips() -> None:
+    """Under cross-validation each clip has one score, in the order of the clips."""
+    labels = np.arange(90) % 2
+    x = labels[:, None] + 0.1 * np.random.default_rng(0).standard_normal((90, 1))
+    folds = [Fold(np.arange(90) % 3 != fold, np.arange(90) % 3 == fold) for fold in range(3)]
+    scores = out_of_fold(x, labels, [f"s{i}" for i in range(90)], folds, P)
+    assert scores.shape == (90,)
+    assert auc(labels, scores) == 1
+
+
+def test_a_middle_that_is_ill_is_found_by_a_tree() -> None:
+    """Patients of one month between controls of a year: no line tells them apart."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, (400, 1))
+    labels = ((x[:, 0] > 0.4) & (x[:, 0] < 0.6)).astype(int)
+    test = np.arange(400) % 4 == 0
+    scores = out_of_fold(x, labels, [f"s{i}" for i in range(400)], [Fold(~test, test)], P)
+    assert auc(labels[test], scores) > 0.9
+    assert len(list(models(P))) == len(P.inverse_penalties) + len(P.tree_depths)
+
+
+@pytest.mark.parametrize(
+    ("auc_lo", "lead_lo", "verdict"),
+    [(0.61, -0.1, "fail"), (0.61, 0.0, "fail"), (0.61, 0.01, "warn"), (0.59, -0.1, "warn"), (0.5, -0.3, "pass")],
+)
+def test_a_shortcut_fails_by_its_rule(auc_lo: float, lead_lo: float, verdict: str) -> None:
+    """Its interval above 0.6 and the model's lead not above 0; above chance alone it warns."""
+    assert shortcut_verdict({"auc_lo": auc_lo, "lead_lo": lead_lo}, P) == verdict
+
+
+def test_the_other_rules() -> None:
+    """Each at its border."""
+    assert [shift_verdict(lo, hi, P) for lo, hi in ((0.11, 0.2), (0.05, 0.11), (0.01, 0.1))] == ["fail", "warn", "pass"]
+    found = [permuted_verdict(mean, 0.01, P) for mean in (0.515, 0.53, 0.56, 0.44)]
+    assert found == ["pass", "warn", "fail", "warn"]
+
+
+def test_shuffled_labels_keep_their_number_and_their_people() -> None:
+    """As many patients teach and judge as before; a speaker's clips share a label, on both sides of a leak too."""
+    study = benchmark.leaked(np.random.default_rng(0), P)
+    for one in (study, benchmark.plain(np.random.default_rng(0))):
+        new = shuffled(one, one.folds[0], np.random.default_rng(1))
+        assert new.sum() == one.labels.sum()
+        assert not np.array_equal(new, one.labels)
+        assert len(set(zip(one.speakers, new.tolist(), strict=True))) == len(set(one.speakers))
+    plain = benchmark.plain(np.random.default_rng(0))  # where nobody is on both sides, each side is shuffled by itself
+    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))
+    for side in plain.folds[0]:
+        assert new[side].sum() == plain.labels[side].sum()
+        assert not np.array_equal(new[side], plain.labels[side])
+
+
+def people(ages: list[tuple[int, str, str]]) -> Study:
+    """One clip each: label, age, sex; all of them judge."""
+    labels = np.array([label for label, _, _ in ages])
+    everybody = np.ones(len(ages), dtype=np.bool_)
+    columns = {"age": [age for _, age, _ in ages], "sex": [sex for _, _, sex in ages]}
+    return Study(tuple(f"s{i}" for i in range(len(ages))), labels, (Fold(~everybody, everybody),), columns)
+
+
+def test_as_many_are_paired_as_can_be_and_the_closest() -> None:
+    """Against every way of pairing, tried by hand: the most pairs, and among those the least years apart."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        ages = [(int(i < 4), str(rng.integers(30, 50)), str(rng.choice(["F", "M"]))) for i in range(8)]
+        pairs = matched_pairs(people(ages), ["sex"], 5)
+        apart = sum(abs(int(ages[int(a[1:])][1]) - int(ages[int(b[1:])][1])) for a, b in pairs)
+        best = min(_by_hand(ages))
+        assert (-len(pairs), apart) == best
+
+
+def _by_hand(ages: list[tuple[int, str, str]]) -> list[tuple[int, int]]:
+    found = []
+    for chosen in product([None, *range(4, 8)], repeat=4):
+        pairs = [(i, j) for i, j in enumerate(chosen) if j is not None]
+        if len({j for _, j in pairs}) < len(pairs):
+            continue
+        apart = [abs(int(ages[i][1]) - int(ages[j][1])) for i, j in pairs]
+        if all(years <= 5 for years in apart) and all(ages[i][2] == ages[j][2] for i, j in pairs):
+            found.append((-len(pairs), sum(apart)))
+    return found
+
+
+def test_who_is_of_unknown_age_or_sex_is_in_no_pair() -> None:
+    """Two blanks agree about nothing."""
+    assert matched_pairs(people([(1, "", "F"), (0, "40", "F"), (1, "40", ""), (0, "40", "")]), ["sex"], 5) == []

@@ -1,0 +1,265 @@
+"""The page that a clinician opens: what it says first, that it needs nothing else, that a browser shows it all."""
+
+import re
+import shutil
+import zlib
+from hashlib import md5
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from browser import CHROMIUM, seen
+from evaluated import P, facts, predictions
+from spira.base.errors import DataError, ParamError
+from spira.base.markdown import html, table
+from spira.base.tables import write_sheet
+from spira.commands.release_check import release_check
+from spira.report.cards import BY_A_PERSON, Card, model_card, unwritten
+from spira.report.files import read_rows
+from spira.report.page import verdict
+from spira.report.plots import Axis, Line, line_chart
+from spira.report.sound_pictures import peaks_of, spectrogram
+from spira.stages import evaluate, report
+from tiny import ROOT
+
+SECTIONS = (
+    *("verdict", "headline", "results", "threshold", "operating-points", "calibration", "subgroups", "probes"),
+    *("worst-clips", "data", "parameters", "lineage"),
+)
+
+
+class Made:
+    """What the stage wrote of a small study, in a folder of its own."""
+
+    def __init__(self, folder: Path, corpus: str = "demo") -> None:
+        (folder / "data/clips").mkdir(parents=True)
+        self.folder, self.at = folder, {name: folder / path for name, path in PATHS.items()}
+        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"corpus": corpus}
+        self.at["params"].write_text(yaml.safe_dump(params))
+        predictions().write_csv(folder / "predictions.csv")
+        self._write_clips()
+        evaluate.run(
+            corpus,
+            P,
+            predictions=folder / "predictions.csv",
+            clips=self.at["clips"] / "clips.csv",
+            metrics=folder / "metrics.json",
+            **{name: self.at[name] for name in ("evaluation", "worst", "plots")},
+        )
+        shutil.copy2(ROOT / "tests/support/probes.json", self.at["probes"])
+        self.at["subsets"].write_text("fold,subset,speakers\nholdout,test,20\n")
+        self.render()
+
+    def _write_clips(self) -> None:
+        table, n = facts(predictions()), 4000
+        starts = pl.Series("start", [i * n for i in range(table.height)])
+        table.with_columns(starts, n_samples=pl.lit(n)).write_csv(self.at["clips"] / "clips.csv")
+        t = np.arange(table.height * n) / 16_000
+        np.save(self.at["clips"] / "waveforms.npy", (0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32))
+
+    def render(self) -> None:
+        own = {"card": ROOT / "docs/card.yaml", "template": ROOT / "docs/page.html"}
+        report.run(**{"requirements": ROOT / "requirements.txt", **own, **self.at})
+        self.page, self.twin, self.model, self.data = (
+            self.at[name].read_text(encoding="utf-8") for name in ("page", "twin", "of_model", "of_data")
+        )
+
+
+PATHS = {
+    "params": "params.yaml",
+    "evaluation": "data/evaluation.json",
+    "probes": "data/probes.json",
+    "plots": "data/plots",
+    "worst": "data/worst_clips.csv",
+    "clips": "data/clips",
+    "subsets": "data/subsets.csv",
+    "page": "out/index.html",
+    "twin": "out/report.md",
+    "of_model": "out/model.md",
+    "of_data": "out/data.md",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("page") / "run")
+
+
+def test_it_needs_nothing_but_itself(made: Made) -> None:
+    """No address of anything else, no script; styles, pictures and sounds are inside."""
+    assert not re.search(r"https?://|<script|<link(?! rel=\"icon\" href=\"data:,\")|@import", made.page)
+    assert set(re.findall(r"src=\"(\w+:\w+/\w+)", made.page)) == {"data:image/png", "data:audio/flac"}
+
+
+def test_the_same_inputs_give_the_same_bytes(made: Made) -> None:
+    """No clock, no random name."""
+    before = md5(made.page.encode()).hexdigest()
+    made.render()
+    assert md5(made.page.encode()).hexdigest() == before
+
+
+def test_a_failed_probe_comes_before_any_number(made: Made) -> None:
+    """By its name, in the page and in its twin."""
+    said = "Not to be believed: the probe `background` failed."
+    assert made.twin.startswith(f"**fail**: {said}")
+    assert made.page.index("Not to be believed") < made.page.index('id="headline"')
+    assert 'class="verdict fail"' in made.page
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "lo", "level", "words"),
+    [
+        (["pass", "pass"], 0.7, "pass", "Every probe that ran was passed"),
+        (["pass", "warn"], 0.7, "warn", "With a doubt: the probe `p1`"),
+        (["fail", "fail"], 0.7, "fail", "the probes `p0`, `p1` failed"),
+        (["pass", "pass"], 0.5, "fail", "holds 0.5, which is guessing"),
+        (["not run"], 0.7, "warn", "No probe has run"),
+    ],
+)
+def test_the_verdict_is_one_plain_sentence(verdicts: list[str], lo: float, level: str, words: str) -> None:
+    """What probes and interval decide; nothing that did not run counts as passed."""
+    probes = {"probes": {f"p{i}": {"verdict": of} for i, of in enumerate(verdicts)}}
+    found, said = verdict({"noisy": {"auc": 0.8, "auc_lo": lo, "auc_hi": 0.9}}, probes, "noisy")
+    assert (found, words in said) == (level, True)
+
+
+def test_the_twin_names_no_clip_and_the_page_each_of_the_worst(made: Made) -> None:
+    """Git holds the twin and the cards; DVC holds the page."""
+    worst = pl.read_csv(made.at["worst"])["clip_id"].to_list()
+    assert worst
+    assert all(f"<h3>{clip}</h3>" in made.page for clip in worst)
+    assert ".wav" not in made.twin + made.model + made.data
+    assert "/report/index.html" in (ROOT / "data/.gitignore").read_text().splitlines()
+
+
+def test_a_voice_is_embedded_only_where_that_was_asked(tmp_path: Path) -> None:
+    """Another corpus than the demo has pictures and no sound, until a parameter says so."""
+    private = Made(tmp_path / "run", corpus="ward")
+    assert "<audio" not in private.page
+    assert "The recordings are not embedded" in private.page
+    params = private.at["params"]
+    params.write_text(params.read_text().replace("embed_audio: false", "embed_audio: true"))
+    private.render()
+    assert private.page.count("<audio") == pl.read_csv(private.at["worst"]).height
+    assert "SYNTHETIC" not in private.twin + private.model + private.data
+
+
+def test_every_figure_says_how_to_read_it_and_has_units(made: Made) -> None:
+    """ROC, precision, calibration, decision and forest: both axes named, and a sentence below."""
+    figures = re.findall(r"<figure>(.*?)</figure>", made.page, re.DOTALL)
+    assert [re.findall(r'aria-label="([^"]*)"', figure)[0] for figure in figures] == [
+        *("ROC curves", "Precision and recall", "Calibration", "Decision curve", "AUC by group under noisy")
+    ]
+    for figure in figures:
+        assert re.search(r"<figcaption>[A-Z].{40,}\.</figcaption>", figure)
+        assert figure.count('class="label"') == (1 if "AUC by group" in figure else 2)
+
+
+def test_a_curve_that_leaves_its_chart_is_cut_not_bent() -> None:
+    """A value below the axis is not drawn at its edge."""
+    x, y = Axis("x", 0, 1, (0, 1)), Axis("y", 0, 1, (0, 1))
+    drawn = line_chart("t", x, y, [Line("a", np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.6, -0.5]))])
+    assert re.search(r'class="line s0" d="M[\d. ]+L[\d. ]+"', drawn)
+
+
+def test_markdown_becomes_html_that_holds_any_word() -> None:
+    """A tag is text, a bar in a cell is no cell, verdicts are badges, an estimate stays whole."""
+    found = html("a <b> `x<y`\n\n| a | b |\n| --- | --- |\n| **fail** | 0.5 [0.1, 0.9] \\| c&lt;d |")
+    assert "a &lt;b&gt; <code>x&lt;y</code>" in found
+    assert '<td><strong class="badge fail">fail</strong></td>' in found
+    assert '<td><span class="estimate">0.5 [0.1, 0.9]</span> | c&lt;d</td>' in found
+
+
+def test_what_says_it_is_no_markup_is_none_on_the_page_either() -> None:
+    """A cell of somebody else's words that looks like a verdict, code or an entity."""
+    found = html(table(["a"], [["**pass** `<b>` &amp; @x"]]))
+    shown = unescape(re.sub(r"<[^>]*>", "", found)).replace("\u200b", "")
+    assert shown == "a**pass** `<b>` &amp; @x"
+    assert "badge" not in found
+
+
+def test_a_card_cannot_pose_as_ours() -> None:
+    """What a person wrote there has no heading, picture or mention, keeps its lines, and is whole."""
+    words = "# Results\n\n**pass** ![x](https://evil.example) @everyone\n| a | b |\n" + "long " * 400
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    text = model_card(Card(**dict.fromkeys(Card.model_fields, words)), "said", {}, params)
+    heads = [line for line in text.splitlines() if line.startswith("#")]
+    assert "# Results" not in heads
+    assert heads.count("## Limitations") == 1
+    assert not any(active in text for active in ("**pass**", "](", "@", "://"))
+    assert "\\| a \\| b \\|\n" in text
+    assert ("long " * 400).strip() in text
+
+
+def test_a_clip_is_found_whose_name_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    """The table of the worst clips is for people; the page reads it as it was before."""
+    write_sheet(pl.DataFrame({"clip_id": ["=a.wav", "b.wav"], "score": [-0.5, 0.5]}), tmp_path / "worst.csv")
+    assert read_rows(tmp_path / "worst.csv", sheet=True)[1:] == [["=a.wav", "-0.5"], ["b.wav", "0.5"]]
+    assert "\n'=a.wav," in (tmp_path / "worst.csv").read_text()
+
+
+def test_a_spectrogram_shows_a_tone_where_it_sounds() -> None:
+    """4 kHz of 8 is half-way up; silence before it is black; the file is a PNG of 64 rows."""
+    t = np.arange(16_000) / 16_000
+    samples = np.where(t > 0.5, 0.5 * np.sin(2 * np.pi * 4000 * t), 0.0)
+    assert peaks_of(samples)[:100].max() == 0
+    assert peaks_of(samples)[-1] == pytest.approx(0.5, abs=0.01)
+    content = spectrogram(samples, 16_000)
+    width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+    packed = zlib.decompress(content[content.index(b"IDAT") + 4 : -16])
+    rows = np.frombuffer(packed, np.uint8).reshape(height, width + 1)
+    assert height == 64
+    assert abs(int(np.argmax(rows[:, 3 * width // 4])) - 32) <= 1
+    assert rows[:, 1 : width // 4].max() == 0
+
+
+@pytest.mark.ml_test_score("Infrastructure 4", manual=True)
+def test_what_only_a_person_can_write_is_marked_and_stops_a_release(made: Made, tmp_path: Path) -> None:
+    """Every empty field by name; a card that is written passes and is quoted."""
+    assert BY_A_PERSON in made.model
+    assert BY_A_PERSON in made.data
+    with pytest.raises(DataError, match=r"a person must write intended_use, .*contact before this can be released"):
+        release_check(ROOT / "docs/card.yaml")
+    fields = list(Card.model_fields)
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(dict.fromkeys(fields, "written by hand")))
+    release_check(tmp_path / "card.yaml")
+    assert unwritten(Card(**dict.fromkeys(fields, " "))) == fields
+    (tmp_path / "card.yaml").write_text("contact: ''\nintended: x\n")
+    with pytest.raises(ParamError, match=r"card\.yaml:2: intended: unknown parameter; did you mean 'intended_use'"):
+        release_check(tmp_path / "card.yaml")
+
+
+def test_the_cards_have_the_report_s_numbers(made: Made) -> None:
+    """The results' table word for word, and the items of TRIPOD+AI."""
+    rows = [line for line in made.twin.splitlines() if line.startswith("| noisy |")]
+    assert rows[0] in made.model
+    assert "| 12e measures |" in made.model
+    assert "| 18a funding | *to be written by a person* |" in made.model
+    assert "| age | 56 of 72 |" in made.data
+
+
+def test_the_lineage_is_what_was_read(made: Made) -> None:
+    """Each file's hash as dvc.lock has it, and the versions that computed."""
+    for name in ("evaluation", "probes", "worst"):
+        assert md5(made.at[name].read_bytes()).hexdigest() in made.twin
+    assert f"| numpy | {np.__version__} |" in made.twin
+    assert "git log -1 -- dvc.lock" in made.twin
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+def test_a_browser_shows_all_of_it(made: Made, width: int, dark: bool) -> None:
+    """No error, nothing asked of the network, every section and picture there, no sideways scrolling."""
+    shown = seen(made.at["page"], width, dark=dark)
+    assert shown.complaints == []
+    assert shown.requested == [made.at["page"].resolve().as_uri()]
+    assert tuple(name for name, _ in shown.facts["sections"]) == SECTIONS
+    assert all(height > 60 for _, height in shown.facts["sections"])
+    assert (shown.facts["overflow"], shown.facts["broken"]) == (0, 0)
+    levels = [int(value) for value in re.findall(r"\d+", shown.facts["background"])]
+    assert (max(levels) < 60) == dark
+    assert shown.png.startswith(b"\x89PNG")

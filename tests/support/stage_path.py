@@ -1,0 +1,80 @@
+"""Every stage after the other in this process, on the tiny corpus."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spira.base.params import load
+from spira.evaluation.params import EvaluateParams
+from spira.features.noise import NoiseParams
+from spira.features.params import FeatureParams, WindowParams
+from spira.ingest.acceptance import IngestParams
+from spira.models.params import ModelParams
+from spira.predictions.params import PredictParams
+from spira.probes.alterations import AlterParams
+from spira.probes.background import BackgroundParams
+from spira.probes.study import ProbeParams
+from spira.split.holdout import SplitParams
+from spira.stages import alter, evaluate, featurize, ingest, ingest_noise, predict, probe, split, train
+from spira.training.params import TrainParams
+from tiny import tiny_params, write_tiny_corpus
+
+SEEDS = (1, 2)
+
+
+def prepare(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict[str, object]) -> None:
+    """An empty workspace with the tiny corpus and params.yaml, which becomes the working folder."""
+    monkeypatch.chdir(root)
+    write_tiny_corpus(root / "data/raw/tiny", root / "data/raw/tiny_noise")
+    params = tiny_params()
+    for section, values in changes.items():
+        params[section] |= values
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def run_to_features(n_workers: int) -> None:
+    ingested = load("ingest", IngestParams)
+    ingest.run(16_000, ingested, corpus=Path("data/raw/tiny"), n_workers=n_workers)
+    ingest_noise.run(16_000, ingested, noise_corpus=Path("data/raw/tiny_noise"), n_workers=n_workers)
+    split.run(16_000, load("split", SplitParams))
+    featurize.run(
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("noise", NoiseParams),
+        n_workers=n_workers,
+    )
+
+
+def run_training(seed: int, fold: str = "holdout") -> None:
+    train.run(
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("model", ModelParams),
+        load("train", TrainParams),
+        fold=fold,
+        seed=seed,
+    )
+
+
+def run_to_metrics() -> None:
+    features, windows = load("features", FeatureParams), load("windows", WindowParams)
+    predict.run(SEEDS, 16_000, features, windows, load("predict", PredictParams))
+    evaluate.run("tiny", load("evaluate", EvaluateParams))
+
+
+def run_to_probes(n_workers: int) -> None:
+    alter.run(
+        SEEDS,
+        16_000,
+        load("features", FeatureParams),
+        load("windows", WindowParams),
+        load("predict", PredictParams),
+        load("background", BackgroundParams),
+        load("noise", NoiseParams),
+        load("alter", AlterParams),
+        n_workers=n_workers,
+    )
+    probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)

@@ -1,0 +1,54 @@
+"""A network and clips small enough that one epoch takes milliseconds."""
+
+import torch
+from torch import Tensor, nn
+
+from spira.features.windows import Windows
+from spira.models.build import build
+from spira.training.params import TrainParams
+from tiny import model_params, train_params
+
+N_FRAMES, N_FEATURES, N_CLIPS = 64, 6, 6
+
+MASKS = {"n_time_masks": 1, "time_width": 20, "n_frequency_masks": 1, "frequency_width": 3}
+
+
+def params(**changes: object) -> TrainParams:
+    fast = {"batch_size": N_CLIPS, "micro_batch_size": 4, "max_epochs": 1, "warmup_steps": 3, "lr": 0.01}
+    return train_params(**{**fast, "schedule": "constant", "weight_decay": 0.0, "device": "cpu", **changes})
+
+
+def net_of(
+    kind: str = "spiraconv", norm: str = "group", n_features: int = N_FEATURES, n_frames: int = N_FRAMES
+) -> nn.Module:
+    torch.manual_seed(1)
+    shape = model_params().spiraconv.model_dump() | {"norm": norm, "hidden": 12, "dropout": 0.2}
+    return build(model_params(kind=kind, spiraconv=shape), n_frames, n_features)
+
+
+def clips(mode: str, n_features: int = N_FEATURES, n_frames: int = N_FRAMES) -> Windows:
+    """Six clips, two of them patients, in two views; longer than a window where one is drawn, shorter where padded."""
+    held = {"overlap": n_frames, "random": n_frames + 20, "whole": n_frames - 10}[mode]
+    drawn = torch.Generator().manual_seed(0)
+    return Windows(
+        frames=(torch.randn(2 * N_CLIPS * held, n_features, generator=drawn),),
+        arrays=torch.zeros(N_CLIPS, dtype=torch.int64),
+        starts=torch.arange(2 * N_CLIPS).reshape(2, N_CLIPS) * held,
+        remaining=torch.full((N_CLIPS,), held),
+        labels=torch.tensor([1.0, 0, 0, 1, 0, 0]),
+        clips=torch.arange(N_CLIPS),
+        length=n_frames,
+    )
+
+
+class Normalised(nn.Module):
+    """A batch normalisation that raises where it is given a single window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(N_FEATURES)
+        self.line = nn.Linear(N_FEATURES, 1)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        logits: Tensor = self.line(self.norm(windows.mean(dim=1))).squeeze(1)
+        return logits

@@ -1,0 +1,119 @@
+"""A git and DVC repository with the real evaluate stage: good, old (the same before folds), bad (AUC lost), stale."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spira.base.git import environment_without_git
+from tiny import GIT_IDENTITY, ROOT
+
+SCORE = """
+import csv, random, sys
+from math import exp
+from ruamel.yaml import YAML
+from pathlib import Path
+params = YAML(typ="safe").load(Path("params.yaml"))
+shift, old = params["shift"], params.get("old", False)
+with open("data/predictions.csv", "w", newline="") as file:
+    out = csv.writer(file, lineterminator="\\n")
+    fold = [] if old else ["holdout"]
+    out.writerow(["fold"] * len(fold) + "subset condition seed clip_id speaker_id label score".split())
+    for subset in ("validation", "test"):
+        for condition in ("clean", "noisy"):
+            for seed in (1, 2, 3):
+                draw = random.Random(f"{subset} {condition} {seed}")
+                for i in range(60):
+                    score = 1 / (1 + exp(-(draw.gauss(0, 1) + shift * (i % 2))))
+                    out.writerow([*fold, subset, condition, seed, f"{subset}{i}.wav", f"{subset}{i}", i % 2, score])
+Path("data/clips").mkdir(exist_ok=True)
+clips = [f"{subset}{i}.wav" for subset in ("validation", "test") for i in range(60)]
+facts = "clip_id,sex,age,site,device,recorded_on,spo2,task\\n"
+Path("data/clips/clips.csv").write_text(facts + "".join(f"{clip},F,50,,,,,\\n" for clip in clips))
+for seed in (1, 2, 3):
+    curve = Path(f"data/curves/{'' if old else 'holdout/'}{seed}/plots/metrics/validation/loss.tsv")
+    curve.parent.mkdir(parents=True, exist_ok=True)
+    losses = [1.5 - shift / 10 * epoch + seed / 100 * epoch * epoch for epoch in range(6)]
+    curve.write_text("step\\tloss\\n" + "".join(f"{epoch}\\t{loss}\\n" for epoch, loss in enumerate(losses)))
+"""
+
+
+class Repository:
+    """A working tree and what is typed in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {
+            **environment_without_git(),
+            **GIT_IDENTITY,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT / "src"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert not check or result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "spira.commands.review", *arguments, check=False)
+
+    def commit(self, branch: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", branch)
+        self.git("branch", branch)
+
+
+def build(folder: Path) -> Repository:
+    """The three commits, made by ``dvc repro`` of a stage that scores and the real one that judges."""
+    repository = Repository(folder)
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
+    # with __init__.py the copy is the package, and no installed one is
+    for name in ["src/spira/__init__.py", *filter(lambda path: not path.startswith("data/"), stage["deps"])]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / "data").mkdir()
+    (folder / "score.py").write_text(SCORE)
+    _write_stages(folder, stage, "holdout/")
+    (folder / ".gitignore").write_text("__pycache__\n")
+    repository.git("init", "-q", "-b", "main")
+    repository.run("dvc", "init", "-q")
+    for branch, shift in (("good", 2.5), ("bad", 0.6)):
+        _write_params(folder, shift)
+        repository.run("dvc", "repro", "-q")
+        repository.commit(branch)
+    repository.git("checkout", "-q", "-b", "before", "good")
+    _write_stages(folder, stage, "")
+    _write_params(folder, 2.5, old=True)
+    repository.run("dvc", "repro", "-q")
+    repository.commit("old")
+    repository.git("checkout", "-q", "-b", "later", "good")
+    _write_params(folder, 0.9)
+    module = folder / "src/spira/report/headline.py"
+    module.write_text(module.read_text() + "\n# newer\n")
+    repository.commit("stale")
+    repository.git("checkout", "-q", "main")
+    return repository
+
+
+def _write_stages(folder: Path, evaluate: dict[str, Any], fold: str) -> None:
+    outs = ["data/clips/clips.csv", "data/predictions.csv", *(f"data/curves/{fold}{seed}/plots" for seed in (1, 2, 3))]
+    score = {"cmd": "python score.py", "deps": ["score.py"], "params": ["shift"], "outs": outs}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": score, "evaluate": evaluate}}))
+
+
+def _write_params(folder: Path, shift: float, *, old: bool = False) -> None:
+    evaluate = yaml.safe_load((ROOT / "params.yaml").read_text())["evaluate"] | {"n_resamples": 500}
+    params = {"arithmetic": "portable", "corpus": "demo", "evaluate": evaluate, "shift": shift} | (
+        {"old": True} if old else {}
+    )
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
