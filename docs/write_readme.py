@@ -6,10 +6,9 @@ They stand between ``<!-- NAME: make plots -->`` and ``<!-- end -->``; every oth
 import re
 import subprocess
 import textwrap
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import networkx as nx
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("condition", "AUC", "sensitivity", "specificity", "accuracy")  # more would not fit on a line
@@ -26,10 +25,11 @@ def main() -> None:
 def renewed(readme: str, blocks: dict[str, str]) -> str:
     """The README with each block between its marks."""
     for name, block in blocks.items():
-        between = re.compile(rf"(<!-- {name}: make plots -->\n).*?(<!-- end -->)", re.DOTALL)
-        readme, n_found = between.subn(lambda marks, block=block: f"{marks[1]}{block}{marks[2]}", readme)
-        if n_found != 1:
-            raise SystemExit(f"README.md: must have the marks of {name!r} once, got {n_found}")
+        first, last = f"<!-- {name}: make plots -->\n", "<!-- end -->"
+        around = re.split(f"{first}.*?{last}", readme, flags=re.DOTALL)
+        if len(around) != 2:
+            raise SystemExit(f"README.md: must have the marks of {name!r} once, got {len(around) - 1}")
+        readme = f"{first}{block}{last}".join(around)
     return readme
 
 
@@ -54,10 +54,23 @@ def edges() -> set[tuple[str, str]]:
 
 def picture(of: Iterable[tuple[str, str]]) -> str:
     """The stages' names and arrows; those that follow from others are left out."""
-    graph = nx.transitive_reduction(nx.DiGraph(of))
-    order = {name: place for place, name in enumerate(nx.lexicographical_topological_sort(graph))}
-    arrows = sorted(graph.edges, key=lambda arrow: (order[arrow[0]], order[arrow[1]]))
+    after: dict[str, set[str]] = defaultdict(set)
+    for one, other in of:
+        after[one].add(other)
+    reached = {one: _reached(one, after) for one in list(after)}
+    arrows = [
+        (one, other)
+        for one, others in after.items()
+        for other in others
+        if not any(other in reached.get(between, set()) for between in others)
+    ]
+    arrows.sort(key=lambda arrow: (-len(reached[arrow[0]]), arrow))  # who has the most behind it is first
     return "\n".join(["```mermaid", "flowchart LR", *(f"\t{one} --> {other}" for one, other in arrows), "```"]) + "\n"
+
+
+def _reached(name: str, after: Mapping[str, set[str]]) -> set[str]:
+    """All that needs the named stage, directly or not."""
+    return after.get(name, set()).union(*(_reached(other, after) for other in after.get(name, set())))
 
 
 if __name__ == "__main__":
