@@ -68,10 +68,11 @@ sweep: $(READY) ## TABLE=experiments/<name>.yaml as DVC experiments, JOBS=1 at o
 table: $(READY) ## what came out of TABLE=experiments/<name>.yaml, as Markdown
 	@python -m spira.commands.table $(call quoted,$(TABLE))
 
-plots: $(READY) ## draw the committed results as docs/plots/*.png
+plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png, and write them into the README
 	python docs/draw_plots.py
+	python docs/write_readme.py
 
-picture: $(READY) ## photograph the head of data/report/index.html for the README: docs/report.png, by chromium
+picture: $(READY) ## photograph the head of data/report/index.html for the README, by chromium
 	python tests/support/browser.py
 
 BASE ?= main
@@ -84,9 +85,9 @@ compare: $(READY) ## which is better, A=main or B=HEAD: commits or experiments, 
 	@python -m spira.commands.compare $(call quoted,$(A)) $(call quoted,$(B))
 
 bench: $(READY) ## how fast: our stages beside version 1's procedure and what a user would pick instead; minutes
-	python benchmarks/speed.py --out docs/speed.json
+	python benchmarks/speed.py --out docs/explanation/speed.json
 
-bench-quick: $(READY) ## the same on fewer recordings, in about a minute; AGAINST=docs/speed.json fails where far slower
+bench-quick: $(READY) ## the same on fewer recordings, in about a minute; AGAINST=<a speed.json> fails where far slower
 	python benchmarks/speed.py --quick $(if $(AGAINST),--against $(call quoted,$(AGAINST)))
 
 bench-report: $(READY) ## planted pull requests: how many lost AUCs and how many mere seeds the report calls regressions
@@ -119,7 +120,7 @@ bench-startup: $(READY) ## what each stage takes before it works, beside torch a
 bench-trainings: $(READY) ## the demo's trainings one after the other, two and three at once: ten minutes
 	python benchmarks/side_by_side.py
 
-reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
+reliability: $(READY) ## the long form of docs/explanation/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py
 
 ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the marks of its tests

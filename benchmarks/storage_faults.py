@@ -1,4 +1,6 @@
-"""What `dvc push` and `dvc pull` do in each fault, and what `make push` and `make pull` do: docs/storage.md's table.
+"""What `dvc push` and `dvc pull` do in each fault, and what `make push` and `make pull` do.
+
+The table of docs/how-to/storage.md.
 
 ``python benchmarks/storage_faults.py``, from the root, with the timeouts of .dvc/config; 3 minutes, mostly waiting.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import vl_convert
 
-OUT = Path(__file__).parent / "plots"
+OUT = Path(__file__).parent / "explanation/plots"
 PIXELS_A_POINT = 1.5
 
 
