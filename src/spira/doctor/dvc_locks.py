@@ -7,11 +7,11 @@ from pathlib import Path
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.git import git, has_repository, object_name
 from spira.base.locks import NO_LOCKS
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding, holders, lock_fault, released, stages_of
 from spira.doctor.repairs import aside, at_work, gone
+from spira.repository.git import git, has_repository, object_name
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path("dvc.lock")

@@ -16,6 +16,7 @@ from spira.base.errors import ParamError
 from spira.base.files import write_bytes
 from spira.base.params import PARAMS, check, parse, read, report, suggest
 from spira.base.section import FolderName, SampleRate, Seeds
+from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
@@ -27,7 +28,6 @@ from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
 from spira.split.holdout import SplitParams
-from spira.training.compatibility import contradictions
 from spira.training.params import TrainParams
 
 SECTIONS: dict[str, Any] = {

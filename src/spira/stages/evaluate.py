@@ -10,7 +10,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spira.base.array_types import Floats
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName
 from spira.clips.recordings import FACTS, facts_of
@@ -21,6 +20,7 @@ from spira.evaluation.conditions import plots as plots_of
 from spira.evaluation.files import refuse_incomplete, write_numbers, write_plots, write_worst
 from spira.evaluation.intervals import summarize
 from spira.evaluation.metrics import auc, places, spread
+from spira.evaluation.origin import origin
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.subgroups import subgroups, values_of
 from spira.evaluation.thresholds import of_each_clip, thresholds_of_folds

@@ -11,7 +11,6 @@ import polars as pl
 from spira.base.array_types import Mask
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
 from spira.base.tables import read_table, write_sheet
@@ -19,6 +18,7 @@ from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import waveforms_of
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
+from spira.evaluation.origin import origin
 from spira.predictions.table import Scored, read_predictions, scored
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import overall, probe_all

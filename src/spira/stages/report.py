@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from spira.base.markdown import html, table
 from spira.base.params import PARAMS, load, read
 from spira.base.tables import read_json
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.files import read_numbers
+from spira.evaluation.markdown import html, table
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.report.cards import data_card, model_card
 from spira.report.files import (
