@@ -4,7 +4,10 @@ Everything else waits for it, so that a typo in `train` costs a second and not t
 half hour of stages before it.
 """
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Iterator
 from math import ceil, floor
@@ -16,6 +19,7 @@ from spira.base.errors import ParamError
 from spira.base.files import write_bytes
 from spira.base.params import PARAMS, check, parse, read, report, suggest
 from spira.base.section import FolderName, SampleRate, Seeds
+from spira.base.stage_process import as_stage
 from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
 from spira.evaluation.params import EvaluateParams, ReportParams

@@ -1,6 +1,9 @@
 """evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from spira.base.array_types import Floats
 from spira.base.params import load
 from spira.base.section import FolderName
+from spira.base.stage_process import as_stage
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.bootstrap import Resamples, speaker_resamples
 from spira.evaluation.calibration import calibrated, calibrators_of_folds

@@ -1,6 +1,9 @@
 """probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +16,7 @@ from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import waveforms_of

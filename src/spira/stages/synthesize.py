@@ -1,6 +1,9 @@
 """synthesize: its parameters -> the demo corpus and a folder of ward noises, both invented."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 import shutil
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.params import load
+from spira.base.stage_process import as_stage
 from spira.demo import speech as praat
 from spira.demo.people import (
     TASKS,
