@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from spira.base import arithmetic
 from spira.base.errors import DataError
+from spira.base.inputs import require_unchanged
 from spira.base.locks import locked
 from spira.base.program import exit_on_error
 
@@ -40,12 +41,14 @@ def begin_stage() -> None:
 
 @contextmanager
 def as_stage() -> Iterator[None]:
-    """The life of the stage that this process is: errors are told, and a second one of its name is refused.
+    """The life of the stage that this process is: errors are told, a second one of its name and damaged input refused.
 
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
-    with exit_on_error(), _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")):
+    name = Path(sys.argv[0]).stem
+    with exit_on_error(), _alone(quote("-".join([name, *sys.argv[1:]]), safe="")):
         arithmetic.require()
+        require_unchanged(name, sys.argv[1:])
         yield
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spira.base.array_types import Float32s
 from spira.base.errors import DataError
-from spira.base.files import checked, whole
+from spira.base.files import whole
 
 WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
 
@@ -49,7 +49,7 @@ class ArrayWriter:
 
     @contextmanager
     def _begun(self) -> Iterator[None]:
-        with whole(self.path, summed=True) as self._file:
+        with whole(self.path) as self._file:
             self._write_header()
             yield
             self._file.seek(0)
@@ -65,9 +65,8 @@ def read_array(path: Path) -> Float32s:
     """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
 
     Raises:
-        DataError: the file is missing, truncated, not a float32 array, or not what its checksum says.
+        DataError: the file is missing, truncated, or not a float32 array.
     """
-    checked(path)
     try:
         array: NDArray[Any] = npy.open_memmap(path, mode="c")
     except FileNotFoundError as error:

@@ -127,7 +127,7 @@ def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
 def draw(compared: Comparison, folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
     for name, spec in drawings(compared).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name, summed=False)
+        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name)
 
 
 def main(arguments: list[str]) -> int:

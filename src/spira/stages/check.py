@@ -64,7 +64,7 @@ def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
     problems = problems or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
     if problems:
         raise ParamError(report(problems, lines, params))
-    write_bytes(b"every section of params.yaml can be used\n", out, summed=False)
+    write_bytes(b"every section of params.yaml can be used\n", out)
 
 
 def _names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:

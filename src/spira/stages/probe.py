@@ -78,7 +78,7 @@ def run(
     write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
     said = probe_report(origin(corpus), overall(found), found, probe.confidence)
-    write_bytes(said.encode(), report, summed=False)
+    write_bytes(said.encode(), report)
     print(said)
 
 
