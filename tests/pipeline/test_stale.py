@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from faults import flipped
 from pipeline_clone import Clone
 
 pytestmark = pytest.mark.pipeline
@@ -86,3 +87,16 @@ def test_a_new_file_in_a_folder_that_is_a_dependency_is_seen(folder: Path) -> No
     new.write_text("")
     assert stale(folder) == {"check", "train@holdout-1"}
     new.unlink()
+
+
+def test_a_flipped_bit_is_refused_by_the_stage_that_dvc_starts(folder: Path) -> None:
+    """DVC sees nothing, and starts it: of a folder the file is named, by the list in DVC's cache; then all is well."""
+    clone, name = Clone(folder), "data/features/train/noisy-0.npy"
+    again = ("dvc", "repro", "--single-item", "--force", "train@holdout-1")
+    with flipped(folder / name, 4321):
+        assert stale(folder) == set()
+        refused = clone.run(*again, check=False)
+    assert refused.returncode != 0
+    assert f"DataError: {name}: damaged, or changed by another than the stage that wrote it" in refused.stderr
+    assert clone.dvc(*again[1:]) == ["train@holdout-1"]
+    assert stale(folder) == set()

@@ -62,10 +62,10 @@ def require_unchanged(stage: str, arguments: Sequence[str]) -> None:
     if wrong:
         more = f"\nand {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         message = "\n".join(wrong[:_MOST_NAMED]) + more
-        message += "; `make doctor` brings it back, or says which stage to run again"
+        message += "; `make doctor` brings it back, or says what to run again"
         if "DVC_STAGE" in os.environ:
             raise DataError(message)
-        print(f"{message}; what was made by hand since the last dvc repro is as it should be", file=sys.stderr)
+        print(f"{message}; if it was made by hand since then, all is well", file=sys.stderr)
 
 
 def _inputs(stage: str, arguments: Sequence[str]) -> list[str]:
@@ -104,7 +104,7 @@ def _covers(folder: str, path: str) -> bool:
 def _recorded(inputs: Sequence[str]) -> dict[str, str]:
     """md5 by path of all outputs in dvc.lock, and of those inputs that came by ``dvc add``."""
     added = {dep: YAML(typ="safe").load(file) for dep in inputs if (file := Path(f"{dep}.dvc")).is_file()}
-    found = {dep: _md5_in(tree["outs"][0]) for dep, tree in added.items()}
+    found = {dep: known for dep, tree in added.items() if (known := _md5_in(tree["outs"][0]))}
     lock, before = Path("dvc.lock"), None
     while lock.is_file():
         if (text := lock.read_text(encoding="utf-8")) != before:
@@ -113,20 +113,20 @@ def _recorded(inputs: Sequence[str]) -> dict[str, str]:
             break
         before = text
         time.sleep(_SECONDS_BETWEEN_READS)
-    return {path: known for path, known in found.items() if known}
+    return found
 
 
 def _outs(lock: str) -> dict[str, str]:
-    """None of them while DVC is writing it."""
+    """None where DVC has not written its last line to the end."""
     try:
-        stages = YAML(typ="safe").load(lock)["stages"].values()
-        return {out["path"]: _md5_in(out) for stage in stages for out in stage.get("outs", [])}
+        stages = YAML(typ="safe").load(lock)["stages"].values() if lock.endswith("\n") else []
+        return {out["path"]: known for stage in stages for out in stage.get("outs", []) if (known := _md5_in(out))}
     except (YAMLError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def _md5_in(entry: Mapping[str, str]) -> str:
-    """ "" where DVC 2 wrote it, whose md5 is of a text with other line ends."""
+    """Nothing where DVC 2 wrote it, whose md5 is that of a text with other line ends."""
     return entry.get("md5", "") if entry.get("hash") == "md5" else ""
 
 
