@@ -19,7 +19,6 @@ from ruamel.yaml import YAML
 
 from bad_params import BOMB
 from spira.base.errors import DataError, visible
-from spira.base.markdown import Marked, code, inert, table
 from spira.base.program import exit_on_error
 from spira.commands.compare import main as compare
 from spira.commands.review import main
@@ -29,6 +28,7 @@ from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, r
 from spira.compare.paired import Difference
 from spira.compare.results import judged
 from spira.compare.revision import resolve
+from spira.evaluation.markdown import Marked, code, inert, table
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
 

@@ -15,9 +15,9 @@ import yaml
 from browser import CHROMIUM, seen
 from evaluated import P, facts, predictions
 from spira.base.errors import DataError, ParamError
-from spira.base.markdown import html, table
 from spira.base.tables import write_sheet
 from spira.commands.release_check import release_check
+from spira.evaluation.markdown import html, table
 from spira.report.cards import BY_A_PERSON, Card, model_card, unwritten
 from spira.report.files import read_rows
 from spira.report.page import verdict

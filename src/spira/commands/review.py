@@ -15,7 +15,6 @@ import vl_convert
 
 from spira.base.errors import DataError, visible
 from spira.base.files import write_bytes
-from spira.base.markdown import inert
 from spira.base.params import check, parse
 from spira.base.program import exit_on_error
 from spira.compare.committed import Lock, Metrics, Params, ProbeFile, measured
@@ -25,6 +24,7 @@ from spira.compare.results import declared, fetch, judged, validation_losses
 from spira.compare.review import review
 from spira.compare.revision import (
     Revision,
+    changed_inside,
     content,
     corpora,
     own_hashes,
@@ -34,6 +34,7 @@ from spira.compare.revision import (
 )
 from spira.compare.sides import Comparison, Rules, Side
 from spira.compare.staleness import hashes, stale
+from spira.evaluation.markdown import inert
 from spira.predictions.table import ONLY_FOLD
 
 METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
@@ -107,15 +108,26 @@ def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
     """Why each stage's results are not those of the revision; {} where all are."""
     stages = declared(revision)
     made = {path for entry in of.lock.values() for path in hashes(entry, "outs")}
-    paths = {path for stage in stages for path in (*stage.deps, *stage.outs)}
-    in_git = (paths - made) | {path for path in made if content(revision, path) is not None}
-    return stale(stages, of.lock, own_hashes(revision, in_git), {"params.yaml": of.params})
+    paths = {path for stage in stages for path in (*stage.deps, *stage.outs)} - made
+    above = {
+        path for path in paths if any(out.startswith(f"{path}/") for out in made)
+    }  # git may have a .gitignore in it
+    in_git = (paths - above) | {path for path in made if content(revision, path) is not None}
+    now = own_hashes(revision, in_git)
+    folders = {
+        (path, then)
+        for entry in of.lock.values()
+        for path, then in hashes(entry, "deps").items()
+        if then.endswith(".dir") and now.get(path, then) != then
+    }
+    inside = {(path, then): changed_inside(revision, path, then) for path, then in folders}
+    return stale(stages, of.lock, now, {"params.yaml": of.params}, inside)
 
 
 def draw(compared: Comparison, folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
     for name, spec in drawings(compared).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name, summed=False)
+        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name)
 
 
 def main(arguments: list[str]) -> int:

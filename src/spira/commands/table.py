@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError, visible
-from spira.base.git import object_name
-from spira.base.markdown import cell, inert
-from spira.base.origin import origin
 from spira.base.params import PARAMS, read
 from spira.base.program import exit_on_error
 from spira.commands.review import compare, side
@@ -25,7 +22,10 @@ from spira.compare.committed import Params
 from spira.compare.paired import Difference
 from spira.compare.revision import Revision, read_tree, resolve
 from spira.compare.sides import Side
+from spira.evaluation.markdown import cell, inert
 from spira.evaluation.metrics import auc, spread
+from spira.evaluation.origin import origin
+from spira.repository.git import object_name
 from spira.sweeps.clones import reference
 from spira.sweeps.log import minutes
 from spira.sweeps.plan import Plan, applied

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from spira.base.array_types import Floats
-from spira.base.markdown import COLOURS
 from spira.compare.sides import Comparison, Side
 from spira.evaluation.curves import mean_roc
+from spira.evaluation.markdown import COLOURS
 
 Spec = dict[str, Any]
 _SIZE = 360  # points, of either side

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.base.markdown import Marked, table
+from spira.evaluation.markdown import Marked, table
 from spira.evaluation.params import EvaluateParams
 from spira.report.headline import estimate, markdown_table, opening
 from spira.report.plots import SHARE, Axis, Line, Row, forest, line_chart

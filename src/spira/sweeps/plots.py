@@ -73,4 +73,4 @@ def _draw_bars(fractions: Mapping[str, float], title: str, path: Path) -> None:
 def _draw(drawing: dict[str, Any], path: Path) -> None:
     size = {"width": 420, "height": 220, "background": "white"}
     png = vl_convert.vegalite_to_png({"$schema": _SCHEMA, **size, **drawing}, scale=PIXELS_A_POINT)
-    write_bytes(png, path, summed=False)
+    write_bytes(png, path)
