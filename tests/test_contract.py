@@ -59,7 +59,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "utf8",
     },
     "clips": {"arrays", "parallel", "recordings", "subsets"},
-    "compare": {"corpus_versions", "results", "revision"},
+    "compare": {"corpus_versions", "experiments", "read_side", "results", "revision"},
     "doctor": {"cache", "checks", "dvc_locks", "environment", "machine", "repairs"},
     "evaluation": {"files"},
     "features": {"cache", "store"},
@@ -79,10 +79,10 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     },
     "models": {"store"},
     "predictions": {"table"},
-    "remote": {"transfer", "uploads"},
+    "remote": {"server", "synchronization", "transfer", "uploads"},
     "report": {"files"},
     "repository": {"git"},
-    "sweeps": {"clones", "log", "plan_file", "plots", "runner"},
+    "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
     "training": {"checkpoint"},
 }
 OUTSIDE = {
@@ -95,6 +95,8 @@ OUTSIDE = {
 def place(module: Path) -> tuple[str, str]:
     """(package, module within it), such as ("ingest", "containers/flac")."""
     package, *rest = module.relative_to(SOURCE / "spira").with_suffix("").parts
+    if package == "__main__":  # ``python -m spira``, and the console script
+        return "commands", package
     return package, "/".join(rest)
 
 
@@ -202,6 +204,14 @@ def test_packages_import_one_way(module: Path) -> None:
         other, _ = place(file)
         assert TIER[other] < TIER[package] or (other == package and package != "stages"), f"{module} imports {file}"
     assert package == "commands" or not {place(file)[0] for file in own(module)} & {"stages", "commands"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_command_is_imported_by_nobody(module: Path) -> None:
+    """What two subcommands need lies in a room; the entry alone knows the subcommands, and loads one by its name."""
+    entry = SOURCE / "spira/commands/spira.py"
+    commands = {file for file in own(module) if place(file)[0] == "commands"}
+    assert not commands or (module, commands) == (SOURCE / "spira/__main__.py", {entry})
 
 
 def test_every_package_has_its_tier() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import planted_pull_requests as planted
 from planted_pull_requests import Plan
-from spira.commands.review import main
+from spira.commands.spira import run
 from spira.compare.paired import Judged
 from spira.evaluation.metrics import auc
 from tiny import ROOT
@@ -100,5 +100,5 @@ def test_the_whole_report_tells_them_apart(
     for i, loss in enumerate([0.05, 0.0] * 5):
         for side, judged in zip(("base", "head"), planted.pull_request(STATED, loss, rng), strict=True):
             commit(tmp_path, f"{side}{i}", judged)
-        assert main([f"base{i}", f"head{i}"]) == 0
+        assert run(["review", f"base{i}", f"head{i}"]) == 0
         assert f"**{'regression' if loss else 'no evidence'}**: AUC under `noisy`" in capsys.readouterr().out

@@ -224,7 +224,7 @@ def test_a_server_that_dies_half_way_loses_nothing(large: Clone, tmp_path: Path,
     wire = Wire(server.port, way="up", n_bytes=1_000_000_000, then="cut")
     here.point(tmp_path.name, wire.url)
     try:
-        command = [sys.executable, "-m", "spira.commands.storage", "push"]
+        command = [sys.executable, "-m", "spira", "push"]
         with subprocess.Popen(
             command, cwd=here.folder, env=here.environment(), stderr=subprocess.PIPE, text=True
         ) as pushing:

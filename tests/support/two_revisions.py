@@ -66,7 +66,7 @@ class Repository:
         return self.run("git", *arguments).stdout
 
     def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "spira.commands.review", *arguments, check=False)
+        return self.run(sys.executable, "-m", "spira", "review", *arguments, check=False)
 
     def commit(self, branch: str) -> None:
         self.git("add", "-A")

@@ -39,8 +39,8 @@ class Wanted:
     def again(self) -> str:
         """What a person does where no whole copy is here."""
         if self.made:
-            return f"make pull, or dvc repro --force {self.stage}"
-        return f"make pull, or bring {self.path.name} from where it came and dvc add it: nothing here can make it"
+            return f"spira pull, or dvc repro --force {self.stage}"
+        return f"spira pull, or bring {self.path.name} from where it came and dvc add it: nothing here can make it"
 
 
 class Stores:
@@ -56,7 +56,7 @@ class Stores:
     def repaired(self) -> list[Finding]:
         """Nothing is done while a process that may be writing runs here."""
         if who := at_work(self.root):
-            return [Finding(f"data: not looked at while {', '.join(who)} runs here", todo="make doctor after it")]
+            return [Finding(f"data: not looked at while {', '.join(who)} runs here", todo="spira doctor after it")]
         wanted: dict[str, list[Wanted]] = defaultdict(list)
         findings: list[Finding] = []
         for out in self.repo.index.outs:

@@ -48,7 +48,7 @@ def staleness(repo: Any) -> Iterator[Finding]:
         found = f"dvc.lock: not of the parameters, code or data that are here, for {', '.join(stale)}"
         yield Finding(found, todo="make repro; or git checkout what you did not mean to change")
     elif absent:
-        yield Finding(f"no data here of {', '.join(absent)}: make pull brings them, make repro makes them")
+        yield Finding(f"no data here of {', '.join(absent)}: spira pull brings them, make repro makes them")
 
 
 def remote(root: Path) -> list[Finding]:
