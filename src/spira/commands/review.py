@@ -11,10 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import vl_convert
-
 from spira.base.errors import DataError, visible
-from spira.base.files import write_bytes
 from spira.base.markdown import inert
 from spira.base.params import check, parse
 from spira.base.program import exit_on_error
@@ -34,10 +31,10 @@ from spira.compare.revision import (
 )
 from spira.compare.sides import Comparison, Rules, Side
 from spira.compare.staleness import hashes, stale
+from spira.plots.png import write_png
 from spira.predictions.table import ONLY_FOLD
 
 METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
-_PIXELS_A_POINT = 1.5
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -114,8 +111,8 @@ def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
 
 def draw(compared: Comparison, folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
-    for name, spec in drawings(compared).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name, summed=False)
+    for name, chart in drawings(compared).items():
+        write_png(chart, folder / name)
 
 
 def main(arguments: list[str]) -> int:
