@@ -29,13 +29,12 @@ TOOLS = {
     "botocore",
     "psutil",
     "optuna",
-    "vl_convert",
 }  # locked in requirements-tools.txt; no number depends on them
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
     {"repository"},
-    {"clips", "demo", "models", "remote", "split", "sweeps"},
-    {"doctor", "features", "ingest"},
+    {"clips", "demo", "models", "plots", "remote", "split"},
+    {"doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
     {"check", "evaluation"},
     {"probes"},
@@ -78,6 +77,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "waveforms",
     },
     "models": {"store"},
+    "plots": {"png"},
     "predictions": {"table"},
     "remote": {"server", "synchronization", "transfer", "uploads"},
     "report": {"files"},
@@ -188,7 +188,12 @@ def test_every_stage_depends_on_the_environment(stage: str) -> None:
 def test_what_the_stages_import_is_locked() -> None:
     """Every third-party package under src/ has its version in requirements.txt, which the stages depend on."""
     locked = {line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
-    names = {"parselmouth": "praat-parselmouth", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+    names = {
+        "parselmouth": "praat-parselmouth",
+        "ruamel": "ruamel-yaml",
+        "sklearn": "scikit-learn",
+        "vl_convert": "vl-convert-python",
+    }
     packages = {name.split(".")[0] for file in MODULES for name in imported(file)} - {"spira"} - TOOLS
     third_party = packages - set(sys.stdlib_module_names)
     assert {names.get(name, name) for name in third_party} <= locked

@@ -11,8 +11,6 @@ from spira.repository.git import repository_root
 if TYPE_CHECKING:
     from spira.compare.sides import Comparison
 
-_PIXELS_A_POINT = 1.5
-
 
 @click.command
 @click.argument("base")
@@ -54,10 +52,8 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
 
 def draw(pair: "Comparison", folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
-    import vl_convert
-
-    from spira.base.files import write_bytes
     from spira.compare.plots import drawings
+    from spira.plots.png import write_png
 
-    for name, spec in drawings(pair).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name)
+    for name, chart in drawings(pair).items():
+        write_png(chart, folder / name)

@@ -34,8 +34,7 @@ from spira.report.files import (
 )
 from spira.report.headline import title
 from spira.report.page import Part, parts, verdict
-from spira.report.plots import envelope
-from spira.report.sound_pictures import peaks_of, spectrogram
+from spira.report.sound_pictures import envelope, peaks_of, spectrogram
 
 HEADLINE = ("auc", "sensitivity", "specificity")
 
