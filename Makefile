@@ -104,10 +104,11 @@ clean: ## remove the environment, the tools' caches and old checkpoints; data an
 
 ##@ What is committed
 
-plots: $(READY) ## draw the committed results as docs/plots/*.png
+plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png, and write them into the README
 	python docs/draw_plots.py
+	python docs/write_readme.py
 
-picture: $(READY) ## photograph the head of data/report/index.html for the README: docs/report.png, by chromium
+picture: $(READY) ## photograph the head of data/report/index.html for the README: docs/explanation/report.png, by chromium
 	python tests/support/browser.py
 
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
@@ -115,7 +116,7 @@ deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of th
 
 ##@ Measure
 
-reliability: $(READY) ## the long form of docs/reliability.md's checks of input: 10,000 mutations and more
+reliability: $(READY) ## the long form of docs/explanation/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py
 
 ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the marks of its tests
@@ -124,8 +125,8 @@ ml-test-score: $(READY) ## Google's ML Test Score of this repository, from the m
 bench: ## list the benchmarks, each of which is a command
 	@$(foreach name,$(BENCHES),printf '  make bench-%-11s %s\n' $(name) "$$(sed -n '1s/^"""//; 1s/: `make.*//; 1s/"""$$//; 1p' $(call bench_file,$(name)))";)
 
-bench-quick: $(READY) ## bench-speed on fewer recordings, in about a minute; AGAINST=docs/speed.json fails where far slower
+bench-quick: $(READY) ## bench-speed on fewer recordings, in about a minute; AGAINST=docs/explanation/speed.json fails where far slower
 	python benchmarks/speed.py --quick $(if $(AGAINST),--against $(call quoted,$(AGAINST)))
 
 $(BENCHES:%=bench-%): bench-%: $(READY)
-	python $(call bench_file,$*) $(if $(filter speed,$*),--out docs/speed.json)
+	python $(call bench_file,$*) $(if $(filter speed,$*),--out docs/explanation/speed.json)

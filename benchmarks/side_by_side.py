@@ -16,7 +16,7 @@ from time import perf_counter
 
 from ruamel.yaml import YAML
 
-from spira.base.git import git
+from spira.repository.git import git
 from spira.sweeps.clones import dvc, environment_on
 
 ROUNDS = 3

@@ -1,4 +1,6 @@
-"""What `dvc push` and `dvc pull` do in each fault, and what `spira push` and `spira pull` do: docs/storage.md's table.
+"""What `dvc push` and `dvc pull` do in each fault, and what `spira push` and `spira pull` do.
+
+The table of docs/how-to/storage.md.
 
 ``python benchmarks/storage_faults.py``, from the root, with the timeouts of .dvc/config; 3 minutes, mostly waiting.
 """

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from closures import ROOT
 from spira.base.arithmetic import processor
-from spira.base.git import environment_without_git
 from spira.compare.reproduction import reproduced
+from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY
 
 LOCK: dict[str, Any] = {

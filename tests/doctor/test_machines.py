@@ -16,9 +16,9 @@ import yaml
 from console_script import console_script
 from shims import LOCKS, USERS, compiled, latin_1
 from spira.base.errors import DataError
-from spira.base.git import WHICH_REPOSITORY, environment_without_git, git, object_name
 from spira.compare.revision import content, resolve
 from spira.doctor.machine import names
+from spira.repository.git import WHICH_REPOSITORY, environment_without_git, git, object_name
 from storage_clone import Clone, start
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 from two_revisions import Repository
@@ -307,7 +307,7 @@ def test_c6_git_is_started_in_one_place() -> None:
         and isinstance(node.elts[0], ast.Constant)
         and node.elts[0].value == "git"
     ]
-    assert found == ["src/spira/base/git.py"]
+    assert found == ["src/spira/repository/git.py"]
 
 
 # The locale (C7)

@@ -19,7 +19,6 @@ from ruamel.yaml import YAML
 
 from bad_params import BOMB
 from spira.base.errors import DataError, visible
-from spira.base.markdown import Marked, code, inert, table
 from spira.base.program import exit_on_error
 from spira.commands.spira import run
 from spira.compare.against_first import conclusion
@@ -28,6 +27,7 @@ from spira.compare.experiments import aligned
 from spira.compare.paired import Difference
 from spira.compare.results import judged
 from spira.compare.revision import resolve
+from spira.evaluation.markdown import Marked, code, inert, table
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
 

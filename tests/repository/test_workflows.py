@@ -126,7 +126,7 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
         ("long", "make reliability"),
         ("search", "spira sweep experiments/penalty.yaml"),
         ("search", "spira sweep experiments/simplest.yaml"),
-        ("speed", "make bench-quick AGAINST=docs/speed.json"),
+        ("speed", "make bench-quick AGAINST=docs/explanation/speed.json"),
     ],
 )
 def test_every_week_somebody_looks_who_forgets_nothing(job: str, command: str) -> None:

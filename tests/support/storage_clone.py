@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spira.base.git import environment_without_git
+from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
 BIN = Path(sys.executable).parent

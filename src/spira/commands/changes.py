@@ -3,7 +3,7 @@
 import click
 
 from spira.base.errors import visible
-from spira.base.git import repository_root
+from spira.repository.git import repository_root
 
 
 @click.command

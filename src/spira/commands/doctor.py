@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spira.base.git import repository_root
+from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
     from spira.doctor.diagnosis import Finding

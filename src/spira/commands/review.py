@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from spira.base.errors import DataError, visible
-from spira.base.git import repository_root
+from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
     from spira.compare.sides import Comparison
-
-_PIXELS_A_POINT = 1.5
 
 
 @click.command
@@ -32,11 +30,11 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
 
     Exit codes: 0 done, whatever changed; 1 one of the two cannot be read, or --check found something.
     """
-    from spira.base.markdown import inert
     from spira.compare.corpus_versions import corpus_changes_section
     from spira.compare.read_side import compared, read_side, stale_stages
     from spira.compare.review import review
     from spira.compare.revision import resolve
+    from spira.evaluation.markdown import inert
 
     root = repository_root()
     revisions = [resolve(root, name) for name in (base, head)]
@@ -54,10 +52,8 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
 
 def draw(pair: "Comparison", folder: Path) -> None:
     """The curves of both sides, a PNG file each."""
-    import vl_convert
-
-    from spira.base.files import write_bytes
     from spira.compare.plots import drawings
+    from spira.plots.png import write_png
 
-    for name, spec in drawings(pair).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name, summed=False)
+    for name, chart in drawings(pair).items():
+        write_png(chart, folder / name)

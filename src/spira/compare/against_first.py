@@ -6,9 +6,9 @@ the best is not, and would flatter every distance from it.
 
 from collections.abc import Mapping
 
-from spira.base.markdown import Marked, code, inert
 from spira.compare.paired import Difference, verdict
 from spira.compare.sides import Comparison
+from spira.evaluation.markdown import Marked, code, inert
 
 
 def against(compared: Comparison) -> Difference | str:

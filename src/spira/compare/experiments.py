@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError
-from spira.base.git import object_name
-from spira.base.markdown import cell, inert
-from spira.base.origin import origin
 from spira.base.params import PARAMS, read
 from spira.compare.against_first import against, conclusion, signed
 from spira.compare.paired import Difference
 from spira.compare.read_side import compared, read_side
 from spira.compare.revision import Revision, read_params, resolve
 from spira.compare.sides import Side
+from spira.evaluation.markdown import cell, inert
 from spira.evaluation.metrics import auc, spread
+from spira.evaluation.origin import origin
+from spira.repository.git import object_name
 from spira.sweeps.clones import reference
 from spira.sweeps.log import RESULTS, WORK, minutes
 from spira.sweeps.plan import Plan, applied

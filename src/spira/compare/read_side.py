@@ -11,6 +11,7 @@ from spira.compare.committed import Lock, Metrics, ProbeFile, measured
 from spira.compare.results import declared, fetch, judged, validation_losses
 from spira.compare.revision import (
     Revision,
+    changed_inside,
     content,
     corpora,
     own_hashes,
@@ -85,9 +86,18 @@ def stale_stages(revision: Revision, side: Side) -> dict[str, list[str]]:
     """Why each stage's results are not those of the revision; {} where all are."""
     stages = declared(revision)
     made = {path for entry in side.lock.values() for path in hashes(entry, "outs")}
-    paths = {path for stage in stages for path in (*stage.deps, *stage.outs)}
-    in_git = (paths - made) | {path for path in made if content(revision, path) is not None}
-    return stale(stages, side.lock, own_hashes(revision, in_git), {"params.yaml": side.params})
+    paths = {path for stage in stages for path in (*stage.deps, *stage.outs)} - made
+    above_outs = {path for path in paths if any(out.startswith(f"{path}/") for out in made)}  # git has its .gitignore
+    in_git = (paths - above_outs) | {path for path in made if content(revision, path) is not None}
+    now = own_hashes(revision, in_git)
+    folders = {
+        (path, then)
+        for entry in side.lock.values()
+        for path, then in hashes(entry, "deps").items()
+        if then.endswith(".dir") and now.get(path, then) != then
+    }
+    inside = {(path, then): changed_inside(revision, path, then) for path, then in folders}
+    return stale(stages, side.lock, now, {"params.yaml": side.params}, inside)
 
 
 def compared(base: Side, head: Side) -> Comparison:

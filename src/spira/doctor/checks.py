@@ -60,7 +60,9 @@ def remote(root: Path) -> list[Finding]:
     except Late:
         why = f"it has not answered in {SECONDS} s"
     pool.shutdown(wait=False, cancel_futures=True)
-    return [Finding(f"the remote cannot be reached: {why}", todo="see docs/storage.md; local work goes on")] * bool(why)
+    return [
+        Finding(f"the remote cannot be reached: {why}", todo="see docs/how-to/storage.md; local work goes on")
+    ] * bool(why)
 
 
 def _unreachable(root: Path) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.git import git, has_repository, object_name
 from spira.base.locks import NO_LOCKS
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding, holders, lock_fault, released, stages_of
 from spira.doctor.repairs import aside, at_work, gone
+from spira.repository.git import git, has_repository, object_name
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path("dvc.lock")
@@ -34,7 +34,7 @@ def _repair_rwlock(root: Path) -> Iterator[Finding]:
         if named is None:
             yield _remove(root, path, text)
         elif killed := sorted(one for one in named if gone(one.pid, noted)):
-            write_bytes(released(text, {one.pid for one in killed}).encode(), path, summed=False)
+            write_bytes(released(text, {one.pid for one in killed}).encode(), path)
             who = ", ".join(f"{one.pid} ({one.cmd})" for one in killed)
             yield Finding(f"{RWLOCK}: holds paths for processes that are no more: {who}", "released them")
 
@@ -79,7 +79,7 @@ def _restore(root: Path, path: Path, half: str, before: str) -> str:
     if not before:
         path.unlink(missing_ok=True)
         return f"removed it, for git has none: every stage is new to dvc{moved}"
-    write_bytes(before.encode(), path, summed=False)
+    write_bytes(before.encode(), path)
     known = stages_of(before)
     lost = [name for name, entry in stages_of(half).items() if known.get(name) != entry]
     whose = f" of {', '.join(lost)}" if lost else ""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from spira.base.git import refusal
 from spira.base.locks import NO_LOCKS
 from spira.base.utf8 import locale_encoding
 from spira.doctor.diagnosis import Finding
 from spira.doctor.repairs import at_work
+from spira.repository.git import refusal
 
 _DVC_LOCKS = (".dvc/tmp/lock", ".dvc/tmp/rwlock.lock")
 _N_NAMED = 5

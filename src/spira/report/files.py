@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError, ParamError
-from spira.base.files import checked, write_bytes
+from spira.base.files import write_bytes
 from spira.base.params import check, parse, read
 from spira.base.params import report as problems_of
 from spira.base.tables import from_sheet, read_table
@@ -24,7 +24,7 @@ from spira.report.cards import Card
 
 def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
     """By name, the columns of every plot that has numbers alone."""
-    found = {path.stem: pl.read_csv(checked(path), glob=False) for path in sorted(folder.glob("*.csv"))}
+    found = {path.stem: pl.read_csv(path, glob=False) for path in sorted(folder.glob("*.csv"))}
     if not found:
         raise DataError(f"{folder}: no plots; run the stage that writes them: dvc repro evaluate")
     return {
@@ -36,7 +36,6 @@ def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
 
 def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
     """A CSV file's cells as they are written, its head first; of a sheet, as they were before."""
-    checked(path)
     try:
         table = pl.read_csv(path, glob=False, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
@@ -87,7 +86,7 @@ def render(template: Path, content: Mapping[str, Any]) -> str:
 
 def write_texts(texts: Mapping[Path, str]) -> None:
     for path, text in texts.items():
-        write_bytes(text.encode(), path, summed=False)
+        write_bytes(text.encode(), path)
 
 
 def read_card(path: Path) -> Card:

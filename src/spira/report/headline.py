@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
-from spira.base.markdown import table
+from spira.evaluation.markdown import table
 
 _COLUMNS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
 

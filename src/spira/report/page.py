@@ -3,15 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.base.markdown import Marked, table
+from spira.evaluation.markdown import Marked, table
 from spira.evaluation.params import EvaluateParams
+from spira.plots.charts import Row, forest
+from spira.plots.svg import svg
 from spira.report.headline import estimate, markdown_table, opening
-from spira.report.plots import SHARE, Axis, Line, Row, forest, line_chart
+from spira.report.plots import (
+    Plots,
+    calibration_before_and_after,
+    net_benefit,
+    precision_recall_by_condition,
+    roc_by_condition,
+)
 from spira.report.sections import sections
-
-Plots = Mapping[str, Mapping[str, Floats]]  # by name, the columns of a file of data/plots
 
 
 class Figure(NamedTuple):
@@ -81,12 +86,11 @@ def parts(
     people = (sizes["n_speakers"], sizes["n_patients"], sizes["n_clips"])
     said = opening(tree["corpus"], people, sizes["n_folds"], sizes["n_seeds"], p.confidence, main)
     found = dict(map(_split, sections(tree["threshold"], tree, p).split("\n\n## ")))
-    reliability = [(f"{when} calibration", f"reliability_{when}_{main}") for when in ("before", "after")]
     return [
         Part("Results", f"{said}\n\n{markdown_table(conditions)}", [_roc(plots, names), _precision(plots, names)]),
         Part("Threshold", found["Threshold"]),
         Part("Operating points", found["Operating points"]),
-        Part("Calibration", found["Calibration"], [_reliability(plots, reliability), _decision(plots, main)]),
+        Part("Calibration", found["Calibration"], [_reliability(plots, main), _decision(plots, main)]),
         Part("Subgroups", found["Subgroups"], _forests(tree["subgroups"], conditions[main], main)),
         Part("Probes", _probes(probes)),
         Part("Data", "How the corpus was split, by speaker.\n\n" + table(subsets[0], subsets[1:])),
@@ -100,46 +104,32 @@ def _split(section: str) -> tuple[str, str]:
 
 
 def _roc(plots: Plots, names: Sequence[str]) -> Figure:
-    lines = [Line(name, plots[f"roc_{name}"]["fpr"], plots[f"roc_{name}"]["tpr"]) for name in names]
-    x = Axis("share of controls called patient (false positive rate)", 0, 1, SHARE)
-    y = Axis("share of patients called patient", 0, 1, SHARE)
     return Figure(
-        line_chart("ROC curves", x, y, lines, [(0, 0), (1, 1)]),
+        svg(roc_by_condition(plots, names)),
         "Each point is a threshold. The nearer a curve comes to the upper left corner, the better; guessing lies on "
         "the thin diagonal. The area below a curve is its AUC.",
     )
 
 
 def _precision(plots: Plots, names: Sequence[str]) -> Figure:
-    of = [(name, plots[f"precision_recall_{name}"]) for name in names]
-    x = Axis("share of patients called patient (recall)", 0, 1, SHARE)
-    y = Axis("precision (share of those called who are)", 0, 1, SHARE)
     return Figure(
-        line_chart("Precision and recall", x, y, [Line(name, at["recall"], at["precision"]) for name, at in of]),
+        svg(precision_recall_by_condition(plots, names)),
         "How many of those called patient really are, as more patients are found. It holds at this test set's share "
         "of patients; where patients are rarer, precision is lower.",
     )
 
 
-def _reliability(plots: Plots, pairs: Sequence[tuple[str, str]]) -> Figure:
-    lines = [Line(said, plots[name]["score"], plots[name]["patients"], dots=True) for said, name in pairs]
-    x = Axis("mean score of a bin's clips (probability)", 0, 1, SHARE)
-    y = Axis("share of them that are patients'", 0, 1, SHARE)
+def _reliability(plots: Plots, condition: str) -> Figure:
     return Figure(
-        line_chart("Calibration", x, y, lines, [(0, 0), (1, 1)]),
+        svg(calibration_before_and_after(plots, condition, f"under {condition}")),
         "On the thin diagonal a score can be read as a probability. Below it, scores are too high; above, too low. A "
         "dot of few clips strays by chance.",
     )
 
 
 def _decision(plots: Plots, condition: str) -> Figure:
-    of = plots[f"decision_{condition}"]
-    lines = [Line(said, of["threshold"], of[said]) for said in ("model", "everybody", "nobody")]
-    top = max(0.1, float(max(of["model"].max(), of["everybody"].max())))
-    x = Axis("probability from which one would act", 0, 1, SHARE)
-    y = Axis("net benefit (patients found a clip tested)", -0.1, top, (-0.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5))
     return Figure(
-        line_chart("Decision curve", x, y._replace(ticks=[at for at in y.ticks if at <= top]), lines),
+        svg(net_benefit(plots, condition, f"under {condition}")),
         "Where the model's curve is above both others, acting on it is worth more than treating everybody or nobody. "
         "False alarms are weighed by how sure one wants to be before acting.",
     )
@@ -155,13 +145,13 @@ def _forests(columns: Mapping[str, Any], everybody: Mapping[str, float], conditi
             rows.append(
                 Row(people, estimate(found, "auc") if judged else "too few", _interval(found) if judged else None)
             )
-    chart = forest(f"AUC by group under {condition}", Axis("AUC", 0, 1, SHARE), rows, _interval(everybody))
+    chart = forest(rows, _interval(everybody), f"under {condition}")
     reading = (
         "A square is a group's AUC, its bar the interval, the number in brackets its speakers; the band is everybody's "
         "interval. A bar that reaches far is a small group, not a bad one; one that misses the band is a reason to "
         "look."
     )
-    return [Figure(chart, reading)]
+    return [Figure(svg(chart), reading)]
 
 
 def _interval(of: Mapping[str, float]) -> tuple[float, float, float]:

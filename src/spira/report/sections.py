@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
-from spira.base.markdown import Marked, table
+from spira.evaluation.markdown import Marked, table
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.subgroups import JUDGED
 from spira.report.headline import estimate, title

@@ -1,6 +1,9 @@
 """evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spira.base.array_types import Floats
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName
+from spira.base.stage_process import as_stage
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.bootstrap import Resamples, speaker_resamples
 from spira.evaluation.calibration import calibrated, calibrators_of_folds
@@ -21,6 +24,7 @@ from spira.evaluation.conditions import plots as plots_of
 from spira.evaluation.files import refuse_incomplete, write_numbers, write_plots, write_worst
 from spira.evaluation.intervals import summarize
 from spira.evaluation.metrics import auc, places, spread
+from spira.evaluation.origin import origin
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.subgroups import subgroups, values_of
 from spira.evaluation.thresholds import of_each_clip, thresholds_of_folds

@@ -1,6 +1,9 @@
 """report: what was measured and probed -> a page to read, its Markdown twin, a model card and a data card."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +12,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from spira.base.markdown import html, table
 from spira.base.params import PARAMS, load, read
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_json
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.files import read_numbers
+from spira.evaluation.markdown import html, table
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.report.cards import data_card, model_card
 from spira.report.files import (
@@ -30,8 +34,7 @@ from spira.report.files import (
 )
 from spira.report.headline import title
 from spira.report.page import Part, parts, verdict
-from spira.report.plots import envelope
-from spira.report.sound_pictures import peaks_of, spectrogram
+from spira.report.sound_pictures import envelope, peaks_of, spectrogram
 
 HEADLINE = ("auc", "sensitivity", "specificity")
 

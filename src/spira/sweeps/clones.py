@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError
-from spira.base.git import environment_without_git, git, object_name
 from spira.base.locks import locked
+from spira.repository.git import environment_without_git, git, object_name
 
 SECONDS_TO_END = 5
 _JUDGED_BY = ("src", "dvc.yaml", "requirements.txt", ":(glob)data/**/*.dvc")  # beside the parameters
