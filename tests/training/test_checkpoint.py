@@ -69,7 +69,7 @@ def test_another_training_does_not_resume_from_it(data: Path, monkeypatch: pytes
 
 def test_changed_code_does_not_resume_from_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of this package that was imported counts; one of another package is the environment's."""
-    (data.parent / "spira/adapters").mkdir(parents=True)
+    (data.parent / "spira/features").mkdir(parents=True)
     (data.parent / "spira/features/cache.py").touch()
     monkeypatch.setattr(kept, "__file__", str(data.parent / "spira/features/cache.py"))
     names = []

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from spira.base.errors import DataError
 from spira.features.windows import Windows
 from spira.models.build import MODELS
-from spira.models.dropout import drawing_from, generator_of
+from spira.models.dropout import drawing_from, new_generator
 from spira.training.gradients import has_batch_norm, sizes
 from spira.training.loop import Epoch, learn
 from spira.training.nan_guard import Watch
@@ -123,7 +123,7 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
             optimizer.zero_grad(set_to_none=True)
             parts = batch.split(3)
             for part, seed in zip(parts, torch.randint(2**63 - 1, (len(parts),)).tolist(), strict=True):
-                with drawing_from(generator_of(seed, part.device)):
+                with drawing_from(new_generator(seed, part.device)):
                     logits = old(windows.batch(part, views[part]))
                 loss = loss_of(logits, windows.labels[part])
                 (loss / len(batch)).backward()
@@ -303,7 +303,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
         raise Judged
 
     monkeypatch.setattr(Watch, "judge", judged)
-    monkeypatch.setattr("spira.training.loop.generator_of", lambda *_: None)
+    monkeypatch.setattr("spira.training.loop.new_generator", lambda *_: None)
     monkeypatch.setattr("spira.training.loop.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr("spira.training.loop.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))

@@ -215,11 +215,11 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path
     with pytest.raises(DataError, match=said):
         save_model(broken, facts, tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    load_model(tmp_path / "good", CPU)
+    load_model(tmp_path / "good", CPU, "torch")
     sum_of(tmp_path / "good/weights.safetensors").unlink()
     save_file(broken, tmp_path / "good/weights.safetensors")
     with pytest.raises(DataError, match=said):
-        load_model(tmp_path / "good", CPU)
+        load_model(tmp_path / "good", CPU, "torch")
     with pytest.raises(DataError, match=said):
         read_weights(tmp_path / "good/weights.safetensors")
 

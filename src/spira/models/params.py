@@ -13,6 +13,7 @@ Sizes = Annotated[
 ]  # one a convolution
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 PannsKind = Literal["cnn6", "cnn10", "cnn14"]
+CpuKernels = Literal["compiled", "torch"]  # see models/build.py; no weight depends on which, but for rounding
 
 _ALL = ("mfcc", "mel", "spectrogram")
 FEATURES: dict[str, tuple[str, ...]] = {  # that each kind of model takes

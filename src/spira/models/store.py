@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from spira.base.errors import DataError
 from spira.base.files import checked, write_bytes
 from spira.base.tables import read_json, write_json
-from spira.models.build import build
-from spira.models.params import ModelParams
+from spira.models.build import build, with_cpu_kernels
+from spira.models.params import CpuKernels, ModelParams
 
 # What torch.load and safetensors raise for a file that is cut short, is an error page, or carries code.
 _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, OSError, LookupError, TypeError)
@@ -29,7 +29,7 @@ def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Pat
     write_bytes(save(tensors), folder / "weights.safetensors", summed=True)
 
 
-def load_model(folder: Path, device: torch.device) -> nn.Module:
+def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> nn.Module:
     """The model that ``save_model`` wrote, ready to score: dropout is off.
 
     Raises:
@@ -46,7 +46,7 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
         raise DataError(f"{weights}: no such file; run the stage that writes it: dvc repro train") from error
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{weights}: not the weights of model.json beside it: {error}") from error
-    return net.to(device).eval()
+    return with_cpu_kernels(net, kernels).to(device).eval()
 
 
 def frames_in_window(folder: Path) -> int:

@@ -25,6 +25,7 @@ from spira.features.params import FeatureParams, WindowParams
 from spira.features.spectra import Frames
 from spira.features.windows import Windows, windows_of
 from spira.models.device import prepare
+from spira.models.params import CpuKernels
 from spira.models.store import frames_in_window, load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import clip_scores
@@ -98,6 +99,7 @@ def run(
     background: BackgroundParams,
     noise: NoiseParams,
     alter: AlterParams,
+    cpu_kernels: CpuKernels,
     *,
     clips: Path = Path("data/clips"),
     noises: Path = Path("data/noise"),
@@ -121,7 +123,9 @@ def run(
         read_noise(noises),
         noise,
     )
-    nets = {(fold, seed): load_model(models / fold / str(seed), device) for fold in folds for seed in seeds}
+    nets = {
+        (fold, seed): load_model(models / fold / str(seed), device, cpu_kernels) for fold in folds for seed in seeds
+    }
     tables = []
     n_threads = torch.get_num_threads()
     for alteration in _alterations(lenders):
@@ -192,4 +196,5 @@ if __name__ == "__main__":
             load("background", BackgroundParams),
             load("noise", NoiseParams),
             load("alter", AlterParams),
+            load("cpu_kernels", CpuKernels),
         )

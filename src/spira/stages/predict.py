@@ -14,6 +14,7 @@ from spira.features.noise import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import read_windows
 from spira.models.device import prepare
+from spira.models.params import CpuKernels
 from spira.models.store import frames_in_window, load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import clip_scores
@@ -26,6 +27,7 @@ def run(
     features: FeatureParams,
     windows: WindowParams,
     predict: PredictParams,
+    cpu_kernels: CpuKernels,
     *,
     subsets: Path = Path("data/subsets.csv"),
     models: Path = Path("data/models"),
@@ -39,7 +41,7 @@ def run(
     _name_leftovers(models, [f"{fold}/{seed}" for fold in folds for seed in seeds])
     tables = []
     for fold, clips in folds.items():
-        nets = {seed: load_model(models / fold / str(seed), device) for seed in seeds}
+        nets = {seed: load_model(models / fold / str(seed), device, cpu_kernels) for seed in seeds}
         lengths = {seed: frames_in_window(models / fold / str(seed)) for seed in seeds}  # that each was trained on
         for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
             for condition in CONDITIONS:
@@ -71,4 +73,5 @@ if __name__ == "__main__":
             load("features", FeatureParams),
             load("windows", WindowParams),
             load("predict", PredictParams),
+            load("cpu_kernels", CpuKernels),
         )

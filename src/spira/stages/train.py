@@ -17,9 +17,9 @@ from spira.clips.subsets import read_learning
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import files_of, longest_clip, read_windows
 from spira.features.windows import first_of_each_clip
-from spira.models.build import build
+from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.models.store import read_weights, save_model
 from spira.training.checkpoint import Checkpoint
 from spira.training.early_stopping import BestWeights
@@ -36,6 +36,7 @@ def run(
     windows: WindowParams,
     model: ModelParams,
     train: TrainParams,
+    cpu_kernels: CpuKernels,
     *,
     fold: str,
     seed: int,
@@ -53,7 +54,7 @@ def run(
     to_learn, heard = read_windows(training, "noisy", clips.train, length=length, step=step, device=device)
     to_learn = first_of_each_clip(to_learn) if train.windows == "random" else to_learn
     to_choose, judged = read_windows(validation, "noisy", clips.validation, length=length, step=step, device=device)
-    net = build(model, length, features.n_features(sample_rate))
+    net = with_cpu_kernels(build(model, length, features.n_features(sample_rate)), cpu_kernels)
     adopted = start(net, model, pretrained)
     net.to(device)
     best = BestWeights(train.patience)
@@ -71,7 +72,7 @@ def run(
         "adopted": None if adopted is None else adopted._asdict(),
         "n_parameters": sum(p.numel() for p in net.parameters()),
     }
-    checkpoint = Checkpoint(f"{fold}-{seed}", facts | {"train": train.model_dump()}, read)
+    checkpoint = Checkpoint(f"{fold}-{seed}", facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}, read)
 
     with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         since, done = resumed(checkpoint, best)
@@ -138,6 +139,7 @@ if __name__ == "__main__":
             load("windows", WindowParams),
             load("model", ModelParams),
             load("train", TrainParams),
+            load("cpu_kernels", CpuKernels),
             fold=sys.argv[1],
             seed=int(sys.argv[2]),
         )

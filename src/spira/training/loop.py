@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from spira.base.errors import DataError
 from spira.features.windows import Windows, moved_at_random
-from spira.models.dropout import Generator, drawing_from, generator_of
+from spira.models.dropout import Generator, drawing_from, new_generator
 from spira.models.logistic_regression import LogisticRegression
 from spira.models.threads import alone, in_threads
 from spira.training.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
@@ -120,7 +120,7 @@ class _Backward:
         if self.p.cuda_graph and len(labels) == self.p.batch_size:  # the last of an epoch may be smaller
             loss, gradients = self._replayed(frames, labels, parts, seeds)
         else:
-            generators = [generator_of(seed, frames.device) for seed in seeds]
+            generators = [new_generator(seed, frames.device) for seed in seeds]
             loss, gradients = self._computed(frames, labels, parts, generators)
         for weight, gradient in zip(self.learnt, gradients, strict=True):
             weight.grad = gradient
@@ -148,7 +148,7 @@ class _Backward:
         self, frames: Tensor, labels: Tensor, parts: list[int], seeds: Sequence[int]
     ) -> tuple[Tensor, list[Tensor]]:
         if self.recorded is None:
-            self.generators = [generator_of(seed, frames.device) for seed in seeds]
+            self.generators = [new_generator(seed, frames.device) for seed in seeds]
             work = partial(self._computed, parts=parts, generators=self.generators)
             self.recorded = Recorded(work, (frames, labels), self.generators, self.net)
         for generator, seed in zip(self.generators, seeds, strict=True):
