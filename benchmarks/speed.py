@@ -41,7 +41,7 @@ from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
 from spira.models.params import ModelParams
 from spira.stages import featurize, ingest, ingest_noise
-from spira.training.loop import learn
+from spira.training.loop import train_epochs
 from spira.training.params import TrainParams
 from version_1 import Features, SpiraConvV2, windows
 from version_1 import learn as learn_as_version_1
@@ -207,7 +207,7 @@ def epoch_of_ours(at: Path) -> Seconds:
             torch.set_num_threads(n_threads)  # featurize took one, as a process of its own may
             clips = pl.read_csv(at / "subsets.csv")["clip_id"].to_list()
             heard, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)
-            list(learn(net, heard, p, seed=0, names=table["clip_id"].to_list()))
+            list(train_epochs(net, heard, p, seed=0, names=table["clip_id"].to_list()))
             return len(heard)
 
     return timed(work)

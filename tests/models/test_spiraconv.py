@@ -68,7 +68,9 @@ def test_a_window_is_scored_the_same_alone_as_in_a_batch() -> None:
 
 def test_a_window_too_short_for_the_convolutions_is_refused() -> None:
     """The key to change is named, instead of a negative dimension inside torch."""
-    with pytest.raises(ParamError, match=r"windows\.seconds: too short for model\.kind=spiraconv_v2: 30 frames"):
+    with pytest.raises(
+        ParamError, match=r"windows\.seconds: too short for model\.kind=spiraconv_v2: a window has 30 frames"
+    ):
         build(model_params(), 30, 40)
 
 

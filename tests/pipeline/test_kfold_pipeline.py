@@ -144,7 +144,9 @@ def test_another_table_of_a_fold_retrains_that_fold_alone(clone: Clone) -> None:
 
 def test_clips_without_features_are_named(clone: Clone) -> None:
     """A fold's table that is newer than the features: the file, the clip and the command."""
-    with pytest.raises(DataError, match=r"noisy\.csv: lacks 1 clips of this fold, such as gone\.wav; dvc repro feat"):
+    with pytest.raises(
+        DataError, match=r"noisy\.csv: 1 clips of this fold are missing, such as gone\.wav; run: dvc repro feat"
+    ):
         longest_clip(clone.folder / "data/features/train", "noisy", ["gone.wav", "clip_01.wav"])
 
 

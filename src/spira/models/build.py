@@ -33,7 +33,7 @@ def with_cpu_kernels(net: nn.Module, kernels: CpuKernels) -> nn.Module:
     """The same network with the same weights, computed on a CPU by torch or by what numba compiles.
 
     The numbers agree to float32 rounding. This is the only place that imports models/cpu; without that folder
-    ``torch`` still trains and predicts, two to three times as slow, and numba is not needed.
+    ``torch`` still trains and predicts, in four times the CPU time, and numba is not needed.
     """
     if kernels == "compiled":
         from spira.models.cpu.layers import use_compiled_layers

@@ -16,7 +16,7 @@ from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import waveforms_of
+from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.predictions.table import Scored, read_predictions, scored
@@ -47,7 +47,7 @@ def run(
     names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
-    waveforms = waveforms_of(table, clips)
+    waveforms = read_waveforms(table, clips)
     heard = progress(
         ordered_map(
             lambda clip: (

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from spira.base.markdown import html, table
 from spira.base.params import PARAMS, load, read
 from spira.base.tables import read_json
-from spira.clips.recordings import FACTS, facts_of
+from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.files import read_numbers
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.report.cards import data_card, model_card
@@ -128,7 +128,7 @@ def _facts(clips: Path) -> str:
 
 
 def _known(ids: Sequence[str], clips: Path) -> dict[str, list[bool]]:
-    return {name: [bool(cell) for cell in cells] for name, cells in facts_of(ids, FACTS, clips / "clips.csv").items()}
+    return {name: [bool(cell) for cell in cells] for name, cells in clip_facts(ids, FACTS, clips / "clips.csv").items()}
 
 
 if __name__ == "__main__":

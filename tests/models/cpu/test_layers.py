@@ -23,7 +23,7 @@ from spira.models.cpu.layers import CompiledBlocks
 from spira.models.dropout import drawing_from, new_generator
 from spira.models.store import frames_in_window, load_model
 from spira.predictions.scoring import clip_scores
-from spira.training.loop import learn
+from spira.training.loop import train_epochs
 from tiny import model_params
 from tiny_features import write_features
 from tiny_training import N_CLIPS, clips, params
@@ -91,7 +91,9 @@ def test_the_same_weights_train_to_the_same_weights() -> None:
     for net in both("spiraconv_v2"):
         torch.manual_seed(2)
         began = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-        losses = [epoch.loss for epoch in learn(net, windows, params(max_epochs=3), seed=3, names=["?"] * N_CLIPS)]
+        losses = [
+            epoch.loss for epoch in train_epochs(net, windows, params(max_epochs=3), seed=3, names=["?"] * N_CLIPS)
+        ]
         ends.append((losses, net.state_dict()))
         assert all((net.state_dict()[name] - tensor).abs().max() > 0.01 for name, tensor in began.items())
     assert ends[0][0] == pytest.approx(ends[1][0], abs=1e-4)
