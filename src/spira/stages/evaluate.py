@@ -16,7 +16,7 @@ from spira.base.array_types import Floats
 from spira.base.params import load
 from spira.base.section import FolderName
 from spira.base.stage_process import as_stage
-from spira.clips.recordings import FACTS, facts_of
+from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.bootstrap import Resamples, speaker_resamples
 from spira.evaluation.calibration import calibrated, calibrators_of_folds
 from spira.evaluation.conditions import by_question, judge
@@ -55,7 +55,7 @@ def run(
     resamples = speaker_resamples(main.labels, main.speakers, evaluate.n_resamples, evaluate.seed)
     of_groups = _subgroups(main, at, clips, resamples, evaluate)
     wrong = worst_clips(main.labels, main.scores, at, evaluate.n_worst)
-    write_worst(wrong, main, facts_of(main.clips, FACTS, clips), worst)
+    write_worst(wrong, main, clip_facts(main.clips, FACTS, clips), worst)
     conditions, answers = {}, {}
     for condition, of in judged.items():
         thresholds, probabilities = of_each_clip(of_folds, of.folds), calibrated(of.scores, of.folds, maps)
@@ -74,7 +74,7 @@ def run(
 
 
 def _subgroups(of: Scored, thresholds: Floats, clips: Path, resamples: Resamples, p: EvaluateParams) -> dict[str, Any]:
-    facts = facts_of(of.clips, p.subgroups, clips)
+    facts = clip_facts(of.clips, p.subgroups, clips)
     columns = {name: values_of(name, cells, p) for name, cells in facts.items()}
     return subgroups(of.labels, of.scores, thresholds, columns, resamples, p)
 

@@ -19,7 +19,7 @@ from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import waveforms_of
+from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.evaluation.origin import origin
@@ -51,7 +51,7 @@ def run(
     names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
-    waveforms = waveforms_of(table, clips)
+    waveforms = read_waveforms(table, clips)
     measured = progress(
         ordered_map(
             lambda clip: (

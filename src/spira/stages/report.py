@@ -15,7 +15,7 @@ from markupsafe import Markup
 from spira.base.params import PARAMS, load, read
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_json
-from spira.clips.recordings import FACTS, facts_of
+from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.files import read_numbers
 from spira.evaluation.markdown import html, table
 from spira.evaluation.params import EvaluateParams, ReportParams
@@ -131,7 +131,7 @@ def _facts(clips: Path) -> str:
 
 
 def _known(ids: Sequence[str], clips: Path) -> dict[str, list[bool]]:
-    return {name: [bool(cell) for cell in cells] for name, cells in facts_of(ids, FACTS, clips / "clips.csv").items()}
+    return {name: [bool(cell) for cell in cells] for name, cells in clip_facts(ids, FACTS, clips / "clips.csv").items()}
 
 
 if __name__ == "__main__":
