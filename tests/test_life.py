@@ -16,8 +16,9 @@ from closures import SOURCE, STAGES
 # Says where it and its worker are, and is at work; its own last word is a file.
 STAGE = """
 from spira.adapters.life import as_stage
-import os, sys, time
+import os, sys, time, warnings
 from pathlib import Path
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer: of a fork beside a thread
 with as_stage():
     if not (worker := os.fork()):
         time.sleep(100)
