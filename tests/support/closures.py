@@ -37,8 +37,10 @@ def closure(module: Path) -> set[Path]:
 
 
 def code_deps(stage: str) -> list[str]:
-    """The stage's own module and all that it imports, as dvc.yaml names them."""
-    return sorted(file.relative_to(ROOT).as_posix() for file in closure(SOURCE / f"spira/stages/{stage}.py"))
+    """The stage's own module, all that it imports and the templates beside it, as dvc.yaml names them."""
+    files = closure(SOURCE / f"spira/stages/{stage}.py")
+    files |= {template for file in files for template in file.parent.glob("*.html")}
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
 def rewritten(dvc_yaml: str) -> str:

@@ -98,7 +98,7 @@ def build(folder: Path) -> Repository:
     repository.commit("old")
     repository.git("checkout", "-q", "-b", "later", "good")
     _write_params(folder, 0.9)
-    module = folder / "src/spira/report/headline.py"
+    module = folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# newer\n")
     repository.commit("stale")
     repository.git("checkout", "-q", "main")

@@ -25,7 +25,7 @@ from spira.compare.committed import Params
 from spira.compare.paired import Difference
 from spira.compare.revision import Revision, read_tree, resolve
 from spira.compare.sides import Side
-from spira.evaluation.metrics import auc, spread
+from spira.evaluation.metrics import auc, std_over_seeds
 from spira.sweeps.clones import reference
 from spira.sweeps.log import minutes
 from spira.sweeps.plan import Plan, applied
@@ -105,7 +105,7 @@ def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
         return "", ""
     of = ran.judged[condition]
     values = [float(auc(of.labels, scores)) for scores in of.scores]
-    return str(len(values)), f"{spread(values):.3f}" if len(values) > 1 else ""
+    return str(len(values)), f"{std_over_seeds(values):.3f}" if len(values) > 1 else ""
 
 
 def _number(metrics: Mapping[str, Any], key: str) -> str:

@@ -19,7 +19,8 @@ from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import waveforms_of
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
-from spira.predictions.table import Scored, read_predictions, scored
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import overall, probe_all
 from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
@@ -89,7 +90,8 @@ def _heard(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, H
     """By condition and alteration, what was said of the test clips."""
     of_conditions = read_predictions(predictions)
     refuse_incomplete(of_conditions, predictions)
-    every: Mapping[str, Scored] = scored(of_conditions, "test") | scored(read_predictions(altered), "test")
+    every: Mapping[str, ScoredClips] = scored_clips(of_conditions, "test")
+    every = {**every, **scored_clips(read_predictions(altered), "test")}
     place = {clip: i for i, clip in enumerate(table["clip_id"])}
     found = {}
     for name, of in every.items():
