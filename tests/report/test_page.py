@@ -218,7 +218,8 @@ def test_any_text_is_that_text_on_the_page(text: str) -> None:
     """Somebody else's words that look like a verdict, code, a tag or an entity are shown character by character."""
     for words in (text, f"**pass** `<b>` &amp; @x {text}"):
         assert unescape(html(words)) == visible(words)
-        assert not re.search("<(?!/?code)", html(sentence(words)))
+        assert not re.search("<(?!/?(code|span))", html(sentence(words)))
+    assert sentence("`a` is 0.5 [-0.1, 0.9]") == (Code("a"), " is ", Unbroken("0.5 [-0.1, 0.9]"))
 
 
 def test_every_number_on_the_page_comes_from_the_evaluation(made: Made) -> None:

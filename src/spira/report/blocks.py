@@ -58,9 +58,13 @@ class Section(NamedTuple):
 
 
 def sentence(text: str) -> tuple[str, ...]:
-    """The parts of a sentence that another stage wrote, in which names stand between backticks."""
-    parts = re.split(r"`(\w[\w .,:/-]*)`", text)  # every second is a name
-    return tuple(Code(part) if i % 2 else part for i, part in enumerate(parts) if part)
+    """The parts of a sentence that another stage wrote: names between backticks, estimates with their intervals."""
+    parts = re.split(r"(`\w[\w .,:/-]*`|[-+]?[\d.]+ \[[-+\d., ]+\])", text)  # every second is one or the other
+    return tuple(_marked(part) if i % 2 else part for i, part in enumerate(parts) if part)
+
+
+def _marked(part: str) -> str:
+    return Code(part[1:-1]) if part.startswith("`") else Unbroken(part)
 
 
 def html(line: Line) -> Markup:

@@ -17,7 +17,7 @@ from spira.base.array_types import Floats
 from spira.base.errors import DataError, ParamError
 from spira.base.files import checked, write_bytes
 from spira.base.params import check, parse, read
-from spira.base.params import report as problems_of
+from spira.base.params import report as format_problems
 from spira.base.tables import from_sheet, read_json, read_table
 from spira.clips.recordings import waveforms_of
 from spira.probes.results import ProbeAnswer, ProbeAnswers
@@ -117,5 +117,5 @@ def read_card(path: Path) -> Card:
     """docs/card.yaml; a ParamError names each field that is unknown or missing, with its line."""
     tree, lines = read(path)
     if problems := [(key.removeprefix("."), message) for key, message in check("", Card, tree)]:
-        raise ParamError(problems_of(problems, lines, path))
+        raise ParamError(format_problems(problems, lines, path))
     return parse(Card, tree)

@@ -100,7 +100,7 @@ def _pictures(rows: Sequence[Sequence[str]], folder: Path, rate: int, *, audio: 
         scores = f"score {float(row['score']):.3f}, threshold {float(row['threshold']):.3f}"
         wave = envelope(f"Waveform of {name}", loudest_samples(samples), samples.size / rate)
         sound = flac(samples, rate) if audio else ""
-        caption = f"Label: {row['label']}; {scores}. {facts}"
+        caption = f"{row['label'].capitalize()}; {scores}. {facts}"
         pictures.append(ClipPicture(name, caption, wave, base64(spectrogram(samples, rate)), sound))
     return pictures
 
