@@ -26,7 +26,7 @@ CLIPS_A_SPEAKER = 2  # as in the demo
 CONFIDENCE = 0.95
 AUC = 0.86  # of base, over all people: the demo's under `noisy`
 # Of a score's logit, within a class; fractions of its variance, fitted to the demo's three trainings under `noisy`
-# by an analysis of variance (docs/pull-requests.md).
+# by an analysis of variance (docs/explanation/verdicts.md).
 SPEAKER, CLIP, TRAINING_BY_SPEAKER, TRAINING_BY_CLIP = 0.68, 0.28, 0.02, 0.02
 # What changed code finds hard in other speakers than before, as such a fraction. One revision cannot show it: it is
 # assumed to be five times what two trainings of one revision differ by.
@@ -170,7 +170,7 @@ def drawing(points: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    folder = Path(arguments[0]) if arguments else HERE.parent / "docs"
+    folder = Path(arguments[0]) if arguments else HERE.parent / "docs/explanation"
     stated = [twenty_and_twenty(plan, 1000, 0) for plan in STATED]
     points = curve(SEEDS, LOSSES, SPEAKERS, 100)
     wanted = [{"seeds": s, "loss": x, "clips_for_95_percent": needed(points, s, x)} for s in SEEDS for x in LOSSES]

@@ -213,7 +213,7 @@ def with_tensors(stage: str, data: Path) -> None:
 
 def status(at: Path) -> Measured:
     """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
-    from spira.base.git import environment_without_git
+    from spira.repository.git import environment_without_git
 
     names = ["raw/many", "noise", "folds", *OUTS.values()]
     outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]

@@ -1,4 +1,4 @@
-"""Our stages beside version 1's procedure and what a user would pick instead: `make bench`, `make bench-quick`.
+"""Our stages beside version 1's procedure and what a user would pick instead: `make bench-speed`, `make bench-quick`.
 
 Every side of a comparison works on the same recordings of the demo corpus, in a process of its own, so that its peak
 memory is its own; sides take turns (A B A B ...), so that a busy machine slows all of them alike. Ratios of

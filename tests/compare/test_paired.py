@@ -52,7 +52,7 @@ def test_the_interval_agrees_with_delong(seed: int) -> None:
     difference, error = delong(base, head)
     assert_allclose(found.difference, difference, atol=1e-12)
     assert_allclose((found.hi - found.lo) / (2 * t.ppf(0.975, 198)), error, rtol=1e-9)
-    assert not found.of_trainings
+    assert not found.over_trainings
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -115,7 +115,7 @@ def test_one_training_gives_no_verdict_unless_the_interval_holds_0() -> None:
     thrice = judged(head.labels, head.scores[[0, 0, 0]])
     for before, after in ((base, single), (single, base), (base, thrice)):
         found = paired_differences(before, after, 0.95, COMPARED)["auc"]
-        assert not found.of_trainings
+        assert not found.over_trainings
         assert verdict(found) == "no verdict"
     assert verdict(paired_differences(single, single, 0.95, COMPARED)["auc"]) == "no evidence"
     assert verdict(paired_differences(*study(20, 1.5, 1.4), 0.95, COMPARED)["auc"]) == "no evidence"
@@ -126,10 +126,10 @@ def test_a_seed_more_is_the_same_trainings_and_one_of_their_kind() -> None:
     base, _ = study(80, 1.5, 1.5, n_seeds=4)
     fewer = judged(base.labels, base.scores[:3])
     found = paired_differences(fewer, base, 0.95, COMPARED)["auc"]
-    assert found.of_trainings
+    assert found.over_trainings
     assert verdict(found) == "no evidence"
     one, two = (judged(base.labels, base.scores[:n]) for n in (1, 2))
-    assert paired_differences(one, two, 0.95, COMPARED)["auc"].of_trainings
+    assert paired_differences(one, two, 0.95, COMPARED)["auc"].over_trainings
     other, _ = study(80, 1.5, 1.5, seed=1, n_seeds=4)
     apart = paired_differences(fewer, judged(base.labels, other.scores), 0.95, COMPARED)["auc"]
     assert found.hi - found.lo < 0.5 * (apart.hi - apart.lo)
@@ -196,9 +196,9 @@ def test_a_planted_loss_is_a_regression_and_its_undoing_an_improvement() -> None
 )
 def test_an_interval_that_touches_0_does_not_exclude_it(lo: float, hi: float, said: str) -> None:
     """The rule at its edges."""
-    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, of_trainings=True)) == said
+    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, over_trainings=True)) == said
     alone = "no evidence" if said == "no evidence" else "no verdict"
-    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, of_trainings=False)) == alone
+    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, over_trainings=False)) == alone
 
 
 def test_other_people_are_not_paired() -> None:

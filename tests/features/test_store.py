@@ -87,9 +87,7 @@ def test_a_run_with_fewer_shards_leaves_none_of_the_others(tmp_path: Path) -> No
     assert [path.name for path in files_of(tmp_path, "noisy")] == ["noisy.csv", "noisy-0.npy", "noisy-1.npy"]
     write(tmp_path, 20, 1)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [
-        "noisy-0.npy", "noisy-0.npy.sha256", "noisy.csv", "noisy.csv.sha256", "noisy_controls-3.npy"
-    ]  # fmt: skip
+    assert names == ["noisy-0.npy", "noisy.csv", "noisy_controls-3.npy"]
 
 
 def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -101,7 +99,7 @@ def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_shard_of_another_run_is_refused(tmp_path: Path) -> None:
-    """By its number of frames, where the checksum is its own."""
+    """By its number of frames."""
     write(tmp_path, 20, 4)
     write_shard(tmp_path / "noisy-1.npy", 3, [("0.wav", 70)], [torch.zeros(70, 3)])
     with pytest.raises(DataError, match=r"noisy-1\.npy: must have the 80 frames of its table, got 70; dvc repro feat"):
@@ -125,7 +123,7 @@ def test_a_shard_takes_its_own_frames_alone(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_not_to_be_believed_any_more_is_gone(tmp_path: Path) -> None:
-    """With its checksum, and no file else."""
+    """And no file else."""
     write(tmp_path, 4, 1)
     remove_index(tmp_path, "noisy")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy-0.npy", "noisy-0.npy.sha256"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy-0.npy"]

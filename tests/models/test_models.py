@@ -8,13 +8,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.base.errors import DataError, ParamError
+from spira.check.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.models.build import MODELS, build
 from spira.models.dropout import Dropout
 from spira.models.logistic_regression import LogisticRegression
 from spira.models.mfcc_transformer import MfccTransformer, sinusoids
 from spira.models.panns import Panns
 from spira.models.params import FEATURES, PannsKind
-from spira.training.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.training.gradients import has_batch_norm
 from tiny import model_params
 

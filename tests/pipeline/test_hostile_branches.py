@@ -19,16 +19,15 @@ from ruamel.yaml import YAML
 
 from bad_params import BOMB
 from spira.base.errors import DataError, visible
-from spira.base.markdown import Marked, code, inert, table
 from spira.base.program import exit_on_error
-from spira.commands.compare import main as compare
-from spira.commands.review import main
-from spira.commands.table import aligned
+from spira.commands.spira import run
 from spira.compare.against_first import conclusion
 from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
+from spira.compare.experiments import aligned
 from spira.compare.paired import Difference
 from spira.compare.results import judged
 from spira.compare.revision import resolve
+from spira.evaluation.markdown import Marked, code, inert, table
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
 
@@ -214,7 +213,7 @@ class Branch:
 
     def report(self, name: str, capsys: pytest.CaptureFixture[str]) -> str:
         capsys.readouterr()
-        main(["good", name])
+        run(["review", "good", name])
         return capsys.readouterr().out
 
 
@@ -359,9 +358,9 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     assert found.count("\n- ") == 5
     assert "No verdict: the predictions of evil are not at hand; they are not readable. Point estimates" in text
     assert "| more | – | 1 |" in text
-    assert main(["good", "evil", "--check"]) == 1
+    assert run(["review", "good", "evil", "--check"]) == 1
     capsys.readouterr()
-    compare(["good", "evil"])
+    run(["compare", "good", "evil"])
     assert "- evil:data/evaluation.json: conditions.noisy: Input should be" in capsys.readouterr().out
 
 
@@ -428,7 +427,7 @@ def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: p
     branch.made("evil", files)
     branch.made("calm", {"data/probes.json": '{"probes": {"a": {"verdict": "pass"}}}'})
     capsys.readouterr()
-    main(["calm", "evil"])
+    run(["review", "calm", "evil"])
     text = capsys.readouterr().out
     assert visible(text, lines=True) == text
     assert "## Not readable" not in text

@@ -149,12 +149,13 @@ def test_clips_without_features_are_named(clone: Clone) -> None:
 
 def test_the_report_does_not_pair_folds_with_a_held_out_test(clone: Clone) -> None:
     """Point estimates, the reason, the subsets of every fold; against itself it says what a training is."""
-    report = [sys.executable, "-m", "spira.commands.review"]
+    report = [sys.executable, "-m", "spira", "review"]
     against_holdout = clone.run(*report, "HEAD~1", "HEAD", set_={"PYTHONPATH": "src"}).stdout
     assert "No verdict: split.scheme differs, holdout against kfold" in against_holdout
     assert "| split.scheme | holdout | kfold |" in against_holdout
     assert re.search(r"^\| test of fold 3 \| speakers \| – \| 8 \|$", against_holdout, re.MULTILINE)
     itself = clone.run(*report, "HEAD", "HEAD", set_={"PYTHONPATH": "src"}).stdout
-    assert "3-fold cross-validation: a training is 3 models, and none judges a speaker whom it heard." in itself
+    words = "a training is 3 models, and each scores the speakers on whom it was not trained."
+    assert f"3-fold cross-validation: {words}" in itself
     assert "24 test speakers (12 patients), 24 clips, 1 and 1 trainings." in itself
     assert "| 3-1 | " in itself

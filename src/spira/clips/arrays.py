@@ -10,8 +10,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from spira.base.array_types import Float32s
 from spira.base.errors import DataError
-from spira.base.files import checked, whole
+from spira.base.files import whole
 
 WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
 
@@ -33,7 +34,7 @@ class ArrayWriter:
         self._writing.__enter__()
         return self
 
-    def append(self, rows: NDArray[np.float32]) -> int:
+    def append(self, rows: Float32s) -> int:
         """Write rows of shape (n, *row_shape); returns the position of the first."""
         if rows.dtype != np.float32 or rows.shape[1:] != self.row_shape:
             raise ValueError(f"{self.path}: rows must be float32 (n, {self.row_shape}), got {rows.dtype} {rows.shape}")
@@ -48,7 +49,7 @@ class ArrayWriter:
 
     @contextmanager
     def _begun(self) -> Iterator[None]:
-        with whole(self.path, summed=True) as self._file:
+        with whole(self.path) as self._file:
             self._write_header()
             yield
             self._file.seek(0)
@@ -60,13 +61,12 @@ class ArrayWriter:
         npy.write_array_header_1_0(self._file, header)
 
 
-def read_array(path: Path) -> NDArray[np.float32]:
+def read_array(path: Path) -> Float32s:
     """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
 
     Raises:
-        DataError: the file is missing, truncated, not a float32 array, or not what its checksum says.
+        DataError: the file is missing, truncated, or not a float32 array.
     """
-    checked(path)
     try:
         array: NDArray[Any] = npy.open_memmap(path, mode="c")
     except FileNotFoundError as error:
@@ -78,7 +78,7 @@ def read_array(path: Path) -> NDArray[np.float32]:
     return array
 
 
-def require_finite(array: NDArray[np.float32], places: Iterable[tuple[str, int, int]], path: Path) -> None:
+def require_finite(array: Float32s, places: Iterable[tuple[str, int, int]], path: Path) -> None:
     """Raises DataError, which names the clips, where a row is NaN or infinite: no stage writes one.
 
     Args:

@@ -31,7 +31,7 @@ def write_subsets(clips: Sequence[str], chosen: Mapping[str, Sequence[str]], sub
     """
     tables = [pl.DataFrame([[name] * len(clips), clips, of], schema=_SUBSETS) for name, of in chosen.items()]
     write_table(pl.concat(tables), subsets)
-    for old in folds.glob("*.csv*"):  # and its checksum
+    for old in folds.glob("*.csv"):
         old.unlink()
     for name, table in zip(chosen, tables, strict=True):
         write_table(table.filter(pl.col("subset") != "test").select(_LEARNING.keys()), folds / f"{name}.csv")

@@ -28,7 +28,7 @@ class Difference:
     difference: float
     lo: float
     hi: float
-    of_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
+    over_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
 
 
 def why_not_paired(base: ScoredClips, head: ScoredClips) -> str | None:
@@ -67,12 +67,12 @@ def paired_differences(
     found = {}
     for name in names:
         metrics, covariance = judge(name, base.labels, base.speakers, trainings)
-        before, after = (float(metrics[list(members)].mean()) for members in (trainings.of_base, trainings.of_head))
+        before, after = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
         error = error_of_difference(trainings, metrics, covariance, base.n_speakers - 2)
         reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
         difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
         lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
-        found[name] = Difference(before, after, difference, lo, hi, error.of_trainings)
+        found[name] = Difference(before, after, difference, lo, hi, error.over_trainings)
     return found
 
 
@@ -83,6 +83,6 @@ def verdict(difference: Difference) -> Verdict:
     """
     if difference.lo <= 0 <= difference.hi:
         return "no evidence"
-    if not difference.of_trainings:
+    if not difference.over_trainings:
         return "no verdict"
     return "regression" if difference.hi < 0 else "improvement"

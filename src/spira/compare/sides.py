@@ -79,7 +79,9 @@ class Comparison:
         if self.base.params.get("corpus") != self.head.params.get("corpus"):
             return "the corpora differ, so the test clips are of other people"
         if (schemes := [side.scheme for side in self.both])[0] != schemes[1]:
-            return f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the trainings heard other people"
+            return (
+                f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the models were trained on other people"
+            )
         reasons = (why_not_paired(self.base.judged[name], self.head.judged[name]) for name in self._conditions())
         return next(filter(None, reasons), None)
 

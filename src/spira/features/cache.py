@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from spira.base.arithmetic import processor
-from spira.base.files import digest_of, linked, sum_of
+from spira.base.files import digest_of, linked
 
 # How the variables begin that choose how numbers are computed.
 _SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
@@ -82,19 +82,19 @@ class Shards:
                     shutil.rmtree(other, ignore_errors=True)
 
     def restored(self, path: Path, facts: object) -> bool:
-        """Whether the output ``path``, which depends on ``facts`` besides, is there again, with its checksum."""
+        """Whether the output ``path``, which depends on ``facts`` besides, is there again."""
         name = _hash(facts)
         for source, digest in self._found(name):
             with suppress(OSError):
                 if digest_of(source) == digest:  # else it was changed since, under one of its names
-                    linked(source, digest, path)
+                    linked(source, path)
                     self._made[name] = path, digest
                     return True
         return False
 
     def keep(self, path: Path, facts: object) -> None:
-        """Once it is written, with its checksum."""
-        name, digest = _hash(facts), sum_of(path).read_text(encoding="ascii")[:64]
+        """Once it is written."""
+        name, digest = _hash(facts), digest_of(path)
         self._made[name] = path, digest
         if self._folder:
             kept = self._folder / f"{name}-{digest}"

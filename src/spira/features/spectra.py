@@ -71,7 +71,7 @@ class Frames:
 
 
 def _decibels(power: Tensor) -> Tensor:
-    """10 log10 of the power, by NumPy's logarithm: MKL's begins with an estimate that is each processor maker's own."""
+    """10 log10 of the power, by NumPy's logarithm: torch's is MKL's, whose last bits are each processor maker's own."""
     logarithms = np.log(power.clamp_(min=_FLOOR).numpy())
     return torch.from_numpy(np.multiply(logarithms, _DB_PER_NEPER, out=logarithms))
 

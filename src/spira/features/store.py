@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from spira.base.errors import DataError
-from spira.base.files import sum_of
 from spira.base.system_errors import naming
 from spira.base.tables import read_table, write_table
 from spira.clips.arrays import ArrayWriter, read_array, require_finite
@@ -89,8 +88,7 @@ def remove_index(folder: Path, condition: str) -> None:
 
 def _remove(path: Path) -> None:
     with naming(path, "removed"):
-        for file in (path, sum_of(path)):
-            file.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def files_of(folder: Path, condition: str) -> list[Path]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from spira.base.errors import DataError
-from spira.base.files import checked, write_bytes
+from spira.base.files import write_bytes
 from spira.base.tables import read_json, write_json
 from spira.models.build import build
 from spira.models.params import ModelParams
@@ -26,7 +26,7 @@ def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Pat
     _require_finite(weights, folder / "weights.safetensors")
     write_json(facts, folder / "model.json")
     tensors = {name: weights[name].contiguous() for name in sorted(weights)}
-    write_bytes(save(tensors), folder / "weights.safetensors", summed=True)
+    write_bytes(save(tensors), folder / "weights.safetensors")
 
 
 def load_model(folder: Path, device: torch.device) -> nn.Module:
@@ -39,7 +39,6 @@ def load_model(folder: Path, device: torch.device) -> nn.Module:
     weights = folder / "weights.safetensors"
     model = ModelParams.model_validate_json(json.dumps(facts["model"], allow_nan=False))
     net = build(model, facts["n_frames"], facts["n_features"])
-    checked(weights)
     try:
         net.load_state_dict(_require_finite(load_file(weights), weights))
     except FileNotFoundError as error:
@@ -60,7 +59,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: the file is missing, damaged, or holds something other than named, finite tensors.
     """
-    checked(path)
     try:
         plain = path.suffix == ".safetensors"
         held = load_file(path) if plain else torch.load(path, map_location="cpu", weights_only=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from spira.base.errors import visible
-from spira.base.markdown import Marked, code, inert, table
+from spira.evaluation.markdown import Marked, code, inert, table
 
 
 class Code(str):

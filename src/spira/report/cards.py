@@ -8,8 +8,8 @@ Source:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spira.base.markdown import Marked, inert, table
 from spira.base.section import Section as ParamSection
+from spira.evaluation.markdown import Marked, inert, table
 from spira.report.blocks import Section, markdown
 
 BY_A_PERSON = Marked("*to be written by a person*")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError, ParamError
-from spira.base.files import checked, write_bytes
+from spira.base.files import write_bytes
 from spira.base.params import check, parse, read
 from spira.base.params import report as format_problems
 from spira.base.tables import from_sheet, read_json, read_table
@@ -27,7 +27,7 @@ from spira.report.cards import Card
 
 def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
     """By name, the columns of every plot whose columns are all numbers."""
-    found = {path.stem: pl.read_csv(checked(path), glob=False) for path in sorted(folder.glob("*.csv"))}
+    found = {path.stem: pl.read_csv(path, glob=False) for path in sorted(folder.glob("*.csv"))}
     if not found:
         raise DataError(f"{folder}: no plots; run the stage that writes them: dvc repro evaluate")
     return {
@@ -39,7 +39,6 @@ def read_plots(folder: Path) -> dict[str, dict[str, Floats]]:
 
 def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
     """The cells of a CSV file as they are written, its head first; of a sheet, as they were before ``write_sheet``."""
-    checked(path)
     try:
         table = pl.read_csv(path, glob=False, infer_schema=False, empty_string_is_null=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
@@ -110,7 +109,7 @@ def read_probes(path: Path) -> dict[str, ProbeAnswer]:
 def write_texts(texts: Mapping[Path, str]) -> None:
     """Write each text to its path."""
     for path, text in texts.items():
-        write_bytes(text.encode(), path, summed=False)
+        write_bytes(text.encode(), path)
 
 
 def read_card(path: Path) -> Card:

@@ -8,7 +8,7 @@ from spira.evaluation.params import EvaluateParams
 from spira.evaluation.results import Evaluation
 from spira.probes.results import ProbeAnswer
 from spira.report.blocks import Section, markdown, markdown_block, markdown_line
-from spira.report.figures import Plots
+from spira.report.plots import Plots
 from spira.report.sections import (
     calibration_section,
     data_section,

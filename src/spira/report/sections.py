@@ -10,13 +10,13 @@ from spira.evaluation.results import Calibration, Estimate, Evaluation, GroupMet
 from spira.probes.results import ProbeAnswer
 from spira.report.blocks import Badge, Code, Line, Section, Strong, Table, Unbroken, sentence
 from spira.report.figures import (
-    Plots,
     calibration_figure,
     decision_figure,
     forest_figure,
     precision_figure,
     roc_figure,
 )
+from spira.report.plots import Plots
 
 _RULES = {
     "youden": "the one with the best sensitivity + specificity (Youden's index)",

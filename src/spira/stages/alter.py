@@ -1,6 +1,9 @@
 """alter: the test clips, every model -> their scores in other forms and over other people's background."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from torch import Tensor
 from spira.base.array_types import Waveform
 from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.noise_bank import NoiseBank
 from spira.clips.parallel import ordered_map, progress

@@ -4,7 +4,10 @@ Everything else waits for it, so that a typo in `train` costs a second and not t
 half hour of stages before it.
 """
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Iterator
 from math import ceil, floor
@@ -16,6 +19,8 @@ from spira.base.errors import ParamError
 from spira.base.files import write_bytes
 from spira.base.params import PARAMS, check, parse, read, report, suggest
 from spira.base.section import FolderName, SampleRate, Seeds
+from spira.base.stage_process import as_stage
+from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
@@ -27,7 +32,6 @@ from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
 from spira.split.holdout import SplitParams
-from spira.training.compatibility import contradictions
 from spira.training.params import TrainParams
 
 SECTIONS: dict[str, Any] = {
@@ -60,7 +64,7 @@ def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
     problems = problems or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
     if problems:
         raise ParamError(report(problems, lines, params))
-    write_bytes(b"every section of params.yaml can be used\n", out, summed=False)
+    write_bytes(b"every section of params.yaml can be used\n", out)
 
 
 def _names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:

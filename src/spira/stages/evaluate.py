@@ -1,17 +1,21 @@
 """evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from spira.base.markdown import table
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName
+from spira.base.stage_process import as_stage
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.files import refuse_incomplete, write_evaluation, write_numbers, write_plots, write_worst
+from spira.evaluation.markdown import table
+from spira.evaluation.origin import origin
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.protocol import evaluate as evaluate_test_sets
 from spira.evaluation.protocol import plot_columns

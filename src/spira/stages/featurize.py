@@ -1,6 +1,9 @@
 """featurize: waveforms, noise and subsets -> the frames of every clip, in arrays of a subset and condition."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from torch import Tensor
 from spira.base.array_types import Waveform
 from spira.base.params import load
 from spira.base.section import SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.arrays import WAVEFORMS, read_array
 from spira.clips.noise_bank import NoiseBank

@@ -1,6 +1,9 @@
 """predict: the frames of validation and test clips, every model -> a score a clip, condition and seed."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +12,7 @@ import polars as pl
 
 from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
+from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
 from spira.features.noise import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams

@@ -1,6 +1,9 @@
 """probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +14,15 @@ import polars as pl
 from spira.base.array_types import Mask
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import waveforms_of
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
+from spira.evaluation.origin import origin
 from spira.predictions.scored import ScoredClips
 from spira.predictions.table import read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
@@ -75,7 +79,7 @@ def run(
     write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
     said = probe_report(origin(corpus), overall(found), found, probe.confidence)
-    write_bytes(said.encode(), report, summed=False)
+    write_bytes(said.encode(), report)
     print(said)
 
 

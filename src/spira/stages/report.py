@@ -1,12 +1,16 @@
 """report: what was measured and probed -> a page to read, its Markdown twin, a model card and a data card."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from spira.base.params import PARAMS, load, read
+from spira.base.stage_process import as_stage
 from spira.clips.recordings import FACTS, facts_of
 from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams, ReportParams
@@ -25,8 +29,7 @@ from spira.report.files import (
     write_texts,
 )
 from spira.report.page import Sources, make_report
-from spira.report.plots import envelope
-from spira.report.sound_pictures import loudest_samples, spectrogram
+from spira.report.sound_pictures import envelope, loudest_samples, spectrogram
 
 
 class ClipPicture(NamedTuple):

@@ -1,6 +1,9 @@
 """train: the frames of training and validation clips -> the weights of one fold and seed, and their learning curves."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ from torch import nn
 from spira.base.errors import DataError
 from spira.base.params import load
 from spira.base.section import SampleRate
+from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_learning
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import files_of, longest_clip, read_windows
