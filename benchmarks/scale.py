@@ -180,7 +180,7 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.features.noise import NoiseParams
     from spira.features.params import FeatureParams, WindowParams
     from spira.models.build import build
-    from spira.models.params import ModelParams
+    from spira.models.params import CpuKernels, ModelParams
     from spira.models.store import save_model
     from spira.predictions.params import PredictParams
     from spira.stages import featurize, predict
@@ -203,6 +203,7 @@ def with_tensors(stage: str, data: Path) -> None:
         features,
         windows,
         load("predict", PredictParams),
+        load("cpu_kernels", CpuKernels),
         subsets=subsets,
         models=data / "models",
         validation=data / "features/validation",

@@ -114,6 +114,22 @@ def test_the_fits_agree_with_scipy_and_scikit_learn(seed: int) -> None:
     assert slope(labels, scores) == pytest.approx(line.coef_[0, 0], abs=1e-9)
 
 
+@pytest.mark.parametrize(("scores", "limit"), [([0.1, 0.2, 0.8, 0.9], 0.05), ([0.9, 0.8, 0.2, 0.1], 20)])
+def test_a_temperature_without_an_optimum_is_a_limit(scores: list[float], limit: float) -> None:
+    """Separable clips ask for a temperature of 0, clips that are ordered the wrong way for an infinite one."""
+    assert temperature(ints([0, 0, 1, 1]), floats(scores)) == pytest.approx(limit)
+
+
+def test_the_slope_of_nearly_separable_clips_is_found() -> None:
+    """One clip out of order among 2000: steep, finite, and as scikit-learn finds it."""
+    rng = np.random.default_rng(0)
+    odds = np.abs(rng.standard_normal(2000)) * np.repeat([-1, 1], 1000)
+    labels = np.repeat([0, 1], 1000)
+    labels[500] = 1
+    line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(odds[:, None], labels)
+    assert slope(labels, np.asarray(expit(odds))) == pytest.approx(line.coef_[0, 0], rel=1e-9)
+
+
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.9, 0.8, 0.2, 0.1], [0.4] * 4, [0.1, 0.5, 0.5, 0.9]])
 def test_a_slope_that_is_infinite_or_anything_is_not_made_up(scores: list[float]) -> None:
     """Separated, separated the wrong way, all the same, and separated but for a tie."""

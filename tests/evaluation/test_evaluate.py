@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from evaluated import CONDITIONS, P, facts, predictions
 from spira.base.errors import DataError
-from spira.clips.recordings import facts_of
+from spira.clips.recordings import clip_facts
 from spira.evaluation.files import read_evaluation, write_evaluation
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.results import Evaluation
@@ -287,8 +287,10 @@ def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
         Evaluated(predictions((1,)), tmp_path / "run", p=p)
     write = tmp_path / "clips.csv"
     facts(predictions((1,)).filter(pl.col("clip_id") != "test3_1.wav")).write_csv(write)
-    with pytest.raises(DataError, match=r"clips.csv: lacks 1 of 2 clips that were scored, as test3_1.wav; dvc repro"):
-        facts_of(["test3_0.wav", "test3_1.wav"], ["sex"], write)
+    with pytest.raises(
+        DataError, match=r"clips.csv: 1 of 2 clips that were scored are missing, such as test3_1.wav; run: dvc repro"
+    ):
+        clip_facts(["test3_0.wav", "test3_1.wav"], ["sex"], write)
 
 
 def test_the_worst_clips_are_named_where_git_does_not_look(judged: Evaluated) -> None:

@@ -267,5 +267,5 @@ def test_balanced_classes_raise_the_rare_ones_scores() -> None:
 def test_one_class_is_an_error_and_not_a_model() -> None:
     """A message in place of scikit-learn's traceback."""
     net = regression()
-    with pytest.raises(DataError, match="needs windows of both classes"):
+    with pytest.raises(DataError, match="needs windows of both classes, patient and control, got one"):
         net.solve(net.statistics(frames(4, 16)), torch.ones(4), balanced=False)

@@ -18,7 +18,7 @@ from spira.base.params import load
 from spira.clips.arrays import ArrayWriter
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import longest_clip, read_windows
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.models.store import load_model
 from spira.predictions.scoring import clip_scores
 from spira.stages import train
@@ -85,7 +85,7 @@ def test_each_fold_has_its_own_model_and_scores_by_it(clone: Clone) -> None:
         (pl.col("fold") == 2) & (pl.col("subset") == "test") & (pl.col("condition") == "clean")
     )
     cpu = torch.device("cpu")
-    net, clips = load_model(clone.folder / "data/models/2/1", cpu), written["clip_id"].to_list()
+    net, clips = load_model(clone.folder / "data/models/2/1", cpu, "compiled"), written["clip_id"].to_list()
     folder = clone.folder / "data/features/test"
     windows, heard = read_windows(folder, "clean", clips, length=facts["n_frames"], step=100, device=cpu)
     assert heard["clip_id"].to_list() == clips
@@ -118,6 +118,7 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
         load("windows", WindowParams, path=params),
         load("model", ModelParams, path=params),
         load("train", TrainParams, path=params),
+        load("cpu_kernels", CpuKernels, path=params),
         fold="2",
         seed=1,
         folds=clone.folder / "data/folds",
@@ -143,7 +144,9 @@ def test_another_table_of_a_fold_retrains_that_fold_alone(clone: Clone) -> None:
 
 def test_clips_without_features_are_named(clone: Clone) -> None:
     """A fold's table that is newer than the features: the file, the clip and the command."""
-    with pytest.raises(DataError, match=r"noisy\.csv: lacks 1 clips of this fold, such as gone\.wav; dvc repro feat"):
+    with pytest.raises(
+        DataError, match=r"noisy\.csv: 1 clips of this fold are missing, such as gone\.wav; run: dvc repro feat"
+    ):
         longest_clip(clone.folder / "data/features/train", "noisy", ["gone.wav", "clip_01.wav"])
 
 

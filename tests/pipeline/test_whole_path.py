@@ -130,5 +130,7 @@ def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     prepare(tmp_path, monkeypatch, train={"device": "cuda"})
-    with pytest.raises(ParamError, match=r"train\.device: cuda was asked for, but torch finds no CUDA device"):
+    with pytest.raises(
+        ParamError, match=r"train\.device: must be auto or cpu where torch finds no CUDA device, got cuda"
+    ):
         run_training(1)

@@ -51,7 +51,7 @@ def unread(names: Sequence[str]) -> str:
         names: of ``our_names``.
     """
     others = [name for name in names if name and name not in USED]
-    said = [shown(name) + _meant(name, names) for name in others[:_MOST_NAMED]]
+    said = [shown(name, capitals=True) + _meant(name, names) for name in others[:_MOST_NAMED]]
     more = [f"and {len(others) - _MOST_NAMED} more"] if len(others) > _MOST_NAMED else []
     return ", ".join(said + more)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from spira.clips.cells import NUMBERS, date_text, is_unknown, number_text, read_dates, read_numbers
 from spira.clips.spelling import difference, id_key, key, spelled_alike
-from spira.ingest.personal_data import shown
+from spira.ingest.personal_data import personal, shown
 
 _TEXTS = ("speaker_id", "sex", "site", "device", "task", "split")
 _CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # what it must be; its values by how people write them
@@ -105,7 +105,7 @@ def alike(columns: Columns, named: Callable[[str], str]) -> Iterator[str]:
         counts = Counter(columns.get(name, ()))
         groups = spelled_alike(counts, same)
         for group in groups[:_MOST_SAID]:
-            quoted = [shown(named(text) if name == "speaker_id" else text) + _rows(counts[text]) for text in group]
+            quoted = [text + _rows(counts[cell]) for text, cell in zip(_quoted(name, group, named), group, strict=True)]
             how = " or ".join(dict.fromkeys(difference(group[0], other) for other in group[1:]))
             yield (
                 f"{name} {', '.join(quoted[:-1])} and {quoted[-1]} differ only {how}, and count as {len(group)}; "
@@ -113,6 +113,14 @@ def alike(columns: Columns, named: Callable[[str], str]) -> Iterator[str]:
             )
         if len(groups) > _MOST_SAID:
             yield f"{name}: {len(groups) - _MOST_SAID} more groups differ only in spelling"
+
+
+def _quoted(name: str, group: Sequence[str], named: Callable[[str], str]) -> list[str]:
+    """The values as a message may quote them; of speakers none where one may be a person's name."""
+    if name != "speaker_id":
+        return [shown(text, capitals=True) for text in group]
+    hidden = [shown(text) for text in map(named, group) if personal(text)]
+    return [hidden[0]] * len(group) if hidden else [repr(named(text)) for text in group]
 
 
 def _rows(n: int) -> str:

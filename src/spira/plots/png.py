@@ -22,7 +22,7 @@ def write_png(chart: Chart, path: Path) -> None:
     with _no_fonts_but_its_own():
         framed = {**whole, "background": "white", "padding": padding}
         png = vl_convert.vegalite_to_png(framed, scale=_PIXELS_A_POINT)
-    write_bytes(png, path, summed=False)
+    write_bytes(png, path)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from spira.base.files import write_bytes
 from spira.base.params import check, parse, read
 from spira.base.params import report as format_problems
 from spira.base.tables import from_sheet, read_json, read_table
-from spira.clips.recordings import waveforms_of
+from spira.clips.recordings import read_waveforms
 from spira.probes.results import ProbeAnswer, ProbeAnswers
 from spira.report.blocks import html
 from spira.report.cards import Card
@@ -50,7 +50,7 @@ def read_clips(clips: Sequence[str], folder: Path) -> dict[str, Floats]:
     """By name, the samples of each of some clips, in [-1, 1]."""
     table = read_table(folder / "clips.csv", {"clip_id": pl.String, "start": pl.Int64, "n_samples": pl.Int64})
     table = table.filter(pl.col("clip_id").is_in(set(clips)))
-    found = dict(zip(table["clip_id"], waveforms_of(table, folder), strict=True))
+    found = dict(zip(table["clip_id"], read_waveforms(table, folder), strict=True))
     if lost := [clip for clip in clips if clip not in found]:
         raise DataError(f"{folder / 'clips.csv'}: lacks {lost[0]}, which was scored; dvc repro")
     return {clip: waveform.astype(np.float64) for clip, waveform in found.items()}

@@ -1,4 +1,4 @@
-"""The columns of data/plots -> charts, for the page and for docs/plots."""
+"""The columns of data/plots -> charts, for the page and for docs/explanation/plots."""
 
 from collections.abc import Mapping, Sequence
 

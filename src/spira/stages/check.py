@@ -26,7 +26,7 @@ from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
@@ -40,6 +40,7 @@ SECTIONS: dict[str, Any] = {
     "sample_rate": SampleRate,
     "seeds": Seeds,
     "arithmetic": Arithmetic,
+    "cpu_kernels": CpuKernels,
     "synthesize": SynthesizeParams,
     "ingest": IngestParams,
     "split": SplitParams,

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from spira.base.params import load
 from spira.base.section import FolderName
 from spira.base.stage_process import as_stage
-from spira.clips.recordings import FACTS, facts_of
+from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.files import refuse_incomplete, write_evaluation, write_numbers, write_plots, write_worst
 from spira.evaluation.markdown import table
 from spira.evaluation.origin import origin
@@ -41,10 +41,10 @@ def run(
     validation = scored_clips(scores, "validation")[evaluate.threshold_condition]
     test_sets = make_test_sets(validation, scored_clips(scores, "test"), evaluate)
     test = test_sets[evaluate.threshold_condition].clips
-    facts = facts_of(test.clips, evaluate.subgroups, clips)
+    facts = clip_facts(test.clips, evaluate.subgroups, clips)
     groups = {column: group_names(column, cells, evaluate) for column, cells in facts.items()}
     found = evaluate_test_sets(origin(corpus), validation, test_sets, groups, evaluate)
-    write_worst(worst_clips(test, evaluate.n_worst), test, facts_of(test.clips, FACTS, clips), worst)
+    write_worst(worst_clips(test, evaluate.n_worst), test, clip_facts(test.clips, FACTS, clips), worst)
     for condition, test_set in test_sets.items():
         write_plots(plot_columns(test_set, evaluate.calibration.n_bins), condition, plots)
     write_evaluation(found, evaluation)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from spira.base.params import PARAMS, load, read
 from spira.base.stage_process import as_stage
-from spira.clips.recordings import FACTS, facts_of
+from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.report.cards import data_card, model_card
@@ -111,7 +111,7 @@ def _pictures(rows: Sequence[Sequence[str]], folder: Path, rate: int, *, audio: 
 def _known_facts(clips: Path) -> list[list[str]]:
     """Each fact, and for how many clips it is known."""
     names = [row[0] for row in read_rows(clips / "clips.csv")[1:]]
-    facts = facts_of(names, FACTS, clips / "clips.csv")
+    facts = clip_facts(names, FACTS, clips / "clips.csv")
     return [[fact, f"{sum(map(bool, cells))} of {len(names)}"] for fact, cells in facts.items()]
 
 
