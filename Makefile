@@ -1,5 +1,8 @@
 # Two commands do everything: `make repro` and `make test`. `make help` lists the rest.
-PYTHON ?= python3.11
+# The minor versions that pyproject.toml admits, for example `11 14` where it says ">=3.11,<3.14"; the oldest is the default.
+MINORS := $(shell sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)"$$/\1 \2/p' pyproject.toml)
+OLDEST := python3.$(firstword $(MINORS))
+PYTHON ?= $(OLDEST)
 VENV := .venv
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -60,7 +63,8 @@ venv: $(READY) ## make the environment alone: .venv, from the locked requirement
 # torchaudio's wheel carries a CUDA extension that cannot load beside a torch without CUDA, and then
 # `import torchaudio` fails. Its transforms are Python and do without.
 $(READY): requirements.txt requirements-tools.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; low, high = map(int, sys.argv[1:]); sys.exit(not (3, low) <= sys.version_info[:2] < (3, high) \
+		and f"Python 3.{low} to 3.{high - 1} is needed: make PYTHON=/path/to/python3.{low}")' $(MINORS)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip download --quiet --no-deps --dest $(VENV)/wheel "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)"
 	sed -n '/^torch==/,/[^\]$$/p' requirements.txt > $(VENV)/wheel/torch.txt
@@ -72,7 +76,7 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(VENV)/bin/python -m pip check >/dev/null || $(VENV)/bin/python -m pip check
 	$(VENV)/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is not None)' \
-		&& rm -f $(VENV)/lib/python3.11/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
+		&& rm -f $(VENV)/lib/python3.*/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
 	@touch $@
 
 lock: ## write the two requirements files anew from pyproject.toml: the newest versions, with their hashes

@@ -361,8 +361,9 @@ def test_a_remote_that_is_set_up_and_does_not_answer_is_said(clone: Clone) -> No
 
 def test_another_python_is_said_first(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its packages say nothing."""
-    monkeypatch.setattr(environment, "PYTHON", (3, 99))
+    monkeypatch.setattr(environment, "PYTHONS", ((3, 98), (3, 99)))
     (finding,) = environment.environment(clone.folder)
+    assert "must be 3.98 to 3.99" in finding.found
     assert "make venv PYTHON=" in finding.todo
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from console_script import console_script
+from locked import pythons
 from spira.commands.spira import SUBCOMMANDS
 from tiny import ROOT
 from two_revisions import Repository
@@ -62,6 +63,23 @@ def test_actionlint_is_awake(written: str, instead: str, tmp_path: Path) -> None
     assert written in text
     (tmp_path / ".github/workflows/x.yml").write_text(text.replace(written, instead))
     assert subprocess.run([BIN / "actionlint"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+def test_every_python_that_is_admitted_is_tested_and_the_rest_runs_on_the_oldest() -> None:
+    """The versions of pyproject.toml; and the Makefile takes the Python that the job names, not its default."""
+    admitted = pythons((ROOT / "pyproject.toml").read_text())
+    job = TREES["ci"]["jobs"]["test"]
+    assert job["strategy"]["matrix"] == {"python": admitted}
+    assert job["env"]["PYTHON"] == "python${{ matrix.python }}"
+    set_up = [
+        (name, step["with"]["python-version"])
+        for name, tree in TREES.items()
+        for job in tree["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/setup-python@")
+    ]
+    assert {version for name, version in set_up if name == "ci"} == {"${{ matrix.python }}"}
+    assert {version for name, version in set_up if name != "ci"} == {admitted[0]}
 
 
 @pytest.mark.parametrize("name", TREES)

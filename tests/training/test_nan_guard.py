@@ -230,7 +230,7 @@ def test_a_score_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
          "speaker_id": "s", "label": 1, "score": [0.5, np.nan, 0.25]}
     )  # fmt: skip
     with pytest.raises(
-        DataError, match=r"p\.csv: scores must be finite, got nan of 1\.wav by the models of holdout/2$"
+        DataError, match=r"p\.csv: scores must be finite, got nan for 1\.wav from the models holdout/2$"
     ):
         write_predictions(scores, tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()
