@@ -8,9 +8,7 @@ A study is decided by the validation loss that training writes; this program ope
 import argparse
 import json
 import os
-import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -179,17 +177,11 @@ def _conclude(plan: Plan, study: Study, ledger: Ledger) -> None:
 
 def _refuse_impossible(path: Path, plan: Plan, params: dict[str, Any]) -> None:
     """What the stage ``check`` would refuse in minutes to come, at once and for all rows."""
-    problems = []
-    with tempfile.TemporaryDirectory() as folder:
-        for key, tree in settings(plan, params):
-            written = Path(folder) / "params.yaml"
-            written.write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")  # JSON is YAML
-            try:
-                check.run(params=written, out=Path(folder) / "checked")
-            except ParamError as error:
-                problems += [
-                    f"{path}: {key}: {re.sub(r'^.*?params.yaml:1: ', '', line)}" for line in str(error).splitlines()
-                ]
+    problems = [
+        f"{path}: {key}: {name}: {message}"
+        for key, tree in settings(plan, params)
+        for name, message in check.problems(json.loads(json.dumps(tree, allow_nan=False)))  # values as YAML has them
+    ]
     if problems:
         raise ParamError("\n".join(problems))
 
