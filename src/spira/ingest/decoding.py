@@ -20,7 +20,7 @@ from spira.ingest.containers.foreign import foreign_sound
 from spira.ingest.containers.headers import Header, header_of
 from spira.ingest.containers.mpeg import unheard_blocks
 from spira.ingest.containers.ogg import refuse_pages
-from spira.ingest.containers.streams import piped, promised_frames
+from spira.ingest.containers.streams import Recording, piped, promised_frames
 from spira.ingest.ffmpeg import has_ffmpeg, through_ffmpeg
 
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)  # no disk's fault
@@ -123,7 +123,7 @@ def _decode(path: Path, n_bytes: int, limits: _Limits) -> Decoded | Refusal:
 
 def _decode_by_libsndfile(path: Path, n_bytes: int, limits: _Limits) -> Decoded | Refusal:
     # by descriptor: given a name, libsndfile and soundfile guess from its suffix
-    with path.open("rb") as raw, soundfile.SoundFile(raw.fileno(), closefd=False) as file:
+    with path.open("rb") as raw, Recording(raw.fileno(), closefd=False) as file:
         header, comments = header_of(file, n_bytes), list(file.copy_metadata().values())
         samples = _refuse_end(path, header) or _samples(path, file, header, limits)
     return samples if isinstance(samples, Refusal) else Decoded(*samples, header, comments)
@@ -144,7 +144,7 @@ def _refuse_end(path: Path, header: Header) -> Refusal | None:
     return Refusal("truncated", words) if words else None
 
 
-def _samples(path: Path, probed: soundfile.SoundFile, header: Header, limits: _Limits) -> Samples | Refusal:
+def _samples(path: Path, probed: Recording, header: Header, limits: _Limits) -> Samples | Refusal:
     if probed.format == "FLAC":
         return _flac(path, limits)
     if probed.subtype.startswith("MPEG"):
@@ -158,7 +158,7 @@ def _flac(path: Path, limits: _Limits) -> Samples | Refusal:
     """Read to its end, whatever its header says of that: a second file, or more frames, would not be heard."""
     with path.open("rb", buffering=0) as raw:
         flac = LengthlessFlac(raw)
-        with soundfile.SoundFile(flac) as file:
+        with Recording(flac) as file:
             return _judged(file, limits, flac.promised, is_padded=flac.is_padded)
 
 
@@ -169,13 +169,13 @@ def _mpeg(path: Path, header: Header, limits: _Limits) -> Samples | Refusal:
         start, end = (sound.start, sound.start + sound.n_bytes) if sound else (0, header.n_bytes)
         if words := missing_sound(file, header.n_bytes):
             return Refusal("truncated", words)
-        with piped(path, start, end) as pipe, soundfile.SoundFile(pipe, closefd=False) as blocks:
+        with piped(path, start, end) as pipe, Recording(pipe, closefd=False) as blocks:
             samples = _judged(blocks, limits, promised_frames(blocks))
         words = None if isinstance(samples, Refusal) else unheard_blocks(file, start, end)
     return Refusal("trailing", words) if words else samples
 
 
-def _cut_off(path: Path, header: Header, probed: soundfile.SoundFile, limits: _Limits) -> Samples | Refusal:
+def _cut_off(path: Path, header: Header, probed: Recording, limits: _Limits) -> Samples | Refusal:
     """A recorder that was cut off, or wrote to a pipe, left a length of 0 in front of its samples."""
     longest = most_frames(probed.samplerate, limits.p, limits.max_seconds)
     n_channels = min(probed.channels, limits.p.max_channels)
@@ -186,12 +186,12 @@ def _cut_off(path: Path, header: Header, probed: soundfile.SoundFile, limits: _L
         head = raw.read(_HEADERS + _WIDEST * n_channels * (1 + longest))
     if head.startswith(b"RF64"):  # says it twice
         head = b"RIFF" + head[4:]
-    with soundfile.SoundFile(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
+    with Recording(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
         return _judged(file, limits, promised_frames(file))
 
 
 def _judged(
-    file: soundfile.SoundFile, limits: _Limits, promised: int | None, is_padded: Callable[[], bool] = lambda: True
+    file: Recording, limits: _Limits, promised: int | None, is_padded: Callable[[], bool] = lambda: True
 ) -> Samples | Refusal:
     rate, n_channels = file.samplerate, file.channels
     p, longest = limits.p, most_frames(rate, limits.p, limits.max_seconds)
@@ -221,9 +221,8 @@ def _too_long(longest: int, limits: _Limits) -> Refusal:
     return Refusal("too_long", f"expected at most {longest} samples a channel, got more (ingest.max_frames)")
 
 
-def _read(file: soundfile.SoundFile, n_frames: int) -> tuple[NDArray[np.float32], bool]:
+def _read(file: Recording, n_frames: int) -> tuple[NDArray[np.float32], bool]:
     """Up to ``n_frames``, front to back: fewer where the file ends, or, which is the second, cannot be decoded on."""
-    file.seekable = lambda: False  # soundfile seeks after every read, which fails at the end of a streamed FLAC
     samples = np.full((min(file.frames, n_frames), file.channels), np.nan, np.float32)
     read = _int16_reader(file) if file.subtype == "PCM_16" and file.format in _NO_CODEC else file.read
     held = 0
@@ -235,7 +234,7 @@ def _read(file: soundfile.SoundFile, n_frames: int) -> tuple[NDArray[np.float32]
     return samples[:held], False
 
 
-def _int16_reader(file: soundfile.SoundFile) -> Callable[..., NDArray[np.float32]]:
+def _int16_reader(file: Recording) -> Callable[..., NDArray[np.float32]]:
     """``file.read`` into float32, of integers: the same numbers in a third of the time libsndfile takes to divide."""
     block = np.empty((_READ, file.channels), np.int16)
 

@@ -19,6 +19,7 @@ import soundfile
 
 from spira.base.errors import MachineError
 from spira.ingest.acceptance import Refusal
+from spira.ingest.containers.streams import Recording
 
 Result = TypeVar("Result")
 
@@ -46,9 +47,7 @@ def has_ffmpeg() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
-def through_ffmpeg(
-    path: Path, max_seconds: float, judge: Callable[[soundfile.SoundFile], Result | Refusal]
-) -> Result | Refusal:
+def through_ffmpeg(path: Path, max_seconds: float, judge: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
     """What ``judge`` says of the samples, or what ffmpeg says of the file.
 
     Raises:
@@ -120,9 +119,9 @@ def _listen(pipe: BinaryIO, words: bytearray) -> None:
         words += piece[: _MOST_WORDS - len(words)]
 
 
-def _judged(pipe: int, judge: Callable[[soundfile.SoundFile], Result | Refusal]) -> Result | Refusal:
+def _judged(pipe: int, judge: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
     try:
-        with soundfile.SoundFile(pipe, closefd=False) as file:
+        with Recording(pipe, closefd=False) as file:
             return judge(file)
     except soundfile.LibsndfileError as error:
         return Refusal("undecodable", f"ffmpeg wrote no audio: {error.error_string}")
