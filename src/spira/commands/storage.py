@@ -21,8 +21,8 @@ from dvc_data.hashfile.tree import Tree
 
 from spira.base.errors import DataError
 from spira.base.program import exit_on_error
-from spira.remote.objects import Objects, complaint, md5_of
-from spira.remote.transfer import Storage, connect, each, explained, find
+from spira.remote.objects import Objects, complaint, object_md5
+from spira.remote.transfer import Storage, connect, each, explain_faults, find
 
 
 def push(repo: Any, storage: Storage) -> str:
@@ -78,7 +78,7 @@ def _objects(repo: Any, storage: Storage) -> tuple[Objects, dict[str, str]]:
 
 def _tree(storage: Storage, folder: str, name: str) -> Any:
     path = storage.cache.oid_to_path(folder)
-    if file_md5(path) != md5_of(folder):
+    if file_md5(path) != object_md5(folder):
         raise DataError(f"{name}: {path} is damaged in this cache; remove that file, then pull")
     return Tree.load(storage.cache, HashInfo("md5", folder))
 
@@ -90,9 +90,9 @@ def _refuse(what: str, problems: dict[str, str], objects: Objects) -> None:
 
 def run(command: str) -> None:
     work = {"push": push, "pull": pull, "verify": verify}[command]
-    with Repo() as repo, explained("lock"), lock_repo(repo):
+    with Repo() as repo, explain_faults("lock"), lock_repo(repo):
         remote, where = find(repo, command)
-        with explained(where):
+        with explain_faults(where):
             print(f"{where}: {work(repo, connect(repo.cache.local, remote))}")
 
 

@@ -58,7 +58,7 @@ def _network_problems(model: ModelParams, n_frames: int, n_features: int) -> Ite
     if (n_weights := sum(weight.numel() for weight in net.parameters())) > MOST_WEIGHTS:
         yield (
             "model.kind",
-            f"the network must have at most {MOST_WEIGHTS} weights, got {n_weights} for {model.kind} as its section is set",
+            f"the network must have at most {MOST_WEIGHTS} weights, got {n_weights} for {model.kind}",
         )
     known = f"known: {', '.join(name for name, _ in net.named_children())}, and what they hold"
     for layer in model.reinit:
