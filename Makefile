@@ -164,6 +164,7 @@ release-check: $(READY) ## fail while docs/card.yaml lacks what only a person ca
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
 	python tests/closures.py
 
+# Resolved for the oldest Python, the default; then `make hashes` adds what only a newer one needs.
 lock: ## write the two requirements files anew from pyproject.toml: the newest versions, with their hashes
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --upgrade 'setuptools<82'
