@@ -18,7 +18,8 @@ import numpy as np
 import vl_convert
 
 from spira.base.array_types import Floats
-from spira.compare.paired import Judged, paired_differences, verdict
+from spira.compare.paired import paired_differences, verdict
+from spira.predictions.scored import ScoredClips
 
 HERE = Path(__file__).parent
 CLIPS_A_SPEAKER = 2  # as in the demo
@@ -60,7 +61,7 @@ def separation(auc: float) -> float:
     return sqrt(2) * NormalDist().inv_cdf(auc)
 
 
-def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[Judged, Judged]:
+def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[ScoredClips, ScoredClips]:
     """Base and head, where head has lost ``loss`` of AUC; a loss of 0 is the same revision trained with other seeds."""
     who = np.repeat(np.arange(plan.n_speakers), CLIPS_A_SPEAKER)
     labels = (who % 2).astype(np.int64)
@@ -71,7 +72,8 @@ def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[Jud
         own = _draw(change, plan.n_speakers, rng)[who]
         unit = sqrt(1 + change)  # so that the AUC over all people is the one planted
         logits = np.stack([everyone + own + _training(unit, auc, labels, who, rng) for _ in range(plan.n_seeds)])
-        sides.append(Judged(names, speakers, labels, 1 / (1 + np.exp(-logits)), np.full_like(logits, 0.5)))
+        scores, thresholds = 1 / (1 + np.exp(-logits)), np.full_like(logits, 0.5)
+        sides.append(ScoredClips(names, speakers, names, labels, scores, thresholds))
     return sides[0], sides[1]
 
 

@@ -10,18 +10,20 @@ from scipy.stats import t
 
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.compare.paired import COMPARED, Difference, Judged, paired_differences, verdict, why_not_paired
+from spira.compare.paired import COMPARED, Difference, paired_differences, verdict, why_not_paired
 from spira.evaluation.bootstrap import speaker_resamples
 from spira.evaluation.metrics import all_metrics
+from spira.predictions.scored import ScoredClips
 
 
-def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> Judged:
+def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> ScoredClips:
     """One clip a speaker."""
     names = tuple(f"s{i}" for i in range(labels.size))
-    return Judged(names, names, labels, np.atleast_2d(scores), np.full_like(np.atleast_2d(scores), threshold))
+    scores = np.atleast_2d(scores)
+    return ScoredClips(names, names, ("holdout",) * labels.size, labels, scores, np.full_like(scores, threshold))
 
 
-def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1) -> tuple[Judged, Judged]:
+def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1) -> tuple[ScoredClips, ScoredClips]:
     """Two revisions' scores of n people, correlated 0.8; patients stand d above controls."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(n) % 2).astype(np.int64)
@@ -30,7 +32,7 @@ def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1)
     return judged(labels, 1 / (1 + np.exp(-base))), judged(labels, 1 / (1 + np.exp(-head)))
 
 
-def delong(base: Judged, head: Judged) -> tuple[float, float]:
+def delong(base: ScoredClips, head: ScoredClips) -> tuple[float, float]:
     """(difference of AUC, its standard error) by DeLong, DeLong and Clarke-Pearson, 1988."""
     patients, controls = [], []
     for j in (base, head):
@@ -63,14 +65,16 @@ def test_the_error_over_speakers_agrees_with_the_bootstrap(name: str) -> None:
     draws = [1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who] + 0.5 * rng.standard_normal(who.size))))]
     draws.append(1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who]))))
     names = tuple(map(str, range(who.size)))
-    base, head = (Judged(names, tuple(map(str, who)), labels, s[None], np.full_like(s[None], 0.6)) for s in draws)
+    base, head = (
+        ScoredClips(names, tuple(map(str, who)), names, labels, s[None], np.full_like(s[None], 0.6)) for s in draws
+    )
     weights = speaker_resamples(labels, base.speakers, 4000, 0).weights(0, 4000)
     before, after = (all_metrics(labels, side.scores, side.thresholds, weights)[name][0] for side in (base, head))
     found = paired_differences(base, head, 0.95, COMPARED)[name]
     assert_allclose((found.hi - found.lo) / (2 * t.ppf(0.975, 88)), np.std(after - before), rtol=0.06)
 
 
-def lucky(n: int, n_seeds: tuple[int, int], luck: float, rng: np.random.Generator) -> tuple[Judged, Judged]:
+def lucky(n: int, n_seeds: tuple[int, int], luck: float, rng: np.random.Generator) -> tuple[ScoredClips, ScoredClips]:
     """One revision trained again and again: patients stand 1.6 above controls, more or less by ``luck``."""
     labels = (np.arange(n) % 2).astype(np.int64)
     shared = sqrt(0.95) * rng.standard_normal(n)
@@ -173,7 +177,7 @@ def test_the_order_of_clips_is_nothing() -> None:
     base, head = study(60, 1.5, 1.0)
     head = replace(head, thresholds=np.random.default_rng(2).uniform(size=(1, 60)))  # of many folds
     scores, thresholds = head.scores[:, ::-1], head.thresholds[:, ::-1]
-    turned = Judged(head.clips[::-1], head.speakers[::-1], head.labels[::-1], scores, thresholds)
+    turned = ScoredClips(head.clips[::-1], head.speakers[::-1], head.folds, head.labels[::-1], scores, thresholds)
     assert paired_differences(base, turned, 0.95, COMPARED) == paired_differences(base, head, 0.95, COMPARED)
 
 

@@ -205,11 +205,11 @@ def test_a_forest_has_a_row_an_estimate_and_a_band() -> None:
 
 
 def test_a_confusion_matrix_counts() -> None:
-    """Rows are the actual class."""
+    """Rows are the actual class; where nobody is called so, a 0 stands."""
     drawn = texts(
         svg(confusion_matrix({("control", "control"): 31, ("patient", "control"): 7, ("patient", "patient"): 8}))
     )
-    assert {"31", "7", "8", "Actual class", "Predicted class"} <= {*drawn}
+    assert {"31", "0", "7", "8", "Actual class", "Predicted class"} <= {*drawn}
 
 
 def test_the_longest_parameter_is_on_top_and_written_out() -> None:

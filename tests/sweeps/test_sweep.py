@@ -243,7 +243,7 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     """Rows run from the files as they are, uncommitted changes too; a failing one is named with the end of its log,
     costs no other row, and exits 1. The working tree is as before. A second run has nothing to do, until code changes.
     """
-    report = real.folder / "src/spira/report/headline.py"
+    report = real.folder / "src/spira/evaluation/results.py"
     report.write_text(report.read_text() + "\n# not committed\n")
     before = real.git("status", "--porcelain") + real.git("diff")
     rows = {"short": {"train.max_epochs": 1}, "wild": {"split.min_speakers": 50}}
@@ -255,7 +255,7 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     assert "1 of 2 failed: plan-wild" in result.stderr
     assert experiments(real) == {"plan-short"}
     commit = real.git("for-each-ref", "--format=%(objectname)", "refs/exps").strip()
-    assert "# not committed" in real.git("show", f"{commit}:src/spira/report/headline.py")
+    assert "# not committed" in real.git("show", f"{commit}:src/spira/evaluation/results.py")
     (real.folder / "plan.yaml").unlink()
     assert real.git("status", "--porcelain") + real.git("diff") == before
     assert not list((real.folder / ".dvc/tmp/sweep").glob("workplace-*"))
@@ -268,9 +268,9 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     report.write_text(report.read_text().replace("# and changed\n", ""))
 
     shown = real.run(sys.executable, "-m", "spira", "table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
-    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["noisy"]
-    assert re.search(rf"^\| short \| {noisy['auc']:.3f} +\| 1 +\|", shown, re.MULTILINE)
-    assert f"[{noisy['auc_lo']:.3f}, {noisy['auc_hi']:.3f}]" in shown
+    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"]
+    assert re.search(rf"^\| short \| {noisy['mean']:.3f} +\| 1 +\|", shown, re.MULTILINE)
+    assert f"[{noisy['lo']:.3f}, {noisy['hi']:.3f}]" in shown
 
 
 @pytest.mark.pipeline
@@ -393,7 +393,11 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
     assert any(name.endswith("data/models/holdout/1/model.json") for name in names)
-    assert not [name for name in names if re.search(r"metrics\.json$|predictions|report\.md|features/test", name)]
+    assert not [
+        name
+        for name in names
+        if re.search(r"(metrics|evaluation|probes)\.json$|predictions\.csv|report\.md|features/test", name)
+    ]
 
     losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.e-]+)", said)}
     lines = next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text().splitlines()

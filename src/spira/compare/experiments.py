@@ -18,7 +18,7 @@ from spira.compare.read_side import compared, read_side
 from spira.compare.revision import Revision, read_params, resolve
 from spira.compare.sides import Side
 from spira.evaluation.markdown import cell, inert
-from spira.evaluation.metrics import auc, spread
+from spira.evaluation.metrics import auc, std_over_seeds
 from spira.evaluation.origin import origin
 from spira.repository.git import object_name
 from spira.sweeps.clones import reference
@@ -101,7 +101,7 @@ def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
         return "", ""
     clips = ran.judged[condition]
     values = [float(auc(clips.labels, scores)) for scores in clips.scores]
-    return str(len(values)), f"{spread(values):.3f}" if len(values) > 1 else ""
+    return str(len(values)), f"{std_over_seeds(values):.3f}" if len(values) > 1 else ""
 
 
 def _number(metrics: Mapping[str, Any], key: str) -> str:

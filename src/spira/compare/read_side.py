@@ -47,7 +47,7 @@ def read_side(revision: Revision, *, from_remote: bool) -> Side:
         lock=lock,
         params=params,
         missing="; they are not readable" if unread else missing,
-        metrics=_read(lambda: measured(read_tree(revision, METRICS, Metrics)), unread),
+        metrics=_read(lambda: measured(read_tree(revision, METRICS, Metrics), f"{revision.name}:{METRICS}"), unread),
         probes=_read(lambda: read_tree(revision, PROBES, ProbeFile).get("probes", {}), unread),
         corpora=corpora(revision),
         subsets=_read(lambda: _subsets(revision), unread),

@@ -7,12 +7,12 @@ import numpy as np
 
 from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.compare.paired import COMPARED, Difference, sizes, verdict
+from spira.compare.paired import COMPARED, Difference, verdict
 from spira.compare.probe_changes import probes_section, regression
 from spira.compare.sides import Comparison, Side
 from spira.evaluation.curves import mean_roc
 from spira.evaluation.markdown import Marked, chart, code, inert, table
-from spira.report.headline import title
+from spira.evaluation.results import title
 
 _N_ROWS = 300  # of one table; the rest is counted
 _RULES = (
@@ -87,8 +87,7 @@ def verdict_and_metrics(compared: Comparison) -> str:
     points = [side.metrics for side in compared.both]
     rows = [
         _row(name, metric, [tree.get(name, {}).get(metric) for tree in points], found.get(name, {}).get(metric))
-        for name in {**points[0], **points[1]}
-        if any(isinstance(tree.get(name), dict) and "auc" in tree[name] for tree in points)
+        for name in {**points[0], **points[1], **found}
         for metric in COMPARED
     ]
     percent = 100 * compared.rules.confidence
@@ -104,11 +103,10 @@ def _verdict(compared: Comparison, found: Difference | None) -> str:
         why = compared.why_not() or f"{compared.headline} was not scored by both"
         return f"No verdict: {inert(why)}. Point estimates only."
     base, head = (side.judged[compared.headline] for side in compared.both)
-    n_speakers, n_patients, n_clips = sizes(head)
     return (
         f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
-        f"[{found.lo:+.3f}, {found.hi:+.3f}]; {n_speakers} test speakers ({n_patients} patients), {n_clips} clips, "
-        f"{len(base.scores)} and {len(head.scores)} trainings.{_folds(compared.head)}"
+        f"[{found.lo:+.3f}, {found.hi:+.3f}]; {head.n_speakers} test speakers ({head.n_patients} patients), "
+        f"{len(head.clips)} clips, {len(base.scores)} and {len(head.scores)} trainings.{_folds(compared.head)}"
         f"{'' if found.over_trainings else _ONE_TRAINING}"
     )
 

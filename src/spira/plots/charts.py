@@ -141,12 +141,12 @@ def learning_curves(lines: Sequence[Line], subtitle: str = "") -> Chart:
 
 def confusion_matrix(counts: Mapping[tuple[str, str], int], subtitle: str = "") -> Chart:
     """How many clips of each class are called what, by (actual, predicted); a shade is the share of its row."""
-    total: dict[str, int] = {}
-    for (actual, _), n in counts.items():
-        total[actual] = total.get(actual, 0) + n
+    names = sorted({name for pair in counts for name in pair})
+    total = {name: sum(n for (actual, _), n in counts.items() if actual == name) for name in names}
+    pairs = [(actual, predicted, counts.get((actual, predicted), 0)) for actual in names for predicted in names]
     cells = [
-        {"actual": actual, "predicted": predicted, "n": n, "share": n / total[actual]}
-        for (actual, predicted), n in sorted(counts.items())
+        {"actual": actual, "predicted": predicted, "n": n, "share": n / max(1, total[actual])}
+        for actual, predicted, n in pairs
     ]
     x = alt.X("predicted:N", title="Predicted class", axis={**_below(_WIDTH), "grid": False, "labelAngle": 0})
     y = alt.Y("actual:N", title="Actual class", axis={**_beside(_HEIGHT), "grid": False, **_UPRIGHT})

@@ -15,8 +15,8 @@ _ROWS, _COLUMNS = 64, 320  # pixels of a spectrogram
 _WIDTH, _HEIGHT = 480, 64  # of an envelope
 
 
-def peaks_of(samples: Floats) -> Floats:
-    """The largest |sample| of each of up to 240 equal parts, in [0, 1] of full scale."""
+def loudest_samples(samples: Floats) -> Floats:
+    """The largest |sample| in each of up to 240 equal parts, in [0, 1] of full scale."""
     parts = np.array_split(np.abs(samples), min(N_PEAKS, samples.size))
     return np.array([part.max() for part in parts])
 
@@ -41,8 +41,8 @@ def spectrogram(samples: Floats, sample_rate: int) -> bytes:
     n = int(_WINDOW_SECONDS * sample_rate)
     step, taper = n - n // 2, np.hanning(n + 1)[:-1]
     mirrored = np.pad(samples, n // 2, mode="reflect")
-    whole = np.pad(mirrored, (0, (n - len(mirrored)) % step))
-    spectrum = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(whole, n)[::step] * (taper / taper.sum()))
+    padded = np.pad(mirrored, (0, (n - len(mirrored)) % step))
+    spectrum = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, n)[::step] * (taper / taper.sum()))
     power = _pooled(_pooled(np.abs(spectrum.T) ** 2, _ROWS).T, _COLUMNS).T
     decibels = 10 * np.log10(np.maximum(power, 1e-20))
     grey = np.clip((decibels - decibels.max() + _RANGE_DB) / _RANGE_DB, 0, 1)

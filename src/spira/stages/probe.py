@@ -23,7 +23,8 @@ from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.evaluation.origin import origin
-from spira.predictions.table import Scored, read_predictions, scored
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import overall, probe_all
 from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
@@ -93,7 +94,8 @@ def _model_scores(table: pl.DataFrame, predictions: Path, altered: Path) -> dict
     """The scores of the test clips, by condition and alteration."""
     unaltered = read_predictions(predictions)
     refuse_incomplete(unaltered, predictions)
-    every: Mapping[str, Scored] = scored(unaltered, "test") | scored(read_predictions(altered), "test")
+    every: Mapping[str, ScoredClips] = scored_clips(unaltered, "test")
+    every = {**every, **scored_clips(read_predictions(altered), "test")}
     place = {clip: i for i, clip in enumerate(table["clip_id"])}
     found = {}
     for name, test in every.items():
