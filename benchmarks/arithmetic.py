@@ -21,7 +21,7 @@ from spira.base.arithmetic import processor
 STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
 WAYS = ("native", "portable")
 ROUNDS = 3
-OUT = Path("docs/arithmetic.json")
+OUT = Path("docs/explanation/arithmetic.json")
 
 
 def run(stage: str, way: str, folder: Path) -> None:

@@ -46,14 +46,15 @@ def _in_workspace(folder: Path) -> int:
     folder.mkdir()
     with injected.Stages(folder) as stages:
         made = [name for one in injected.references(stages, injected.STAGES) for name in one.made]
-        names = rng.choice([name for name in made if injected.read_by(name)], N_BITS["workspace"], replace=False)
+        read = rng.permutation([name for name in made if injected.read_by(name)])
+        names = np.resize(read, N_BITS["workspace"])  # each once, and then again until there are as many
         missed = [name for name in map(str, names) if not injected.found(stages, name, int(rng.integers(2**32)))]
     print(*missed, sep="\n", file=sys.stderr)
     return len(names) - len(missed)
 
 
 def _in_stores(folder: Path) -> dict[str, int]:
-    """How many `make verify` and `make doctor` named, and brought back from the other copy."""
+    """How many `spira verify` and `spira doctor` named, and brought back from the other copy."""
     rng = np.random.default_rng(int(os.environ.get("SEED", "0")))
     (folder / "here").mkdir(parents=True)
     n = N_BITS["cache"] + N_BITS["remote"]

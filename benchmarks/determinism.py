@@ -2,8 +2,8 @@
 
 ``python benchmarks/determinism.py`` varies workers, threads and whether compiled kernels are at hand; ``processors``
 emulates others (qemu-x86_64, in Debian's package qemu-user); ``kinds`` does so for each kind of model, and prints the
-table of docs/reliability.md, in an hour; ``operations`` lists what of torch, NumPy and SciPy is another number on
-another processor all the same.
+table of docs/explanation/reliability.md, in an hour; ``operations`` lists what of torch, NumPy and SciPy is another
+number on another processor all the same.
 """
 
 import os

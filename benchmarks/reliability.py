@@ -1,7 +1,8 @@
 """The long form of what the suite tries briefly: recordings, corpora, splits, disks and kills; `make reliability`.
 
-Writes each figure into docs/reliability.json and the table of docs/reliability.md, with the commit and the processor;
-exit status 1 where a promise is broken. About 25 minutes on two cores. Names of checks are arguments: those alone run.
+Writes each figure into docs/explanation/reliability.json and the table of reliability.md beside it, with the commit and
+the processor; exit status 1 where a promise is broken. About 25 minutes on two cores. Names of checks are arguments:
+those alone run.
 """
 
 import os

@@ -176,7 +176,7 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.features.noise import NoiseParams
     from spira.features.params import FeatureParams, WindowParams
     from spira.models.build import build
-    from spira.models.params import ModelParams
+    from spira.models.params import CpuKernels, ModelParams
     from spira.models.store import save_model
     from spira.predictions.params import PredictParams
     from spira.stages import featurize, predict
@@ -199,6 +199,7 @@ def with_tensors(stage: str, data: Path) -> None:
         features,
         windows,
         load("predict", PredictParams),
+        load("cpu_kernels", CpuKernels),
         subsets=subsets,
         models=data / "models",
         validation=data / "features/validation",
@@ -209,7 +210,7 @@ def with_tensors(stage: str, data: Path) -> None:
 
 def status(at: Path) -> Measured:
     """`dvc status` of a repository that holds the corpus and every output, with nothing changed; the second run."""
-    from spira.base.git import environment_without_git
+    from spira.repository.git import environment_without_git
 
     names = ["raw/many", "noise", "folds", *OUTS.values()]
     outs = [f"data/{name}" for name in names if (at / "data" / name).exists()]

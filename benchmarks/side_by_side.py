@@ -16,15 +16,15 @@ from time import perf_counter
 
 from ruamel.yaml import YAML
 
-from spira.base.git import git
+from spira.repository.git import git
 from spira.sweeps.clones import dvc, environment_on
 
 ROUNDS = 3
 DVC = (sys.executable, "-m", "dvc")
 SIDES = {
     "`dvc repro`": (*DVC, "repro", "train"),
-    "`make repro JOBS=2`": (sys.executable, "-m", "spira.commands.train_parallel", "2"),
-    "`make repro JOBS=3`": (sys.executable, "-m", "spira.commands.train_parallel", "3"),
+    "`make repro JOBS=2`": (sys.executable, "-m", "spira", "train-parallel", "2"),
+    "`make repro JOBS=3`": (sys.executable, "-m", "spira", "train-parallel", "3"),
 }
 
 

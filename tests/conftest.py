@@ -15,7 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from pipeline_clone import Clone
-from spira.base.git import WHICH_REPOSITORY
+from spira.repository.git import WHICH_REPOSITORY
 from spira.stages import ingest
 from two_revisions import Repository, build
 

@@ -1,4 +1,4 @@
-"""adapters.arithmetic: the same bytes whatever the processor, the caches and the caller's environment."""
+"""base.arithmetic: the same bytes whatever the processor, the caches and the caller's environment."""
 
 import ast
 import json
@@ -101,7 +101,7 @@ def test_this_process_computes_as_a_stage_does() -> None:
 
 @pytest.mark.parametrize("module", sorted((ROOT / "src/spira").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_module_calls_what_no_variable_holds_to_one_arithmetic(module: Path) -> None:
-    """torch hands these to MKL, which begins with an estimate that Intel's and AMD's processors round differently.
+    """torch hands these to MKL, whose last bits are others on Intel's and on AMD's processors: see base/arithmetic.py.
 
     Found by ``benchmarks/determinism.py operations``. NumPy's are the processor's own, and rounded as IEEE 754 says.
     """

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever the disk does; and no flipped bit is read unnoticed."""
+"""Files that are there whole or not at all, whatever the disk does."""
 
 import errno
 import os
@@ -7,17 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from faults import KINDS, Reference, Stages, Tamper, disturbed, flipped, points, references
+from faults import KINDS, Reference, Stages, Tamper, disturbed, points, references
 from spira.base.errors import DataError
-from spira.base.files import checked, part_of, sum_of, whole, write_bytes
+from spira.base.files import part_of, whole, write_bytes
 from spira.base.system_errors import naming
-from spira.clips.arrays import ArrayWriter, read_array
 from tiny import ROOT
 
 FEW = (["ingest"], ["split"])
@@ -46,16 +43,6 @@ def test_no_fault_leaves_half_a_file(undisturbed: tuple[Stages, list[Reference]]
             assert disturbed(stages, reference, kind, at) == []
 
 
-def test_a_stage_refuses_what_has_a_flipped_bit(undisturbed: tuple[Stages, list[Reference]]) -> None:
-    """Before it is used, by name, with exit status 1: a table and its checksum."""
-    stages, _ = undisturbed
-    for name in ("data/clips/clips.csv", "data/clips/clips.csv.sha256"):
-        with flipped(stages.folder / name, 2000):
-            outcome = stages.run(["split"])
-        assert outcome.status == 1
-        assert outcome.said.startswith("DataError: data/clips/clips.csv: damaged")
-
-
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", ["no space", "I/O error", "read-only"])
 def test_what_was_there_stays_until_the_new_one_is_whole(
@@ -63,34 +50,21 @@ def test_what_was_there_stays_until_the_new_one_is_whole(
 ) -> None:
     """Opened, written to, synced, renamed: whichever fails, the old bytes are there, and nothing else."""
     path = tmp_path / "a.csv"
-    write_bytes(b"old", path, summed=True)
+    write_bytes(b"old", path)
     Tamper(kind, at)
     message = f"^{re.escape(str(path))}: cannot be written: {os.strerror(KINDS[kind])}; "
     with pytest.raises(DataError, match=message):
-        write_bytes(b"new" * 1000, path, summed=True)
+        write_bytes(b"new" * 1000, path)
     tampered.undo()
-    assert checked(path).read_bytes() == b"old"
-    assert {file.name for file in tmp_path.iterdir()} <= {"a.csv", "a.csv.sha256"}
-
-
-def test_a_disk_that_fails_between_a_file_and_its_checksum_leaves_no_false_one(
-    tmp_path: Path, tampered: pytest.MonkeyPatch
-) -> None:
-    """The new file is whole, and the old checksum gone: nothing is refused that is right."""
-    path = tmp_path / "a.csv"
-    write_bytes(b"old", path, summed=True)
-    Tamper("no space", 5)
-    with pytest.raises(DataError, match=r"a\.csv\.sha256: cannot be written"):
-        write_bytes(b"new", path, summed=True)
-    tampered.undo()
-    assert checked(path).read_bytes() == b"new"
+    assert path.read_bytes() == b"old"
+    assert {file.name for file in tmp_path.iterdir()} <= {"a.csv"}
 
 
 def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """Its own error comes out, not one about the file."""
 
     def fail() -> None:
-        with whole(tmp_path / "new/a", summed=True) as file:
+        with whole(tmp_path / "new/a") as file:
             file.write(b"half")
             assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.part"]
             raise ZeroDivisionError
@@ -103,58 +77,8 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
     """The next run of the stage uses the same temporary name."""
     part_of(tmp_path / "a").write_bytes(b"half of something long")
-    write_bytes(b"new", tmp_path / "a", summed=False)
+    write_bytes(b"new", tmp_path / "a")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"new")]
-
-
-def test_the_checksum_is_one_that_sha256sum_checks(tmp_path: Path) -> None:
-    """``sha256sum --check`` is what an auditor types."""
-    write_bytes(b"abc", tmp_path / "a b.csv", summed=True)
-    assert sum_of(tmp_path / "a b.csv").read_text() == f"{sha256(b'abc').hexdigest()}  a b.csv\n"
-    subprocess.run(["sha256sum", "--check", "--quiet", "a b.csv.sha256"], cwd=tmp_path, check=True)
-
-
-@pytest.mark.parametrize("victim", ["a.npy", "a.npy.sha256"])
-def test_every_flipped_bit_is_found(victim: str, tmp_path: Path) -> None:
-    """In header, data and checksum, with size, inode and time of change as they were."""
-    with ArrayWriter(tmp_path / "a.npy") as writer:
-        writer.append(np.arange(10, dtype=np.float32))
-    path = tmp_path / victim
-    n_bits = 8 * path.stat().st_size
-    for bit in range(0, n_bits, 37):
-        with flipped(path, bit):
-            checked_anew()
-            with pytest.raises(DataError, match=r"a\.npy: damaged, .*expected sha256 .+, got \w{64}; `make doctor`"):
-                read_array(tmp_path / "a.npy")
-    checked_anew()
-    assert read_array(tmp_path / "a.npy").size == 10
-
-
-def checked_anew() -> None:
-    """A process reads a file once; the next one reads it anew."""
-    from spira.base import files as outputs
-
-    outputs._hashed.cache_clear()
-
-
-def test_a_file_from_dvc_add_is_held_to_its_dvc_file(tmp_path: Path) -> None:
-    """Weights to start from have no checksum of ours, and one of DVC's."""
-    weights = tmp_path / "w.pth"
-    weights.write_bytes(b"abc")
-    pointer = "outs:\n- md5: 900150983cd24fb0d6963f7d28e17f72\n  size: 3\n  hash: md5\n  path: w.pth\n"
-    (tmp_path / "w.pth.dvc").write_text(pointer)
-    assert checked(weights) == weights
-    weights.write_bytes(b"abd")
-    with pytest.raises(DataError, match=r"w\.pth: damaged, .*expected md5 900150983cd24fb0d6963f7d28e17f72, got"):
-        checked(weights)
-
-
-def test_a_file_without_a_checksum_is_taken_as_it_is(tmp_path: Path) -> None:
-    """What a person made by hand; a missing one is the reader's to refuse."""
-    (tmp_path / "a").write_text("x")
-    assert checked(tmp_path / "a") == tmp_path / "a"
-    sum_of(tmp_path / "gone").write_text("0" * 64)
-    assert checked(tmp_path / "gone") == tmp_path / "gone"
 
 
 def test_a_real_limit_of_the_kernel_is_met_in_the_middle_of_a_file(tmp_path: Path) -> None:
@@ -176,7 +100,7 @@ def test_sigterm_ends_a_stage_with_143_and_no_traceback(tmp_path: Path) -> None:
     program = (
         "import os, signal; from pathlib import Path\n"
         "from spira.base.files import whole; from spira.base.program import exit_on_error\n"
-        "with exit_on_error(), whole(Path('a'), summed=True) as file:\n"
+        "with exit_on_error(), whole(Path('a')) as file:\n"
         "    file.write(b'x')\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    file.write(b'y')\n"

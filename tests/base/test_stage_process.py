@@ -1,4 +1,4 @@
-"""adapters.life: a stage ends with its DVC, and is alone."""
+"""base.stage_process: a stage ends with its DVC, and is alone."""
 
 import ast
 import os
@@ -15,9 +15,11 @@ from closures import SOURCE, STAGES
 
 # Says where it and its worker are, and is at work; its own last word is a file.
 STAGE = """
-from spira.base.stage_process import as_stage
-import os, sys, time
+from spira.base.stage_process import as_stage, begin_stage
+begin_stage()
+import os, sys, time, warnings
 from pathlib import Path
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer: of a fork beside a thread
 with as_stage():
     if not (worker := os.fork()):
         time.sleep(100)
@@ -152,10 +154,43 @@ def test_a_second_one_is_refused_while_the_first_lives(folder: Path, mess: list[
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_lives_so(stage: str) -> None:
-    """The import that begins to watch comes before all others, and the whole of main is ``with as_stage()``."""
+    """It starts before any import but this one, and the whole of its work is ``with as_stage()``."""
     tree = ast.parse((SOURCE / f"spira/stages/{stage}.py").read_text())
-    first = next(node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
-    assert ast.unparse(first) == "from spira.base.stage_process import as_stage"
-    (block,) = (node.body for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test))
-    assert len(block) == 1
-    assert ast.unparse(block[0]).startswith("with as_stage()")
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
+    assert blocks == [tree.body[1], tree.body[-1]]  # behind the docstring, and the end
+    first, last = ([*map(ast.unparse, block.body)] for block in blocks)
+    assert first == ["from spira.base.stage_process import begin_stage", "begin_stage()"]
+    assert len(last) == 1
+    assert last[0].startswith("with as_stage()")
+
+
+def test_importing_a_stage_starts_nothing(folder: Path) -> None:
+    """No variable is set and no thread watches, whoever imports it and under whatever DVC: a test, a notebook."""
+    program = (
+        "import os, threading\nbefore = set(os.environ.items())\nimport spira.stages.split\n"
+        "set_ = {name for name, _ in set(os.environ.items()) - before}\n"
+        "assert set_ <= {'_RJEM_MALLOC_CONF'}, set_  # polars sets that\n"
+        "assert threading.active_count() == 1"
+    )
+    environment = {**os.environ, "DVC_STAGE": "split", "DVC_ROOT": str(folder)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
+def test_a_stage_watches_before_it_has_imported_torch(folder: Path, mess: list[int]) -> None:
+    """That takes seconds, in which DVC may be killed: a torch that takes a hundred is ended in its midst."""
+    (folder / "torch.py").write_text(
+        "import os, time\nfrom pathlib import Path\nPath('importing').write_text(str(os.getpid()))\ntime.sleep(100)\n"
+    )
+    train = f"exec {sys.executable} -m spira.stages.train holdout 1"
+    asked = [sys.executable, "-c", FAKE_DVC, "/bin/sh", train, "stays"]
+    path = os.pathsep.join([str(folder), str(SOURCE)])
+    dvc = subprocess.Popen(
+        asked, env={**os.environ, "PYTHONPATH": path}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    mess.append(dvc.pid)
+    assert eventually(lambda: (folder / "importing").exists() and (folder / "importing").read_text())
+    mess.append(stage := int((folder / "importing").read_text()))
+    dvc.kill()
+    _, said = dvc.communicate(timeout=60)
+    assert said == "train@holdout-1: the dvc that started it is gone, so it ends too\n"
+    assert eventually(lambda: not is_alive(stage))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spira.base.markdown import chart, table
 from spira.compare.staleness import Declared, stale
+from spira.evaluation.markdown import chart, table
 from two_revisions import Repository
 
 STAGE = Declared("train@1", "python train.py", ("train.py", "data/x/a.csv"), ("model",), {"params.yaml": ("train.lr",)})
@@ -34,6 +34,7 @@ NOW = {"train.py": "1", "data/x": "9"}
         (STAGE, {**ENTRY, "cmd": "python old.py"}, NOW, 0.1, "its command changed"),
         (STAGE, {**ENTRY, "deps": ENTRY["deps"][:1]}, NOW, 0.1, "`data/x/a.csv` is a new dependency"),
         (STAGE, {**ENTRY, "outs": []}, NOW, 0.1, "`model` was never written"),
+        (STAGE, ENTRY, {**NOW, "data/x/a.csv": "8.dir"}, 0.1, "`data/x/a.csv/b`, `data/x/a.csv/c` changed"),
     ],
 )
 def test_each_reason_for_stale_results_is_named(
@@ -41,12 +42,13 @@ def test_each_reason_for_stale_results_is_named(
 ) -> None:
     """A stage is current or says why not."""
     params = {"params.yaml": {"train": {"lr": lr, "epochs": 3}}}
-    assert stale([stage], {"train@1": entry}, files, params) == ({"train@1": [reason]} if reason else {})
+    inside = {("data/x/a.csv", "2"): ["data/x/a.csv/b", "data/x/a.csv/c"]}
+    assert stale([stage], {"train@1": entry}, files, params, inside) == ({"train@1": [reason]} if reason else {})
 
 
 def test_a_stage_without_results_and_results_without_a_stage_are_named() -> None:
     """Both are seen although there is nothing to compare."""
-    assert stale([STAGE], {"old": ENTRY}, NOW, {}) == {
+    assert stale([STAGE], {"old": ENTRY}, NOW, {}, {}) == {
         "train@1": ["it has never run"],
         "old": ["dvc.lock has results of a stage that dvc.yaml has not"],
     }
@@ -62,7 +64,9 @@ def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     assert "| data/predictions.csv | " in text
     assert "**↓ worse**" in text
     assert "Stale" not in text
-    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["noisy"]["auc"]
+    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"][
+        "mean"
+    ]
     assert f"| {shown:.3f} |" in next(line for line in text.splitlines() if line.startswith("| noisy | AUC"))
 
 
@@ -124,7 +128,7 @@ def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> N
     result = repository.report("good", "stale", "--check")
     assert result.returncode == 1
     assert "- `score`: `shift` is 0.9, the results have 2.5" in result.stdout
-    assert "- `evaluate`: `src/spira/report/headline.py` changed" in result.stdout
+    assert "- `evaluate`: `src/spira/evaluation/metrics.py` changed; `src/spira/predictions/table.py`" in result.stdout
     assert repository.report("good", "stale").returncode == 0
 
 

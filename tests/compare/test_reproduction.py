@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from closures import ROOT
 from spira.base.arithmetic import processor
-from spira.base.git import environment_without_git
 from spira.compare.reproduction import reproduced
+from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY
 
 LOCK: dict[str, Any] = {
@@ -81,7 +81,7 @@ def test_the_command_says_it_and_writes_the_processor_where_results_are_new(tmp_
     def write(stages: dict[str, Any]) -> None:
         YAML().dump({"schema": "2.0", "stages": stages}, tmp_path / "dvc.lock")
 
-    command = [sys.executable, "-m", "spira.commands.reproduced"]
+    command = [sys.executable, "-m", "spira", "reproduced"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data/processor.txt").write_text("another\n")
     write(LOCK)

@@ -15,9 +15,9 @@ import yaml
 
 from shims import LOCKS, USERS, compiled, latin_1
 from spira.base.errors import DataError
-from spira.base.git import WHICH_REPOSITORY, environment_without_git, git, object_name
 from spira.compare.revision import content, resolve
 from spira.doctor.machine import names
+from spira.repository.git import WHICH_REPOSITORY, environment_without_git, git, object_name
 from storage_clone import Clone, start
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 from two_revisions import Repository
@@ -127,7 +127,7 @@ def todo(said: str) -> str:
 def test_c4_the_doctor_knows_the_locks_that_dvc_can_use_here(small: Clone, no_locks: dict[str, str]) -> None:
     """DVC says "another DVC process is running"; what the doctor says makes it run, and the doctor leaves it so."""
     shim = {**no_locks, "NOLOCK_PREFIX": str(small.folder), "NOLOCK_ERRNO": str(errno.ENOSYS)}
-    doctor = (sys.executable, "-m", "spira.commands.doctor", "--locks")
+    doctor = (sys.executable, "-m", "spira", "doctor", "--locks")
     assert small.do(*doctor) == ""
     said = small.run(*doctor, **shim)
     assert said.returncode == 1
@@ -145,7 +145,7 @@ def test_c4_the_doctor_knows_the_locks_that_dvc_can_use_here(small: Clone, no_lo
 def test_c4_a_hard_link_that_a_killed_dvc_left_is_named(small: Clone) -> None:
     """It keeps each later one out for a year; where another machine works in the folder, it may be that one's."""
     small.do("dvc", "config", "--local", "core.hardlink_lock", "true")
-    doctor = (sys.executable, "-m", "spira.commands.doctor", "--locks")
+    doctor = (sys.executable, "-m", "spira", "doctor", "--locks")
     assert "rm .dvc/tmp/lock .dvc/tmp/rwlock.lock" in small.run(*doctor).stdout, "from before the setting"
     small.do("bash", "-c", "rm .dvc/tmp/*lock && echo x > .dvc/tmp/claim && ln .dvc/tmp/claim .dvc/tmp/lock")
     said = small.run(*doctor)
@@ -240,12 +240,10 @@ def test_c6_dvc_lock_is_not_given_up_where_git_refuses(small: Clone) -> None:
     lock = small.folder / "dvc.lock"
     half = lock.read_text()[:40]
     lock.write_text(half)
-    said = small.run(
-        sys.executable, "-m", "spira.commands.doctor", "--locks", GIT_TEST_ASSUME_DIFFERENT_OWNER="1"
-    ).stdout
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", GIT_TEST_ASSUME_DIFFERENT_OWNER="1").stdout
     assert said.count("dubious ownership") == 2
     assert lock.read_text() == half
-    small.run(sys.executable, "-m", "spira.commands.doctor", "--locks")
+    small.run(sys.executable, "-m", "spira", "doctor", "--locks")
     assert lock.read_text() != half
 
 
@@ -304,7 +302,7 @@ def test_c6_git_is_started_in_one_place() -> None:
         and isinstance(node.elts[0], ast.Constant)
         and node.elts[0].value == "git"
     ]
-    assert found == ["src/spira/base/git.py"]
+    assert found == ["src/spira/repository/git.py"]
 
 
 # The locale (C7)
@@ -361,7 +359,7 @@ def test_c7_the_doctor_names_a_locale_of_another_encoding(small: Clone, tmp_path
     """Nothing must be done, and it is worth knowing: exit 0."""
     (tmp_path / "locales").mkdir()
     variables = latin_1(tmp_path / "locales")
-    said = small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **variables)
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", **variables)
     assert said.returncode == 0
     assert said.stdout.startswith("the locale's encoding is iso8859-1: without export PYTHONUTF8=1")
 
@@ -502,14 +500,12 @@ def test_c11_a_user_without_a_name_is_named_with_the_way_out(small: Clone, tmp_p
     """``docker run --user 4242``: DVC's KeyError; what the doctor says makes DVC run."""
     no_names = {**compiled(USERS, tmp_path), **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")}
     assert "getpwuid(): uid not found" in small.run("dvc", "status", **no_names).stderr
-    said = small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **no_names)
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", **no_names)
     assert said.returncode == 1
     assert said.stdout.startswith(f"user id {os.getuid()} has no name, and dvc asks for one: getpwuid(): uid not found")
     assert todo(said.stdout).startswith("export LOGNAME=me, any name will do")
     assert small.run("dvc", "status", **no_names | {"LOGNAME": "me"}).returncode == 0
-    assert (
-        small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **no_names | {"LOGNAME": "me"}).stdout == ""
-    )
+    assert small.run(sys.executable, "-m", "spira", "doctor", "--locks", **no_names | {"LOGNAME": "me"}).stdout == ""
 
 
 def test_c11_a_home_that_is_missing_is_named(small: Clone, tmp_path: Path) -> None:
@@ -517,7 +513,7 @@ def test_c11_a_home_that_is_missing_is_named(small: Clone, tmp_path: Path) -> No
     no_home = {**compiled(USERS, tmp_path), "LOGNAME": "me", "HOME": ""}
     del no_home["HOME"]
     environment = {key: value for key, value in small.environment(**no_home).items() if key != "HOME"}
-    command = [sys.executable, "-m", "spira.commands.doctor", "--locks"]
+    command = [sys.executable, "-m", "spira", "doctor", "--locks"]
     done = subprocess.run(command, cwd=small.folder, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == (
         "HOME is not set, and dvc looks for settings there\n  TO DO: export HOME=/tmp, or another folder\n"

@@ -13,10 +13,10 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
-from score_studies import floats, ints, studies, weighted_studies
+from score_studies import as_clips, floats, ints, studies, weighted_studies
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.evaluation.calibration import calibrated, calibrators_of_folds
+from spira.evaluation.calibration import calibrated, calibrators_by_fold
 from spira.evaluation.calibrators import (
     calibrator,
     expected_error,
@@ -174,10 +174,11 @@ def test_each_fold_and_seed_has_its_own_map() -> None:
     labels, scores = planted(400, 1.0, 0.0, 6)
     folds = ["a", "b"] * 200
     both = np.stack([scores, np.asarray(expit(2 * logit(scores)))])
-    after = calibrated(both, folds, calibrators_of_folds(labels, both, folds, TEMPERATURE))
+    clips = as_clips(labels, both, folds=folds)
+    after = calibrated(clips, calibrators_by_fold(clips, TEMPERATURE))
     assert_allclose(after[0], after[1], atol=1e-5)
     own = np.asarray(folds) == "a"
-    other = calibrators_of_folds(np.where(own, labels, 1 - labels), both, folds, TEMPERATURE)
-    moved = calibrated(both, folds, other)
+    other = calibrators_by_fold(as_clips(np.where(own, labels, 1 - labels), both, folds=folds), TEMPERATURE)
+    moved = calibrated(clips, other)
     assert_array_equal(moved[:, own], after[:, own])
     assert not np.allclose(moved[:, ~own], after[:, ~own])

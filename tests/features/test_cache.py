@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spira.base.files import checked, sum_of, write_bytes
+from spira.base.files import write_bytes
 from spira.features import cache as kept
 from spira.features.cache import Shards
 
@@ -28,7 +28,7 @@ def shards(out: Path, facts: Mapping[str, object] = FACTS) -> Shards:
 def made(out: Path, clips: object = ("a.wav",), content: bytes = b"frames") -> None:
     """As a run makes it, and keeps it."""
     run = shards(out)
-    write_bytes(content, out, summed=True)
+    write_bytes(content, out)
     run.keep(out, clips)
     run.forget_others()
 
@@ -43,18 +43,16 @@ def all_kept(out: Path) -> list[Path]:
 
 def taken_away(out: Path) -> None:
     """As DVC does before a stage runs."""
-    for path in (out, sum_of(out)):
-        path.unlink()
+    out.unlink()
 
 
-def test_it_is_there_again_with_its_checksum(out: Path) -> None:
+def test_it_is_there_again(out: Path) -> None:
     """Also under another name: a fold's validation clips are another's test clips."""
     made(out)
     taken_away(out)
     for path in (out, out.with_name("other.npy")):
         assert shards(out).restored(path, ("a.wav",))
-        assert checked(path).read_bytes() == b"frames"
-        assert sum_of(path).read_text().endswith(f"  {path.name}\n")
+        assert path.read_bytes() == b"frames"
 
 
 def test_it_takes_no_room_while_the_output_is_there(out: Path) -> None:
@@ -68,9 +66,9 @@ def test_over_what_is_there_still(out: Path) -> None:
     """Where no DVC took the output away: its own name, or another file's."""
     made(out)
     assert shards(out).restored(out, ("a.wav",))
-    write_bytes(b"other", out, summed=True)
+    write_bytes(b"other", out)
     assert shards(out).restored(out, ("a.wav",))
-    assert checked(out).read_bytes() == b"frames"
+    assert out.read_bytes() == b"frames"
 
 
 @pytest.mark.parametrize("what", ["nothing", "clips", "facts", "data", "numpy", "processor", "variable", "code"])
@@ -119,10 +117,10 @@ def test_only_the_last_run_is_kept(out: Path) -> None:
     second = out.with_name("noisy-1.npy")
     run = shards(out)
     assert run.restored(out, ("a.wav",))
-    write_bytes(b"more", second, summed=True)
+    write_bytes(b"more", second)
     run.keep(second, ("b.wav",))
     killed = shards(out)
-    write_bytes(b"third", out.with_name("noisy-2.npy"), summed=True)
+    write_bytes(b"third", out.with_name("noisy-2.npy"))
     killed.keep(out.with_name("noisy-2.npy"), ("c.wav",))
     run.forget_others()
     assert len(all_kept(out)) == 2
@@ -134,7 +132,7 @@ def test_a_disk_without_hard_links_keeps_nothing(out: Path, monkeypatch: pytest.
     """And fails nothing: the run takes longer."""
     monkeypatch.setattr(os, "link", no_links)
     made(out)
-    assert checked(out).read_bytes() == b"frames"
+    assert out.read_bytes() == b"frames"
     assert not shards(out).restored(out, ("a.wav",))
 
 
@@ -146,10 +144,10 @@ def test_of_its_own_run_an_output_is_taken_by_hand_too(out: Path, monkeypatch: p
     if not links:
         monkeypatch.setattr(os, "link", no_links)
     run, other = shards(out), out.with_name("other.npy")
-    write_bytes(b"frames", out, summed=True)
+    write_bytes(b"frames", out)
     run.keep(out, ("a.wav",))
     assert run.restored(other, ("a.wav",))
-    assert checked(other).read_bytes() == b"frames"
+    assert other.read_bytes() == b"frames"
     assert other.samefile(out) == links
     run.forget_others()
     assert not (out.parents[2] / ".ckpt").exists()

@@ -234,7 +234,7 @@ class Kill(BaseException):
 
 
 def run_until_killed(at: Path, n_clips: int) -> None:
-    render, rendered = featurize.Renderer.__call__, count(1)
+    render, rendered = featurize.NoisyRenderer.__call__, count(1)
 
     def until_killed(*arguments: Any) -> object:
         if next(rendered) > n_clips:
@@ -242,7 +242,7 @@ def run_until_killed(at: Path, n_clips: int) -> None:
         return render(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(featurize.Renderer, "__call__", until_killed)
+        patch.setattr(featurize.NoisyRenderer, "__call__", until_killed)
         with pytest.raises(Kill):
             run(at)
 

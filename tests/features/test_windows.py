@@ -14,9 +14,9 @@ from spira.features.windows import (
     Windows,
     _in_one_array,
     first_of_each_clip,
+    make_windows,
     moved_at_random,
     window_starts,
-    windows_of,
 )
 
 
@@ -102,7 +102,7 @@ def in_arrays(lengths: list[list[int]], *, length: int, device: str = "cpu") -> 
     held = torch.tensor([n for of in lengths for n in of])
     views = torch.stack([firsts, firsts + sizes[arrays]])
     labels = torch.zeros(len(held))
-    return windows_of(frames, arrays, views, held, labels, length=length, step=2, device=torch.device(device))
+    return make_windows(frames, arrays, views, held, labels, length=length, step=2, device=torch.device(device))
 
 
 @given(
@@ -123,7 +123,7 @@ def test_windows_are_the_same_however_their_frames_are_kept(
     n = data.draw(st.integers(1, 8))
     windows = torch.tensor(data.draw(st.lists(st.integers(0, len(several) - 1), min_size=n, max_size=n)))
     views = torch.tensor(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
-    expected = one._gathered(windows, views)
+    expected = one._gather(windows, views)
     assert torch.equal(several.batch(windows, views), expected)
     assert torch.equal(one.batch(windows, views), expected)
 

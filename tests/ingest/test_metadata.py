@@ -15,7 +15,7 @@ from sounds import encoded, tones
 from spira.base.errors import DataError
 from spira.base.params import load
 from spira.clips.cells import is_unknown, read_dates, read_numbers
-from spira.evaluation.subgroups import values_of
+from spira.evaluation.subgroups import group_names
 from spira.ingest.corpus import read_corpus
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import PROBES
@@ -240,7 +240,7 @@ def test_a1_no_later_reader_takes_what_it_cannot_read_for_absent() -> None:
             assert found.verdict == "not run"
             assert found.why.startswith(f"not run: {n} of {n} cells cannot be read: {name} must be")
     with pytest.raises(DataError, match="age must be a number"):
-        values_of("age", ["forty"], evaluate_params())
+        group_names("age", ["forty"], evaluate_params())
     with pytest.raises(DataError, match="age must be a number"):
         typed({"age": ["40", "12a"]})
     with pytest.raises(DataError, match="age must be a number"):

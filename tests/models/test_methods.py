@@ -19,6 +19,7 @@ from spira.clips.arrays import read_array
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import write_index, write_shard
+from spira.models.params import CpuKernels
 from spira.models.store import load_model
 from spira.predictions.params import PredictParams
 from spira.stages import featurize, predict
@@ -54,13 +55,13 @@ def scores(workspace: Path, monkeypatch: pytest.MonkeyPatch, **changes: Mapping[
         if "features" in changes:
             run_featurize()
         run_training(1)
-        predict.run((1,), 16_000, *(load(n, k) for n, k in PREDICT.items()))  # type: ignore[arg-type]
+        predict.run((1,), 16_000, *(load(n, k) for n, k in PREDICT.items()))
     finally:
         Path("params.yaml").write_text(committed)
     return pl.read_csv("data/predictions.csv")
 
 
-PREDICT = {"features": FeatureParams, "windows": WindowParams, "predict": PredictParams}
+PREDICT = {"features": FeatureParams, "windows": WindowParams, "predict": PredictParams, "cpu_kernels": CpuKernels}
 
 
 def run_featurize() -> None:
@@ -182,7 +183,7 @@ def test_a_recording_and_its_model_are_enough_for_the_pipelines_score(
     stft = {name: of[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
     mfcc = MFCC(told["sample_rate"], n_mfcc=of["n_mfcc"], melkwargs=stft)
     mfcc.amplitude_to_DB = AmplitudeToDB("power", top_db=None)  # or frames would depend on those beside them
-    net = load_model(Path("data/models/holdout/1"), torch.device("cpu"))
+    net = load_model(Path("data/models/holdout/1"), torch.device("cpu"), "torch")
     for name, expected in table.select("clip_id", "score").rows():
         samples, rate = soundfile.read(f"data/raw/tiny/{name}", dtype="float32")
         assert rate == told["sample_rate"]

@@ -8,13 +8,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from spira.base.errors import DataError, ParamError
+from spira.check.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.models.build import MODELS, build
 from spira.models.dropout import Dropout
 from spira.models.logistic_regression import LogisticRegression
 from spira.models.mfcc_transformer import MfccTransformer, sinusoids
 from spira.models.panns import Panns
 from spira.models.params import FEATURES, PannsKind
-from spira.training.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.training.gradients import has_batch_norm
 from tiny import model_params
 
@@ -267,5 +267,5 @@ def test_balanced_classes_raise_the_rare_ones_scores() -> None:
 def test_one_class_is_an_error_and_not_a_model() -> None:
     """A message in place of scikit-learn's traceback."""
     net = regression()
-    with pytest.raises(DataError, match="needs windows of both classes"):
+    with pytest.raises(DataError, match="needs windows of both classes, patient and control, got one"):
         net.solve(net.statistics(frames(4, 16)), torch.ones(4), balanced=False)

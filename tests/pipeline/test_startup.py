@@ -11,7 +11,7 @@ import pytest
 from closures import ROOT, STAGES
 
 TENSORS = {"alter", "featurize", "predict", "train"}
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])}
 OPTIMIZES = """
 from tiny import train_params
 from torch import nn

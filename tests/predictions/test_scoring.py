@@ -62,7 +62,7 @@ from spira.models.params import V2
 from spira.predictions.scoring import clip_scores
 from spira.models.spiraconv import SpiraConv
 from spira.training.optimization import validation_loss
-from spira.features.windows import windows_of
+from spira.features.windows import make_windows
 
 def megabytes():
     status = Path("/proc/self/status").read_text().splitlines()
@@ -71,7 +71,7 @@ def megabytes():
 def score(n):
     every = torch.full((n,), 101)
     one, firsts, labels = torch.zeros(n, dtype=torch.int64), torch.arange(n)[None], torch.zeros(n)
-    windows = windows_of([frames], one, firsts, every, labels, length=101, step=101, device=torch.device("cpu"))
+    windows = make_windows([frames], one, firsts, every, labels, length=101, step=101, device=torch.device("cpu"))
     clip_scores(net, windows, n, 2)
     validation_loss(net, windows, 2, [])
     return megabytes()

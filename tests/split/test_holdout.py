@@ -127,7 +127,7 @@ def test_a_given_subset_that_does_not_exist_is_refused() -> None:
 
 def test_a_speaker_with_two_labels_is_refused() -> None:
     """A person is a patient or a control of one study, else two people share an id."""
-    with pytest.raises(DataError, match=r"^speaker rui: must be patient or control throughout, got both$"):
+    with pytest.raises(DataError, match=r"^speaker rui: must be patient or control in all clips, got both$"):
         split(["ana", "rui", "ana", "rui"], [1, 0, 1, 1], [""] * 4, P)
 
 

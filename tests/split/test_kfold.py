@@ -146,5 +146,5 @@ def test_too_few_speakers_are_refused_by_fold() -> None:
 
 def test_a_speaker_with_two_labels_is_refused() -> None:
     """As under holdout."""
-    with pytest.raises(DataError, match=r"^speaker s000: must be patient or control throughout, got both$"):
+    with pytest.raises(DataError, match=r"^speaker s000: must be patient or control in all clips, got both$"):
         folds_of([*CROWD, ("s000", 1, "F")], params(5))

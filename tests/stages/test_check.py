@@ -226,7 +226,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
     (
         [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.5")],
         "windows.seconds",
-        "too short for model.kind=spiraconv_v2: 51 frames, and none is left",
+        "too short for model.kind=spiraconv_v2: a window has 51 frames, and its convolutions and poolings leave none",
     ),
     (
         [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.005")],
@@ -267,7 +267,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
             ("features.hop_length", "hop_length: 1"),
         ],
         "windows.seconds",
-        "must give at most 10000000 numbers, got 64001 frames of 8193",
+        "a window must hold at most 10000000 numbers, got 64001 frames of 8193 features",
     ),
     (
         [("features.kind", "kind: mfcc"), ("model.kind", "kind: cnn14")],
@@ -307,22 +307,22 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
     (
         [*REGRESSION, ("model.init_from", "init_from: a.safetensors")],
         "model.init_from",
-        r"must be none for model\.kind=logistic_regression, which is solved at once, got a\.safetensors",
+        r"must be none for model\.kind=logistic_regression, which has no epochs, got a\.safetensors",
     ),
     (
         [*REGRESSION, ("train.windows", "windows: random")],
         "train.windows",
-        r"must be overlap or whole for model\.kind=logistic_regression, which is solved at once, got random",
+        r"must be overlap or whole for model\.kind=logistic_regression, which has no epochs, got random",
     ),
     (
         [*REGRESSION, ("train.balance", "balance: sampler")],
         "train.balance",
-        r"must be none or loss for model\.kind=logistic_regression, which is solved at once, got sampler",
+        r"must be none or loss for model\.kind=logistic_regression, which has no epochs, got sampler",
     ),
     (
         [*REGRESSION, ("train.mixup_alpha", "mixup_alpha: 0.2")],
         "train.mixup_alpha",
-        r"must be 0 for model\.kind=logistic_regression, which is solved at once, got 0\.2",
+        r"must be 0 for model\.kind=logistic_regression, which has no epochs, got 0\.2",
     ),
 ]
 
@@ -380,7 +380,7 @@ def test_a_mask_may_not_cover_the_whole_window(mask: str, width: str, message: s
 def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     """Each size is possible by itself. They are counted without any weight being made."""
     text = edited(("model.kind", "kind: mfcc_transformer")).replace("    width: 128 ", "    width: 65536 ")
-    said = r"model\.kind: must have at most 1000000000 weights, got \d{11} of mfcc_transformer as it is set$"
+    said = r"model\.kind: the network must have at most 1000000000 weights, got \d{11} for mfcc_transformer$"
     assert re.search(said, refusal(text, tmp_path))
 
 

@@ -15,12 +15,14 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import yaml
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
 
 from tiny import ROOT, tiny_params, write_tiny_corpus
 
@@ -88,10 +90,16 @@ class Stages:
         write_tiny_corpus(folder / "data/raw/tiny", folder / "data/raw/tiny_noise")
         (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
         shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.png"))
-        shutil.copy(ROOT / "requirements.txt", folder)
+        for name in ("requirements.txt", "dvc.yaml"):
+            shutil.copy(ROOT / name, folder)
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "src"),
+            "OMP_NUM_THREADS": "1",
+            "DVC_STAGE": "each",
+        }
         self._process = subprocess.Popen(
             [sys.executable, __file__, *self._names],
             cwd=self.folder,
@@ -120,6 +128,30 @@ class Stages:
             name: sha256(path.read_bytes()).hexdigest() for name, path in names.items() if "/curves/" not in f"/{name}"
         }
 
+    def record(self) -> None:
+        """dvc.lock and the lists of folders in the cache, as DVC writes both after each stage."""
+        declared = yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"]
+        lock: dict[str, Any] = {"schema": "2.0", "stages": {}}
+        for name in self._names:
+            outs = [out for kind in ("outs", "metrics", "plots") for out in declared[name].get(kind, [])]
+            paths = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+            filled = [path.replace("${item.fold}", "holdout").replace("${item.seed}", "1") for path in paths]
+            lock["stages"][name] = {"cmd": name, "outs": [self._recorded(path) for path in filled]}
+        (self.folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+
+    def _recorded(self, name: str) -> dict[str, str]:
+        path = self.folder / name
+        if path.is_file():
+            return {"path": name, "hash": "md5", "md5": md5(path.read_bytes()).hexdigest()}
+        tree = Tree()
+        for file in filter(Path.is_file, path.rglob("*")):
+            tree.add(file.relative_to(path).parts, None, HashInfo("md5", md5(file.read_bytes()).hexdigest()))
+        tree.digest()
+        listing = self.folder / ".dvc/cache/files/md5" / tree.oid[:2] / tree.oid[2:]
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_bytes(tree.as_bytes())
+        return {"path": name, "hash": "md5", "md5": str(tree.oid)}
+
 
 class Reference(NamedTuple):
     """What a stage that nothing disturbs makes."""
@@ -138,6 +170,7 @@ def references(stages: Stages, which: Sequence[Sequence[str]]) -> list[Reference
         after = stages.digests()
         found.append(Reference(stage, outcome.n_points, {n: d for n, d in after.items() if before.get(n) != d}))
         before = after
+    stages.record()
     shutil.copytree(stages.folder / "data", stages.folder / "kept")
     return found
 
@@ -190,7 +223,7 @@ def found(stages: Stages, name: str, bit: int) -> bool:
     assert reader
     with flipped(stages.folder / name, bit):
         outcome = stages.run(reader)
-    return outcome.status == 1 and f"DataError: {name.removesuffix('.sha256')}: damaged" in outcome.said
+    return outcome.status == 1 and f"DataError: {name}: damaged" in outcome.said
 
 
 @contextmanager

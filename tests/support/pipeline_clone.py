@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from spira.base.git import environment_without_git
+from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from spira.base.git import environment_without_git
+from closures import expanded
+from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
 SCORE = """
@@ -65,7 +66,7 @@ class Repository:
         return self.run("git", *arguments).stdout
 
     def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "spira.commands.review", *arguments, check=False)
+        return self.run(sys.executable, "-m", "spira", "review", *arguments, check=False)
 
     def commit(self, branch: str) -> None:
         self.git("add", "-A")
@@ -79,8 +80,11 @@ def build(folder: Path) -> Repository:
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
     # with __init__.py the copy is the package, and no installed one is
     for name in ["src/spira/__init__.py", *filter(lambda path: not path.startswith("data/"), stage["deps"])]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
+        for file in expanded(ROOT / name):
+            copy = folder / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy)
+    shutil.copy2(ROOT / ".dvcignore", folder)
     (folder / "data").mkdir()
     (folder / "score.py").write_text(SCORE)
     _write_stages(folder, stage, "holdout/")
@@ -98,8 +102,9 @@ def build(folder: Path) -> Repository:
     repository.commit("old")
     repository.git("checkout", "-q", "-b", "later", "good")
     _write_params(folder, 0.9)
-    module = folder / "src/spira/report/headline.py"
-    module.write_text(module.read_text() + "\n# newer\n")
+    for name in ("predictions/table", "evaluation/metrics"):  # a dependency itself, and one in a folder that is
+        module = folder / f"src/spira/{name}.py"
+        module.write_text(module.read_text() + "\n# newer\n")
     repository.commit("stale")
     repository.git("checkout", "-q", "main")
     return repository

@@ -15,11 +15,11 @@ from torch.nn.utils import clip_grad_norm_
 from spira.base.errors import DataError
 from spira.features.windows import Windows
 from spira.models.build import MODELS
-from spira.models.dropout import drawing_from, generator_of
-from spira.training.gradients import has_batch_norm, sizes
-from spira.training.loop import Epoch, learn
-from spira.training.nan_guard import Watch
-from spira.training.optimization import loss_of, noam
+from spira.models.dropout import drawing_from, new_generator
+from spira.training.gradients import has_batch_norm, piece_sizes
+from spira.training.loop import Epoch, train_epochs
+from spira.training.nan_guard import NanGuard
+from spira.training.optimization import noam, summed_loss
 from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -45,7 +45,7 @@ SINGLES = [{name: value} for name, values in OPTIONS.items() for value in values
 def one_epoch(net: nn.Module, options: dict[str, object], windows: Windows | None = None) -> Epoch:
     p = params(**{name: value for name, value in options.items() if name != "norm"})
     torch.manual_seed(2)  # dropout
-    learnt = learn(net, windows or clips(p.windows), p, seed=3, names=[f"clip {i}" for i in range(N_CLIPS)])
+    learnt = train_epochs(net, windows or clips(p.windows), p, seed=3, names=[f"clip {i}" for i in range(N_CLIPS)])
     return next(learnt)
 
 
@@ -82,7 +82,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
     for changes in ({}, options):
         net = net_of()
         torch.manual_seed(2)
-        for _ in learn(
+        for _ in train_epochs(
             net, clips("overlap"), params(max_epochs=2, weight_decay=0.1, **changes), seed=3, names=["?"] * N_CLIPS
         ):
             pass
@@ -106,7 +106,7 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
     p = params(schedule="noam", batch_size=4, micro_batch_size=3, max_epochs=3)
     net, windows = net_of(), clips("overlap")
     torch.manual_seed(2)
-    losses = [epoch.loss for epoch in learn(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
+    losses = [epoch.loss for epoch in train_epochs(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
 
     old = net_of()
     optimizer = torch.optim.Adam(old.parameters(), lr=p.lr, weight_decay=p.weight_decay, fused=True)
@@ -123,9 +123,9 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
             optimizer.zero_grad(set_to_none=True)
             parts = batch.split(3)
             for part, seed in zip(parts, torch.randint(2**63 - 1, (len(parts),)).tolist(), strict=True):
-                with drawing_from(generator_of(seed, part.device)):
+                with drawing_from(new_generator(seed, part.device)):
                     logits = old(windows.batch(part, views[part]))
-                loss = loss_of(logits, windows.labels[part])
+                loss = summed_loss(logits, windows.labels[part])
                 (loss / len(batch)).backward()
                 total += float(loss.detach())
             clip_grad_norm_(old.parameters(), p.max_grad_norm)
@@ -154,9 +154,9 @@ def test_a_gradient_laid_out_otherwise_moves_the_weights_it_belongs_to() -> None
     before = net.weight.detach().clone()
     frames = windows.batch(torch.arange(len(windows)), torch.zeros(len(windows), dtype=torch.long))
     turned = Turned()
-    loss_of(turned(frames), windows.labels).backward()
+    summed_loss(turned(frames), windows.labels).backward()
     one_view = replace(windows, starts=windows.starts[:1])
-    list(learn(net, one_view, p, seed=0, names=["?"] * N_CLIPS))
+    list(train_epochs(net, one_view, p, seed=0, names=["?"] * N_CLIPS))
     gradient = turned.weight.grad
     assert gradient is not None
     assert torch.equal((before - net.weight.detach()).sign(), gradient.sign())  # Adam's first step follows the sign
@@ -169,7 +169,7 @@ def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
     for seed in (3, 3, 4):
         net = net_of()
         torch.manual_seed(2)
-        list(learn(net, clips("random"), params(**options), seed=seed, names=["?"] * N_CLIPS))
+        list(train_epochs(net, clips("random"), params(**options), seed=seed, names=["?"] * N_CLIPS))
         weights.append(net.state_dict()["fc1.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -188,11 +188,11 @@ def test_a_training_set_of_one_class_stays_finite(balance: str, label: float) ->
 @pytest.mark.parametrize(("n", "size"), [(5, 4), (9, 4), (3, 2), (1, 4), (16, 4), (6, 4)])
 def test_no_micro_batch_of_batch_normalisation_holds_one_window(n: int, size: int) -> None:
     """A lone window joins the ones before it; nothing is dropped. Without batch normalisation it stays alone."""
-    pieces = sizes(n, size, 2)
+    pieces = piece_sizes(n, size, 2)
     assert sum(pieces) == n
     assert min(pieces) >= min(2, n)
     assert max(pieces) <= max(size + 1, n if n == 1 else 0)
-    assert sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
+    assert piece_sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
 
 
 @pytest.mark.parametrize(("batch_size", "micro_batch_size"), [(6, 5), (5, 5), (5, 2)])
@@ -225,7 +225,7 @@ def shown(mode: str, n_epochs: int, **options: object) -> list[Tensor]:
     counted = replace(windows, frames=(torch.arange(float(len(windows.frames[0])))[:, None],))
     net = Listener()
     p = params(windows=mode, max_epochs=n_epochs, micro_batch_size=N_CLIPS, **options)
-    list(learn(net, counted, p, seed=3, names=["?"] * N_CLIPS))
+    list(train_epochs(net, counted, p, seed=3, names=["?"] * N_CLIPS))
     return net.shown
 
 
@@ -260,7 +260,7 @@ def test_the_sampler_lets_the_rare_class_be_heard_as_often() -> None:
 def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
     """Its loss is below ln 2, and a second epoch does not come."""
     net = net_of("logistic_regression")
-    epochs = list(learn(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
+    epochs = list(train_epochs(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
     assert len(epochs) == 1
     assert epochs[0].loss < 0.69
     assert stuck(net, net_of("logistic_regression")) == []
@@ -281,7 +281,7 @@ def test_bfloat16_reaches_the_network_and_not_its_weights() -> None:
         net = net_of()
         torch.manual_seed(2)
         p = params().model_copy(update={"precision": precision})
-        found.append(next(learn(net, clips("overlap"), p, seed=3, names=["?"] * N_CLIPS)).loss)
+        found.append(next(train_epochs(net, clips("overlap"), p, seed=3, names=["?"] * N_CLIPS)).loss)
         assert {p.dtype for p in net.parameters()} == {torch.float32}
         assert stuck(net, net_of()) == []
     assert found[0] != found[1]
@@ -299,11 +299,11 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     All that such a device has not, and a GPU has, stands aside: its generator, autocast and the fused optimizer.
     """
 
-    def judged(_: Watch) -> None:
+    def judged(_: NanGuard) -> None:
         raise Judged
 
-    monkeypatch.setattr(Watch, "judge", judged)
-    monkeypatch.setattr("spira.training.loop.generator_of", lambda *_: None)
+    monkeypatch.setattr(NanGuard, "raise_if_bad", judged)
+    monkeypatch.setattr("spira.training.loop.new_generator", lambda *_: None)
     monkeypatch.setattr("spira.training.loop.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr("spira.training.loop.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
@@ -311,7 +311,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
     windows, net = clips("overlap"), net_of().to("meta")
     with pytest.raises(Judged):
-        next(learn(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
+        next(train_epochs(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
     assert len(n_steps) == 3
 
 
@@ -335,15 +335,15 @@ def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch itself raises where an operation would wait, from the first step to the judgement at the epoch's end."""
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    judge = Watch.judge
+    judge = NanGuard.raise_if_bad
 
-    def may_wait(watch: Watch) -> None:
+    def may_wait(guard: NanGuard) -> None:
         torch.cuda.set_sync_debug_mode("default")
-        judge(watch)
+        judge(guard)
 
-    monkeypatch.setattr(Watch, "judge", may_wait)
+    monkeypatch.setattr(NanGuard, "raise_if_bad", may_wait)
     windows, net = moved(clips("overlap"), "cuda"), net_of().cuda()
-    learnt = learn(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
+    learnt = train_epochs(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
     torch.cuda.set_sync_debug_mode("error")
     try:
         assert isfinite(next(learnt))
@@ -374,7 +374,7 @@ def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list
         net, p = net_of(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
         torch.manual_seed(5)
         p = p.model_copy(update={"cuda_graph": recorded})
-        learnt = learn(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
+        learnt = train_epochs(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
         found.append(([epoch.loss for epoch in learnt], net.state_dict()))
     return found
 
@@ -426,6 +426,8 @@ def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
         torch.set_num_threads(n_threads)
         net = net_of(kind)
         torch.manual_seed(5)
-        list(learn(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS))
+        list(
+            train_epochs(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS)
+        )
         learnt.append(net.state_dict())
     assert all(torch.equal(learnt[0][name], tensor) for name, tensor in learnt[1].items())

@@ -11,10 +11,10 @@ from spira.models.build import build
 from spira.training.early_stopping import BestWeights
 from spira.training.optimization import (
     cosine,
-    loss_of,
     noam,
     optimizer_for,
     schedule_for,
+    summed_loss,
     validation_loss,
 )
 from spira.training.params import TrainParams
@@ -119,8 +119,8 @@ def test_the_loss_is_cross_entropy_and_finite_for_any_logit() -> None:
     logits = torch.tensor([-2.0, 0.5, 3.0])
     labels = torch.tensor([0.0, 1.0, 1.0])
     expected = binary_cross_entropy(torch.sigmoid(logits), labels, reduction="sum")
-    assert float(loss_of(logits, labels)) == pytest.approx(float(expected), rel=1e-5)
-    assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]))) == pytest.approx(1e4)
+    assert float(summed_loss(logits, labels)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(summed_loss(torch.tensor([1e4]), torch.tensor([0.0]))) == pytest.approx(1e4)
 
 
 def test_class_weights_weigh_each_part_of_a_label_by_its_own() -> None:
@@ -128,9 +128,11 @@ def test_class_weights_weigh_each_part_of_a_label_by_its_own() -> None:
     logits, labels = torch.tensor([-2.0, 0.5, 3.0]), torch.tensor([0.0, 1.0, 0.3])
     p = torch.sigmoid(logits)
     expected = (-3 * labels * p.log() - 2 * (1 - labels) * (1 - p).log()).sum()
-    assert float(loss_of(logits, labels, torch.tensor([2.0, 3.0]))) == pytest.approx(float(expected), rel=1e-5)
-    assert float(loss_of(logits, labels, torch.ones(2))) == pytest.approx(float(loss_of(logits, labels)), rel=1e-6)
-    assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]), torch.ones(2))) == pytest.approx(1e4)
+    assert float(summed_loss(logits, labels, torch.tensor([2.0, 3.0]))) == pytest.approx(float(expected), rel=1e-5)
+    assert float(summed_loss(logits, labels, torch.ones(2))) == pytest.approx(
+        float(summed_loss(logits, labels)), rel=1e-6
+    )
+    assert float(summed_loss(torch.tensor([1e4]), torch.tensor([0.0]), torch.ones(2))) == pytest.approx(1e4)
 
 
 def test_micro_batches_sum_to_the_batchs_gradient() -> None:
@@ -140,7 +142,7 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
     for part_size in (8, 3, 1):
         net = net_of(1).eval()
         for part in torch.arange(8).split(part_size):
-            (loss_of(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
+            (summed_loss(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
         gradients.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-6, rtol=1e-3)
     torch.testing.assert_close(gradients[2], gradients[0], atol=1e-6, rtol=1e-3)
@@ -154,7 +156,7 @@ def test_every_weight_moves() -> None:
     net.train()
     for _ in range(4):  # dropout may silence a unit once
         batch = torch.arange(8)
-        loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
         optimizer.step()
     assert [name for name, p in net.named_parameters() if torch.equal(p, before[name])] == []
 
@@ -166,7 +168,7 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
     batch = torch.arange(8)
     for _ in range(60):
         optimizer.zero_grad()
-        loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
         optimizer.step()
     assert validation_loss(net, windows, 8, []) < 0.1
 
@@ -190,7 +192,7 @@ def test_the_lowest_validation_loss_wins_and_patience_ends_it() -> None:
     best = BestWeights(patience=2)
     stops = []
     for epoch, loss in enumerate([0.9, 0.5, 0.5, 0.7], start=1):
-        stops.append(best.seen(epoch, loss, [("w", torch.tensor(float(epoch)))]))
+        stops.append(best.update(epoch, loss, [("w", torch.tensor(float(epoch)))]))
     assert stops == [False, False, False, True]
     assert (best.epoch, best.loss, float(best.weights["w"])) == (2, 0.5, 2.0)
 
@@ -199,7 +201,7 @@ def test_the_kept_weights_are_a_copy() -> None:
     """Training goes on in place; what was best must not go with it."""
     weight = torch.tensor([1.0])
     best = BestWeights(patience=2)
-    best.seen(1, 0.5, [("w", weight)])
+    best.update(1, 0.5, [("w", weight)])
     weight += 1
     assert float(best.weights["w"]) == 1.0
 

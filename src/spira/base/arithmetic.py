@@ -5,8 +5,9 @@ that it finds. So the same training gave other weights on another processor. Her
 x86-64 processor of the last ten years has; they read these variables when they are loaded, so they must be set before.
 
 What no variable holds: torch's ``sqrt``, ``log10``, ``pow`` of a half and, of float64, ``log`` and ``tan``. They are
-MKL's, which begins with an estimate (``rcpps``) that Intel's and AMD's processors round differently. Nothing here calls
-them (tests/base/test_arithmetic.py), but torch's RAdam does.
+MKL's, and came to other last bits on emulated processors of Intel and AMD. Why is a conclusion, not a reading of MKL's
+code, which is closed: it seems to begin with the estimate ``rcpps``, which the two makers' processors round
+differently. Nothing here calls them (tests/base/test_arithmetic.py), but torch's RAdam does.
 """
 
 import os
@@ -71,7 +72,8 @@ def processor() -> str:
 
 def _asked() -> Arithmetic:
     with suppress(ParamError):
-        return load("arithmetic", Arithmetic)  # type: ignore[arg-type]
+        asked: Arithmetic = load("arithmetic", Arithmetic)
+        return asked
     return "portable"
 
 

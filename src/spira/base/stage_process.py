@@ -1,8 +1,7 @@
 """A stage's life: it ends with the DVC that started it, and no other of its name runs beside it in its folder.
 
-A DVC that is killed leaves its stages running (3.67.1), and they would write over what the next run makes. Importing
-this module begins to watch for that, where DVC is above: torch's own import takes seconds, and comes after it. It
-settles a stage's arithmetic too, which what the stage imports afterwards reads once.
+A DVC that is killed leaves its stages running (3.67.1), and they would write over what the next run makes. So a stage
+begins with ``begin_stage()``, before it imports what takes seconds, and does its work ``with as_stage()``.
 """
 
 import fcntl
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 from spira.base import arithmetic
 from spira.base.errors import DataError
+from spira.base.inputs import require_unchanged
 from spira.base.locks import locked
 from spira.base.program import exit_on_error
 
@@ -27,14 +27,29 @@ _SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_TO_END = 3.0  # of a stage whose DVC is gone; the next run waits for it
 
 
+def begin_stage() -> None:
+    """Settles this stage's arithmetic, and begins to watch for the end of the DVC above it, where there is one.
+
+    To be called before NumPy, torch or numba is imported: they choose their instructions as they are loaded, and
+    torch's import alone takes seconds in which DVC may be killed.
+    """
+    arithmetic.settle()
+    if "DVC_STAGE" in os.environ:
+        os.register_at_fork(after_in_child=lambda: _begin(""))  # a worker that is born too late for _end looks itself
+        _begin(f"{os.environ['DVC_STAGE']}: the dvc that started it is gone, so it ends too\n")
+
+
 @contextmanager
 def as_stage() -> Iterator[None]:
-    """The life of the stage that this process is: errors are told, and a second one of its name is refused.
+    """The life of the stage that this process is: errors are told, a second one of its name and damaged input refused.
 
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
-    with exit_on_error(), _alone(quote("-".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), safe="")):
+    name = Path(sys.argv[0]).stem
+    identity = quote("-".join([name, *sys.argv[1:]]), safe="")
+    with exit_on_error(sys.modules["__main__"].__doc__), _alone(identity):
         arithmetic.require()
+        require_unchanged(name, sys.argv[1:])
         yield
 
 
@@ -121,10 +136,3 @@ def _end(words: str) -> None:
         with suppress(OSError):
             os.write(2, words.encode())
     os._exit(1)
-
-
-if (spec := sys.modules["__main__"].__spec__) and spec.name.startswith("spira.stages."):
-    arithmetic.settle()
-if "DVC_STAGE" in os.environ:
-    os.register_at_fork(after_in_child=lambda: _begin(""))  # a worker that is born too late for _end looks for itself
-    _begin(f"{os.environ['DVC_STAGE']}: the dvc that started it is gone, so it ends too\n")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from spira.base.errors import DataError
-from spira.base.files import checked, write_bytes
+from spira.base.files import write_bytes
 
 # Where a spreadsheet would read a formula: at the start of a cell, and of each that it may split a cell into.
 _FORMULA = r"((?:^|[;\t\r\n]) *)('*[=+\-@＝＋－＠])"
@@ -20,9 +20,8 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     """The named columns of a CSV file that an earlier stage wrote, as the types given.
 
     Raises:
-        DataError: the file is missing, lacks a column, holds something of another type, or is not what it was.
+        DataError: the file is missing, lacks a column, or holds something of another type.
     """
-    checked(path)
     try:
         table = pl.read_csv(path, glob=False, schema_overrides=schema, infer_schema=False, empty_string_is_null=False)
         return table.select(schema.keys())
@@ -34,7 +33,7 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """A CSV file with ``\\n`` ends; a missing number is an empty field."""
-    write_bytes(table.write_csv().encode(), path, summed=True)
+    write_bytes(table.write_csv().encode(), path)
 
 
 def write_sheet(table: pl.DataFrame, path: Path) -> None:
@@ -56,8 +55,7 @@ def from_sheet(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_json(path: Path) -> Any:
-    """Raises DataError where the file is missing, not JSON (which has no NaN), or not what its checksum says."""
-    checked(path)
+    """Raises DataError where the file is missing, or not JSON, which has no NaN."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError as error:
@@ -72,4 +70,4 @@ def _no_number(name: str) -> None:
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Indented JSON, keys as given; NaN and infinity raise ``ValueError`` rather than be written."""
-    write_bytes((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path, summed=True)
+    write_bytes((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from spira.base.markdown import code, inert
+from spira.evaluation.markdown import code, inert
 
 N_NAMED = 5  # speakers of one kind of change; the rest are counted
 

@@ -13,12 +13,12 @@ from dvc.repo import Repo
 from pydantic import BaseModel
 
 from spira.base.bounded_yaml import flat
-from spira.base.markdown import inert
 from spira.compare.committed import Lock, Pointer, read_committed
 from spira.compare.corpus_changes import Clip, Version, described
 from spira.compare.results import cached, listed
 from spira.compare.revision import Revision, read_tree
 from spira.compare.staleness import hashes
+from spira.evaluation.markdown import inert
 
 CLIPS = "data/clips"
 _COLUMNS = {"clip_id": pl.String, "speaker_id": pl.String, "label": pl.Int64, "digest": pl.String}

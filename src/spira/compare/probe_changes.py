@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spira.base.markdown import code, inert, table
+from spira.evaluation.markdown import code, inert, table
 
 Probes = Mapping[str, Mapping[str, Any]]  # of data/probes.json, by name; {} of a commit from before there were any
 

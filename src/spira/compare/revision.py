@@ -1,20 +1,25 @@
 """Commits of this repository, read by git without checking them out."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import md5
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Any
 
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
 from pydantic import BaseModel
 
 from spira.base.errors import DataError
-from spira.base.git import git, object_name
-from spira.compare.committed import Mapped, Pointer, files_of_vars, read_committed
+from spira.compare.committed import Mapped, Params, Pointer, files_of_vars, read_committed
+from spira.repository.git import git, object_name
 
 _LONGEST_PATH = 4096  # bytes, of Linux
-_OF_DVC = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore")  # what it reads of a commit, beside .dvc and *.dvc
+_N_COMMITS = 50  # that are looked through for the one that a folder's hash is of
+_DVC_FILES = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore")  # what it reads of a commit, beside .dvc and *.dvc
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,10 @@ def _what_has_it(root: Path) -> str:
 def _experiment(root: Path, name: str) -> str | None:
     """What ``dvc exp show`` calls by this name, whatever commit it started from."""
     listed = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode()
-    of_name = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
-    if len(of_name) > 1:
-        raise DataError(f"{name}: {len(of_name)} experiments have this name; give a commit: {', '.join(of_name)}")
-    return of_name[0] if of_name else None
+    commits = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
+    if len(commits) > 1:
+        raise DataError(f"{name}: {len(commits)} experiments have this name; give a commit: {', '.join(commits)}")
+    return commits[0] if commits else None
 
 
 def content(revision: Revision, path: str) -> bytes | None:
@@ -88,15 +93,63 @@ def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str,
     return read_committed(blob, f"{revision.name}:{path}", kind) if blob else {}
 
 
+def read_params(revision: Revision) -> dict[str, Any]:
+    """Its params.yaml."""
+    return read_tree(revision, "params.yaml", Params)
+
+
 def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
-    """md5 by path of those that git holds, or that a .dvc file beside them names."""
+    """md5 by path, as dvc.lock has it, of each file or folder that git holds, or that a .dvc file beside it names."""
     found = {}
     for path in paths:
         if (blob := content(revision, path)) is not None:
             found[path] = md5(blob, usedforsecurity=False).hexdigest()
         elif pointer := read_tree(revision, f"{path}.dvc", Pointer):
             found[path] = pointer["outs"][0]["md5"]
+        elif inside := _files_inside(revision.root, revision.commit, path):
+            found[path] = folder_hash(inside)
     return found
+
+
+def folder_hash(files: Mapping[str, str]) -> str:
+    """What DVC calls a folder by.
+
+    Args:
+        files: md5 of each, by its path in the folder.
+    """
+    tree = Tree()
+    for path, value in files.items():
+        tree.add(tuple(path.split("/")), None, HashInfo("md5", value))
+    tree.digest()
+    return str(tree.oid)
+
+
+def changed_inside(revision: Revision, folder: str, then: str) -> list[str]:
+    """The files of a folder that are not as they were when it had the hash ``then``; [] where no commit has that."""
+    before = git(revision.root, "rev-list", f"--max-count={_N_COMMITS}", revision.commit, "--", folder).decode()
+    now = _files_inside(revision.root, revision.commit, folder)
+    for commit in before.split():
+        files = _files_inside(revision.root, commit, folder)
+        if files and folder_hash(files) == then:
+            return sorted({f"{folder}/{name}" for name, _ in files.items() ^ now.items()})
+    return []
+
+
+def _files_inside(root: Path, commit: str, folder: str) -> dict[str, str]:
+    """md5 by path in the folder of all that the commit has there; {} where it is no folder."""
+    if not _may_be_a_path(folder) or PurePosixPath(folder).is_absolute() or folder.startswith("../"):
+        return {}
+    listed = git(root, "--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/")
+    entries = (entry.partition("\t") for entry in os.fsdecode(listed).split("\0") if entry)
+    objects = {path.removeprefix(f"{folder}/"): facts.split()[1:3] for facts, _, path in entries}
+    return {path: _md5_of_object(root, kind, name) for path, (kind, name) in objects.items()}
+
+
+@cache
+def _md5_of_object(root: Path, kind: str, name: str) -> str:
+    """Of a submodule, which git has no content of, its name's: it is never what DVC found there."""
+    of = git(root, "cat-file", "blob", name) if kind == "blob" else name.encode()
+    return md5(of, usedforsecurity=False).hexdigest()
 
 
 def refuse_what_dvc_cannot_read(revision: Revision) -> None:
@@ -110,7 +163,7 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
     kinds = {path: kind for kind, _, path in (entry.partition("\t") for entry in entries) if path}
     odd = {path for path, kind in kinds.items() if not kind.startswith("100")}
     for path in map(PurePosixPath, kinds):
-        if str(path) in odd and (path.name in _OF_DVC or path.suffix == ".dvc" or ".dvc" in path.parts):
+        if str(path) in odd and (path.name in _DVC_FILES or path.suffix == ".dvc" or ".dvc" in path.parts):
             raise DataError(f"{revision.name}:{path}: must be a file, and is a link or a submodule")
         if path.name == "dvc.yaml":
             read_tree(revision, str(path.parent / "params.yaml"), Mapped)

@@ -1,13 +1,15 @@
 """What dvc.yaml declares and dvc.lock remembers -> which results are older than what made them, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spira.base.bounded_yaml import flat
-from spira.base.markdown import code, inert
+from spira.evaluation.markdown import code, inert
 
 Tree = Mapping[str, Any]
+Inside = Mapping[tuple[str, str], Sequence[str]]
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def hashes(stage: Tree, kind: str) -> dict[str, str]:
 
 
 def stale(
-    stages: list[Declared], lock: Tree, files: Mapping[str, str], params: Mapping[str, Tree]
+    stages: list[Declared], lock: Tree, files: Mapping[str, str], params: Mapping[str, Tree], inside: Inside
 ) -> dict[str, list[str]]:
     """The reasons, as Markdown, for which each stage's results are not those of this revision; {} where all are.
 
@@ -36,20 +38,23 @@ def stale(
         lock: the ``stages`` of dvc.lock, by name.
         files: md5 by path of what this revision itself holds: files in git, and folders by their .dvc file.
         params: the tree of each parameter file, by path.
+        inside: the files that differ, by folder and the md5 that it had; [] where nobody knows.
     """
     made = {path: md5 for entry in lock.values() for path, md5 in hashes(entry, "outs").items()}
     found = {}
     for stage in stages:
         if stage.name not in lock:
             found[stage.name] = ["it has never run"]
-        elif reasons := list(_reasons(stage, lock[stage.name], {**made, **files}, params)):
+        elif reasons := list(_reasons(stage, lock[stage.name], {**made, **files}, params, inside)):
             found[stage.name] = reasons
     for name in lock.keys() - {stage.name for stage in stages}:
         found[name] = ["dvc.lock has results of a stage that dvc.yaml has not"]
     return found
 
 
-def _reasons(stage: Declared, entry: Tree, now: Mapping[str, str], params: Mapping[str, Tree]) -> Iterator[str]:
+def _reasons(
+    stage: Declared, entry: Tree, now: Mapping[str, str], params: Mapping[str, Tree], inside: Inside
+) -> Iterator[str]:
     if stage.cmd != entry.get("cmd"):
         yield "its command changed"
     deps, outs = hashes(entry, "deps"), hashes(entry, "outs")
@@ -57,7 +62,7 @@ def _reasons(stage: Declared, entry: Tree, now: Mapping[str, str], params: Mappi
         if path not in deps:
             yield f"{code(path)} is a new dependency"
         elif path in now and now[path] != deps[path]:
-            yield f"{code(path)} changed"
+            yield f"{_named(inside.get((path, deps[path]), []) or [path])} changed"
         elif path not in now and not any(path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in now):
             yield f"{code(path)} is gone"
     yield from (f"{code(path)} is no longer a dependency" for path in deps if path not in stage.deps)
@@ -65,6 +70,11 @@ def _reasons(stage: Declared, entry: Tree, now: Mapping[str, str], params: Mappi
     yield from (f"{code(path)} is not what the stage wrote" for path in outs if now.get(path, outs[path]) != outs[path])
     for file, names in stage.params.items():
         yield from _changed(flat(entry.get("params", {}).get(file, {})), flat(params.get(file, {})), names)
+
+
+def _named(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return ", ".join(map(code, paths[:_MOST_NAMED])) + more
 
 
 def _changed(then: Mapping[str, Any], now: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:

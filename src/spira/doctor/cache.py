@@ -19,7 +19,6 @@ from dvc_objects.fs.local import localfs
 from dvc_objects.fs.utils import as_atomic
 
 from spira.base.errors import DataError
-from spira.base.files import SUM, checked, sum_of
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding
 from spira.doctor.repairs import aside, at_work
@@ -40,8 +39,8 @@ class Wanted:
     def again(self) -> str:
         """What a person does where no whole copy is here."""
         if self.made:
-            return f"make pull, or dvc repro --force {self.stage}"
-        return f"make pull, or bring {self.path.name} from where it came and dvc add it: nothing here can make it"
+            return f"spira pull, or dvc repro --force {self.stage}"
+        return f"spira pull, or bring {self.path.name} from where it came and dvc add it: nothing here can make it"
 
 
 class Stores:
@@ -57,7 +56,7 @@ class Stores:
     def repaired(self) -> list[Finding]:
         """Nothing is done while a process that may be writing runs here."""
         if who := at_work(self.root):
-            return [Finding(f"data: not looked at while {', '.join(who)} runs here", todo="make doctor after it")]
+            return [Finding(f"data: not looked at while {', '.join(who)} runs here", todo="spira doctor after it")]
         wanted: dict[str, list[Wanted]] = defaultdict(list)
         findings: list[Finding] = []
         for out in self.repo.index.outs:
@@ -142,7 +141,7 @@ class Stores:
         """What becomes of a file of the workspace that dvc.lock does not know."""
         where = one.path.relative_to(self.root)
         found = f"{where}: not what {'dvc.lock' if one.made else one.stage} says"
-        if one.made and _later(one.path):
+        if one.made and self._later(one):
             return Finding(f"{found}, but as some later run of {one.stage} wrote it", todo="make repro")
         if not in_cache:
             return Finding(found, todo=one.again)
@@ -153,14 +152,12 @@ class Stores:
             shutil.copyfile(there, part)
         return Finding(found, f"brought back from the cache; what was there is in {moved}")
 
-
-def _later(path: Path) -> bool:
-    """The file and its checksum agree: it is whole, and of another run than dvc.lock's."""
-    path = path.with_name(path.name.removesuffix(SUM))
-    try:
-        return sum_of(path).is_file() and bool(checked(path))
-    except DataError:
-        return False
+    def _later(self, one: Wanted) -> bool:
+        """It was written after dvc.lock, or DVC has seen that it is another: no damage, which changes neither."""
+        _, known = self.repo.state.get(str(one.path), localfs)
+        if known is not None:
+            return bool(known.value != one.oid)
+        return one.path.stat().st_mtime_ns > (self.root / "dvc.lock").stat().st_mtime_ns
 
 
 def _md5(path: Path) -> str:

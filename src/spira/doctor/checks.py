@@ -48,7 +48,7 @@ def staleness(repo: Any) -> Iterator[Finding]:
         found = f"dvc.lock: not of the parameters, code or data that are here, for {', '.join(stale)}"
         yield Finding(found, todo="make repro; or git checkout what you did not mean to change")
     elif absent:
-        yield Finding(f"no data here of {', '.join(absent)}: make pull brings them, make repro makes them")
+        yield Finding(f"no data here of {', '.join(absent)}: spira pull brings them, make repro makes them")
 
 
 def remote(root: Path) -> list[Finding]:
@@ -60,7 +60,9 @@ def remote(root: Path) -> list[Finding]:
     except Late:
         why = f"it has not answered in {SECONDS} s"
     pool.shutdown(wait=False, cancel_futures=True)
-    return [Finding(f"the remote cannot be reached: {why}", todo="see docs/storage.md; local work goes on")] * bool(why)
+    return [
+        Finding(f"the remote cannot be reached: {why}", todo="see docs/how-to/storage.md; local work goes on")
+    ] * bool(why)
 
 
 def _unreachable(root: Path) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.git import git, has_repository, object_name
 from spira.base.locks import NO_LOCKS
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding, holders, lock_fault, released, stages_of
 from spira.doctor.repairs import aside, at_work, gone
+from spira.repository.git import git, has_repository, object_name
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path("dvc.lock")
@@ -34,7 +34,7 @@ def _repair_rwlock(root: Path) -> Iterator[Finding]:
         if named is None:
             yield _remove(root, path, text)
         elif killed := sorted(one for one in named if gone(one.pid, noted)):
-            write_bytes(released(text, {one.pid for one in killed}).encode(), path, summed=False)
+            write_bytes(released(text, {one.pid for one in killed}).encode(), path)
             who = ", ".join(f"{one.pid} ({one.cmd})" for one in killed)
             yield Finding(f"{RWLOCK}: holds paths for processes that are no more: {who}", "released them")
 
@@ -44,7 +44,7 @@ def _remove(root: Path, path: Path, text: str) -> Finding:
         f"{RWLOCK}: {'not what DVC writes' if text else 'empty'}, as a killed dvc leaves it, so that dvc refuses to run"
     )
     if who := at_work(root):
-        return Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+        return Finding(found, todo=f"wait until nothing runs here, then spira doctor; now there is {', '.join(who)}")
     if text:
         return Finding(found, f"moved it to {aside(root, path)}; nothing runs here that it could hold")
     path.unlink()
@@ -63,12 +63,12 @@ def _repair_dvc_lock(root: Path) -> Iterator[Finding]:
     if "merge" in fault:
         yield Finding(found, todo="git checkout --ours dvc.lock (or --theirs), then make repro")
     elif who := at_work(root):
-        yield Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+        yield Finding(found, todo=f"wait until nothing runs here, then spira doctor; now there is {', '.join(who)}")
     else:
         try:
             before = _in_git(root)
         except DataError as error:
-            yield Finding(f"{found}; and {error}", todo="let git work here, then make doctor")
+            yield Finding(f"{found}; and {error}", todo="let git work here, then spira doctor")
         else:
             yield Finding(found, _restore(root, path, text, before))
 
@@ -79,7 +79,7 @@ def _restore(root: Path, path: Path, half: str, before: str) -> str:
     if not before:
         path.unlink(missing_ok=True)
         return f"removed it, for git has none: every stage is new to dvc{moved}"
-    write_bytes(before.encode(), path, summed=False)
+    write_bytes(before.encode(), path)
     known = stages_of(before)
     lost = [name for name, entry in stages_of(half).items() if known.get(name) != entry]
     whose = f" of {', '.join(lost)}" if lost else ""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from spira.base.git import refusal
 from spira.base.locks import NO_LOCKS
 from spira.base.utf8 import locale_encoding
 from spira.doctor.diagnosis import Finding
 from spira.doctor.repairs import at_work
+from spira.repository.git import refusal
 
 _DVC_LOCKS = (".dvc/tmp/lock", ".dvc/tmp/rwlock.lock")
 _N_NAMED = 5
@@ -20,7 +20,7 @@ _N_NAMED = 5
 def machine(root: Path) -> Iterator[Finding]:
     """What keeps dvc from running, or makes it see other names than elsewhere; in a moment where there is nothing."""
     if why := refusal(root):
-        yield Finding(why, todo="do what it says there, then make doctor")
+        yield Finding(why, todo="do what it says there, then spira doctor")
     yield from _user()
     yield from _locks(root)
     if (encoding := locale_encoding()) != "utf-8":

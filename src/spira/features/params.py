@@ -1,4 +1,4 @@
-"""How sound becomes frames, and frames become windows: the numbers alone, which `check` reads without torch."""
+"""Sections of params.yaml for features and windows; `check` reads them without importing torch."""
 
 from typing import Literal, Self
 
@@ -64,8 +64,8 @@ class WindowParams(Section):
             raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
         if self.step_seconds < self.seconds / 100:
             raise ValueError(
-                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are windows "
-                f"without end, got {self.step_seconds}"
+                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are too many "
+                f"windows, got {self.step_seconds}"
             )
         return self
 

@@ -39,8 +39,9 @@ def estimates(
     found: dict[str, float] = {}
     for measures, interval in ((shares, share_interval), (differences, difference_interval)):
         if measures:
-            found |= intervals.estimates(partial(_all, measures), resamples, p.confidence, interval)
-    return {name: value for name, value in found.items() if not name.endswith("_sd")}
+            for name, value in intervals.estimates(partial(_all, measures), resamples, p.confidence, interval).items():
+                found |= {name: value.mean, f"{name}_lo": value.lo, f"{name}_hi": value.hi}
+    return found
 
 
 def _all(measures: Mapping[str, Measure], weights: Floats | None) -> dict[str, Floats]:

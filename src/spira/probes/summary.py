@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spira.base.markdown import table
+from spira.evaluation.markdown import table
 
 _ORDER = ("fail", "warn", "pass", "not run")
 _OVERALL = {

@@ -147,7 +147,7 @@ def explained(where: str) -> Iterator[None]:
 def _fault(error: Exception) -> str:
     match error:
         case PermissionError() | NoCredentialsError() | PartialCredentialsError():
-            return f"the key is missing or refused ({error}); see docs/storage.md"
+            return f"the key is missing or refused ({error}); see docs/how-to/storage.md"
         case ReadTimeoutError() | TimeoutError():
             return f"took the request and did not answer in time ({error}); run again later"
         case EndpointConnectionError() | ConnectTimeoutError():

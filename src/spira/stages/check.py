@@ -4,7 +4,10 @@ Everything else waits for it, so that a typo in `train` costs a second and not t
 half hour of stages before it.
 """
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Iterator
 from math import ceil, floor
@@ -16,18 +19,19 @@ from spira.base.errors import ParamError, ParamKeyError
 from spira.base.files import write_bytes
 from spira.base.params import PARAMS, check, parse, read, report, suggest
 from spira.base.section import FolderName, SampleRate, Seeds
+from spira.base.stage_process import as_stage
+from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
 from spira.split.holdout import SplitParams
-from spira.training.compatibility import contradictions
 from spira.training.params import TrainParams
 
 SECTIONS: dict[str, Any] = {
@@ -36,6 +40,7 @@ SECTIONS: dict[str, Any] = {
     "sample_rate": SampleRate,
     "seeds": Seeds,
     "arithmetic": Arithmetic,
+    "cpu_kernels": CpuKernels,
     "synthesize": SynthesizeParams,
     "ingest": IngestParams,
     "split": SplitParams,
@@ -57,7 +62,7 @@ def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
     tree, lines = read(params)
     if found := problems(tree):
         raise ParamError(report(found, lines, params))
-    write_bytes(b"every section of params.yaml can be used\n", out, summed=False)
+    write_bytes(b"every section of params.yaml can be used\n", out)
 
 
 def problems(tree: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,9 @@
 """ingest: the corpus's recordings -> mono waveforms at one rate, a table of the clips, and the refused."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,6 +13,7 @@ import polars as pl
 
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable

@@ -1,6 +1,9 @@
 """ingest_noise: the noise recordings -> mono waveforms at one rate, a table of them, and the refused."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import polars as pl
 
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.corpus import read_recordings

@@ -1,6 +1,9 @@
 """probe: clips, scores and altered clips' scores -> what could be predicted without breathing, a verdict a probe."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +14,17 @@ import polars as pl
 from spira.base.array_types import Mask
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.origin import origin
 from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import waveforms_of
+from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
-from spira.predictions.table import Scored, read_predictions, scored
+from spira.evaluation.origin import origin
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import overall, probe_all
 from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
@@ -47,7 +52,7 @@ def run(
     names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
-    waveforms = waveforms_of(table, clips)
+    waveforms = read_waveforms(table, clips)
     measured = progress(
         ordered_map(
             lambda clip: (
@@ -74,7 +79,7 @@ def run(
     write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
     text = probe_report(origin(corpus), overall(found), found, probe.confidence)
-    write_bytes(text.encode(), report, summed=False)
+    write_bytes(text.encode(), report)
     print(text)
 
 
@@ -89,7 +94,8 @@ def _model_scores(table: pl.DataFrame, predictions: Path, altered: Path) -> dict
     """The scores of the test clips, by condition and alteration."""
     unaltered = read_predictions(predictions)
     refuse_incomplete(unaltered, predictions)
-    every: Mapping[str, Scored] = scored(unaltered, "test") | scored(read_predictions(altered), "test")
+    every: Mapping[str, ScoredClips] = scored_clips(unaltered, "test")
+    every = {**every, **scored_clips(read_predictions(altered), "test")}
     place = {clip: i for i, clip in enumerate(table["clip_id"])}
     found = {}
     for name, test in every.items():

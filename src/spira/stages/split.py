@@ -1,6 +1,9 @@
 """split: the table of clips -> the subset of each clip in each fold, and who is in each subset."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import polars as pl
 from spira.base.errors import DataError
 from spira.base.params import load
 from spira.base.section import SampleRate
+from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_table
 from spira.clips.cells import is_unknown, read_numbers, require_read
 from spira.clips.subsets import write_subsets

@@ -1,6 +1,9 @@
 """synthesize: its parameters -> the demo corpus and a folder of ward noises, both invented."""
 
-from spira.base.stage_process import as_stage
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
 
 import shutil
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.params import load
+from spira.base.stage_process import as_stage
 from spira.demo import speech as praat
 from spira.demo.people import (
     TASKS,
@@ -59,7 +63,7 @@ def run(
         rows = [row for part in done for row in part.result()]
     for folder, table in ((speech, rows), (noise, noises)):
         text = pl.DataFrame(table).sort("file_path").write_csv()
-        write_bytes(text.encode(), folder / "metadata.csv", summed=False)
+        write_bytes(text.encode(), folder / "metadata.csv")
 
 
 @contextmanager
@@ -79,7 +83,7 @@ def _replace(folder: Path, readme: str) -> None:
     if folder.exists() and any(folder.iterdir()) and not (note.exists() and MARK in note.read_text("utf-8")):
         raise DataError(f"{folder}: must be empty or written by synthesize, got other files; move them away")
     shutil.rmtree(folder, ignore_errors=True)
-    write_bytes(readme.encode(), note, summed=False)
+    write_bytes(readme.encode(), note)
 
 
 def _write_speakers(params: SynthesizeParams, numbers: range, folder: Path) -> list[dict[str, object]]:
@@ -131,7 +135,7 @@ def _write_wav(path: Path, sound: NDArray[np.float64], sample_rate: int) -> None
     wav = BytesIO()
     samples = soxr.resample(sound, praat.SAMPLE_RATE, sample_rate)
     soundfile.write(wav, samples, sample_rate, format="WAV", subtype="PCM_16")
-    write_bytes(wav.getvalue(), path, summed=False)
+    write_bytes(wav.getvalue(), path)
 
 
 def _speech_readme(params: SynthesizeParams) -> str:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError
-from spira.base.git import environment_without_git, git, object_name
 from spira.base.locks import locked
+from spira.repository.git import environment_without_git, git, object_name
 
 SECONDS_TO_END = 5
 _JUDGED_BY = ("src", "dvc.yaml", "requirements.txt", ":(glob)data/**/*.dvc")  # beside the parameters
@@ -190,7 +190,7 @@ def listed_devices(listed: str) -> list[str]:
 def interruptible() -> None:
     """Lets SIGTERM and a terminal that goes away end this program as Ctrl-C does, so that it can end what it started.
 
-    Ctrl-C too, since a shell starts ``make sweep &`` deaf to it; but ``nohup`` is heeded.
+    Ctrl-C too, since a shell starts ``spira sweep plan.yaml &`` deaf to it; but ``nohup`` is heeded.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

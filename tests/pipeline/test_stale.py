@@ -1,0 +1,102 @@
+"""Which stages DVC would run again after a change: never a training for a plot, a page or a metric."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from faults import flipped
+from pipeline_clone import Clone
+
+pytestmark = pytest.mark.pipeline
+
+JUDGE = {"check", "evaluate", "probe", "report"}  # cheap, and of the same bytes where a comment changed
+AFTER_A_CHANGE_OF = {
+    "README.md": set[str](),
+    "docs/how-to/storage.md": set(),
+    "docs/draw_plots.py": set(),
+    "experiments/ablation.yaml": set(),
+    "src/spira/commands/compare.py": set(),
+    "src/spira/compare/plots.py": set(),
+    "src/spira/doctor/checks.py": set(),
+    "src/spira/repository/git.py": set(),
+    "src/spira/sweeps/plots.py": set(),
+    "docs/card.yaml": {"report"},
+    "docs/page.html": {"report"},
+    "src/spira/report/page.py": {"report"},
+    "src/spira/report/plots.py": {"report"},
+    "src/spira/stages/report.py": {"report"},
+    "src/spira/evaluation/curves.py": JUDGE,
+    "src/spira/evaluation/markdown.py": JUDGE,
+    "src/spira/evaluation/metrics.py": JUDGE,
+    "src/spira/probes/summary.py": {"check", "probe"},
+    "src/spira/stages/evaluate.py": {"evaluate"},
+    # and where it must: a module that trains, one that renders features, one of a subfolder
+    "src/spira/training/loop.py": {"check", "train@holdout-1"},
+    "src/spira/features/spectra.py": {"alter", "check", "featurize"},
+    "src/spira/ingest/containers/ogg.py": {"check", "ingest", "ingest_noise"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(reproduced: Clone) -> Iterator[Path]:
+    clone = reproduced.copy("stale")
+    yield clone.folder
+    shutil.rmtree(clone.folder)
+
+
+def stale(folder: Path) -> set[str]:
+    """The stages of which `dvc status` says that something is not as it was."""
+    with Repo(str(folder)) as repo:
+        return {name.rpartition(":")[2] for name in repo.status()}  # before it, the way from here to dvc.yaml
+
+
+def test_what_a_change_of_a_file_makes_dvc_run(folder: Path) -> None:
+    """Law 2: a comment in each of them, and what `dvc status` says then."""
+    assert stale(folder) == set()
+    found = {}
+    for name in AFTER_A_CHANGE_OF:
+        path = folder / name
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n# another\n")
+        found[name] = stale(folder)
+        path.write_bytes(before)
+    assert found == AFTER_A_CHANGE_OF
+    assert stale(folder) == set()
+
+
+def test_what_python_and_numba_compile_is_no_dependency(folder: Path) -> None:
+    """Their files lie in the folders that stages depend on: gone, another's or new, no stage is stale."""
+    caches = sorted((folder / "src").rglob("__pycache__"))
+    assert {path.suffix for cache in caches for path in cache.iterdir()} >= {".nbi", ".nbc"}
+    for cache in caches:
+        (cache / "loop.cpython-311.pyc").touch()
+        for path in cache.iterdir():
+            path.write_bytes(b"of another version")
+    assert stale(folder) == set()
+    for cache in caches:
+        shutil.rmtree(cache)
+    assert stale(folder) == set()
+
+
+def test_a_new_file_in_a_folder_that_is_a_dependency_is_seen(folder: Path) -> None:
+    """No import names it yet, but DVC cannot know: the stages that have the folder run again."""
+    new = folder / "src/spira/training/new.py"
+    new.write_text("")
+    assert stale(folder) == {"check", "train@holdout-1"}
+    new.unlink()
+
+
+def test_a_flipped_bit_is_refused_by_the_stage_that_dvc_starts(folder: Path) -> None:
+    """DVC sees nothing, and starts it: of a folder the file is named, by the list in DVC's cache; then all is well."""
+    clone, name = Clone(folder), "data/features/train/noisy-0.npy"
+    again = ("dvc", "repro", "--single-item", "--force", "train@holdout-1")
+    with flipped(folder / name, 4321):
+        assert stale(folder) == set()
+        refused = clone.run(*again, check=False)
+    assert refused.returncode != 0
+    assert f"DataError: {name}: damaged, or changed by another than the stage that wrote it" in refused.stderr
+    assert clone.dvc(*again[1:]) == ["train@holdout-1"]
+    assert stale(folder) == set()
