@@ -31,7 +31,8 @@ from measuring import children_seconds
 from spira.base.errors import DataError
 from spira.clips.parallel import n_cores, ordered_map
 from spira.ingest.corpus import read_corpus
-from spira.ingest.sandbox import Failed, Guard, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Lost
 from spira.split.holdout import SplitParams, split
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000

@@ -393,7 +393,11 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
     assert any(name.endswith("data/models/holdout/1/model.json") for name in names)
-    assert not [name for name in names if re.search(r"metrics\.json$|predictions|report\.md|features/test", name)]
+    assert not [
+        name
+        for name in names
+        if re.search(r"(metrics|evaluation|probes)\.json$|predictions\.csv|report\.md|features/test", name)
+    ]
 
     losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.e-]+)", said)}
     lines = next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text().splitlines()

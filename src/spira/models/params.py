@@ -61,7 +61,7 @@ V1 = V2.model_copy(update={"norm": "batch"})
 
 
 class Shape(NamedTuple):
-    """What differs between the members of PANNs: CNN6, CNN10 and CNN14."""
+    """Sizes of a member of PANNs: CNN6, CNN10 or CNN14."""
 
     channels: tuple[int, ...]  # of each block
     kernel: int
