@@ -76,10 +76,10 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
                 else:
                     refused.append(f"{path}:{line}: {name} holds {taken_for(kind)}{many}; {_way_out(name)}")
         elif found or personal_column(name):
-            rows_of: dict[str, int] = defaultdict(int)
+            rows: dict[str, int] = defaultdict(int)
             for kind, _, n_rows in found:
-                rows_of[taken_for(kind)] += n_rows
-            what = ", ".join(f"{kind} in {n} rows" for kind, n in rows_of.items()) or personal_column(name)
+                rows[taken_for(kind)] += n_rows
+            what = ", ".join(f"{kind} in {n} rows" for kind, n in rows.items()) or personal_column(name)
             print(f"{path}: column {name}: {what}: personal data, which reaches no output; better left out")
     raise_all(refused)
     for said in at_most(doubtful):
