@@ -54,7 +54,7 @@ def _in_workspace(folder: Path) -> int:
 
 
 def _in_stores(folder: Path) -> dict[str, int]:
-    """How many `make verify` and `make doctor` named, and brought back from the other copy."""
+    """How many `spira verify` and `spira doctor` named, and brought back from the other copy."""
     rng = np.random.default_rng(int(os.environ.get("SEED", "0")))
     (folder / "here").mkdir(parents=True)
     n = N_BITS["cache"] + N_BITS["remote"]

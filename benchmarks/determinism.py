@@ -2,8 +2,8 @@
 
 ``python benchmarks/determinism.py`` varies workers, threads and whether compiled kernels are at hand; ``processors``
 emulates others (qemu-x86_64, in Debian's package qemu-user); ``kinds`` does so for each kind of model, and prints the
-table of docs/reliability.md, in an hour; ``operations`` lists what of torch, NumPy and SciPy is another number on
-another processor all the same.
+table of docs/explanation/reliability.md, in an hour; ``operations`` lists what of torch, NumPy and SciPy is another
+number on another processor all the same.
 """
 
 import os
@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
-from environments import unsettled
+from measuring import unsettled
 from spira.base.arithmetic import Arithmetic, variables
 from spira.models.params import FEATURES
 from stage_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training

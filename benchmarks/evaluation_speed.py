@@ -1,4 +1,4 @@
-"""What judging a large test set takes: `make bench-evaluate`.
+"""What evaluating a large test set takes: `make bench-evaluate`.
 
 The whole stage `evaluate`, in a process of its own, on a table of random scores with the parameters of params.yaml:
 every metric, operating point, calibration and subgroup, with its interval, under three conditions, and every file.

@@ -1,4 +1,4 @@
-"""The figures of docs/reliability.md: a JSON file that the benchmark writes, and the page's table, made of it."""
+"""The figures of docs/explanation/reliability.md: a JSON file that the benchmark writes, and the page's table."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import TypedDict
 from spira.base.arithmetic import processor
 
 ROOT = Path(__file__).parents[1]
-FILE, PAGE = ROOT / "docs/reliability.json", ROOT / "docs/reliability.md"
+FILE, PAGE = ROOT / "docs/explanation/reliability.json", ROOT / "docs/explanation/reliability.md"
 _TABLE = re.compile(r"^\| promise \|.*?\n\n", re.MULTILINE | re.DOTALL)
 
 

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from spira.base.params import load
-from spira.features.windows import Windows, windows_of
+from spira.features.windows import Windows, make_windows
 from spira.models.device import prepare
 from spira.models.params import V2
 from spira.models.spiraconv import SpiraConv
-from spira.training.gradients import sizes
-from spira.training.loop import Epoch, learn
+from spira.training.gradients import piece_sizes
+from spira.training.loop import Epoch, train_epochs
 from spira.training.params import TrainParams
 from spiraconv_work import Limits, least, work_of
 
@@ -91,7 +91,7 @@ def drawn(device: torch.device, lengths: list[int]) -> Windows:
     frames = torch.randn(N_VIEWS * total, N_FEATURES, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(len(lengths)) % 2.0
     one = torch.zeros_like(held)
-    return windows_of([frames], one, firsts, held, labels, length=N_FRAMES, step=100, device=device)
+    return make_windows([frames], one, firsts, held, labels, length=N_FRAMES, step=100, device=device)
 
 
 def compared(
@@ -107,7 +107,7 @@ def compared(
         for i, side in enumerate(sides):
             seconds[i].append(timed(side.__next__))
             peaks[i] = max(peaks[i], peak())
-    n_steps = len(sizes(len(windows), p.batch_size, 1))
+    n_steps = len(piece_sizes(len(windows), p.batch_size, 1))
     work = work_of(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
     rows = []
     for (kind, size, recorded), took, most in zip(ways, seconds, peaks, strict=True):
@@ -126,7 +126,7 @@ def training(
     changed["max_epochs"] = N_WARM + N_ROUNDS
     net = SpiraConv(V2, N_FRAMES, N_FEATURES).to(windows.device)
     names = [f"clip {i}" for i in range(int(windows.clips.max()) + 1)]
-    return learn(net, windows, p.model_copy(update=changed), seed=0, names=names)
+    return train_epochs(net, windows, p.model_copy(update=changed), seed=0, names=names)
 
 
 def table(limits: Limits, rows: list[dict[str, Any]]) -> str:

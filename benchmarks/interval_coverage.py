@@ -15,6 +15,7 @@ from spira.base.params import load
 from spira.evaluation.bootstrap import speaker_resamples
 from spira.evaluation.intervals import summarize
 from spira.evaluation.params import EvaluateParams
+from spira.predictions.scored import ScoredClips
 
 # speakers, clips of each, and between the classes' log odds, in their standard deviations. The first is the demo's test
 # set: 1.5 is an AUC of 0.856. The last is nearly perfect, 0.983, where one study in ten has not one patient wrong.
@@ -47,9 +48,11 @@ def coverage(n_speakers: int, n_clips: int, distance: float, n_studies: int, p: 
     for i in range(n_studies):
         labels, scores, speakers = study(n_speakers, n_clips, distance, rng)
         resamples = speaker_resamples(labels, speakers, p.n_resamples, i)
-        found = summarize(labels, scores[None], np.full((1, labels.size), 0.5), resamples, p.confidence)
+        names, at = tuple(speakers), np.full((1, labels.size), 0.5)
+        clips = ScoredClips(names, names, names, labels, scores[None], at)
+        found = dict(summarize(clips, resamples, p.confidence))
         for name, value in truth(distance).items():
-            held[name] += found[f"{name}_lo"] <= value <= found[f"{name}_hi"]
+            held[name] += found[name].lo <= value <= found[name].hi
     return {name: count / n_studies for name, count in held.items()}
 
 

@@ -73,7 +73,7 @@ def _resumes(place: Clone, way: str, expected: set[bytes]) -> bool:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    place.run(sys.executable, "-m", "spira.commands.doctor", "--locks", set_={"PYTHONPATH": "src"})
+    place.run(sys.executable, "-m", "spira", "doctor", "--locks", set_={"PYTHONPATH": "src"})
     _start(place, way)
     _wait(lambda: not _living(place.folder))
     made = {path.read_bytes() for path in place.folder.glob(".dvc/cache/files/md5/*/*") if path.is_file()}

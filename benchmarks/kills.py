@@ -89,7 +89,7 @@ def _command(place: Clone, rng: np.random.Generator, tally: Tally, n_kills: int,
     """``make repro``, killed or not; whether the pipeline is at its end, or cannot go on."""
     kind = str(rng.choice(kinds)) if tally.kills.total() < n_kills else "none"
     wait = rng.uniform(0.0, 20.0)
-    place.run(sys.executable, "-m", "spira.commands.doctor", "--locks", set_={"PYTHONPATH": "src"})
+    place.run(sys.executable, "-m", "spira", "doctor", "--locks", set_={"PYTHONPATH": "src"})
     log = place.folder.parent / "log"
     with log.open("wb") as said:
         dvc = subprocess.Popen(

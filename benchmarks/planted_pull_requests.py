@@ -18,14 +18,15 @@ import numpy as np
 import vl_convert
 
 from spira.base.array_types import Floats
-from spira.compare.paired import Judged, paired_differences, verdict
+from spira.compare.paired import paired_differences, verdict
+from spira.predictions.scored import ScoredClips
 
 HERE = Path(__file__).parent
 CLIPS_A_SPEAKER = 2  # as in the demo
 CONFIDENCE = 0.95
 AUC = 0.86  # of base, over all people: the demo's under `noisy`
 # Of a score's logit, within a class; fractions of its variance, fitted to the demo's three trainings under `noisy`
-# by an analysis of variance (docs/pull-requests.md).
+# by an analysis of variance (docs/explanation/verdicts.md).
 SPEAKER, CLIP, TRAINING_BY_SPEAKER, TRAINING_BY_CLIP = 0.68, 0.28, 0.02, 0.02
 # What changed code finds hard in other speakers than before, as such a fraction. One revision cannot show it: it is
 # assumed to be five times what two trainings of one revision differ by.
@@ -60,7 +61,7 @@ def separation(auc: float) -> float:
     return sqrt(2) * NormalDist().inv_cdf(auc)
 
 
-def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[Judged, Judged]:
+def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[ScoredClips, ScoredClips]:
     """Base and head, where head has lost ``loss`` of AUC; a loss of 0 is the same revision trained with other seeds."""
     who = np.repeat(np.arange(plan.n_speakers), CLIPS_A_SPEAKER)
     labels = (who % 2).astype(np.int64)
@@ -71,7 +72,8 @@ def pull_request(plan: Plan, loss: float, rng: np.random.Generator) -> tuple[Jud
         own = _draw(change, plan.n_speakers, rng)[who]
         unit = sqrt(1 + change)  # so that the AUC over all people is the one planted
         logits = np.stack([everyone + own + _training(unit, auc, labels, who, rng) for _ in range(plan.n_seeds)])
-        sides.append(Judged(names, speakers, labels, 1 / (1 + np.exp(-logits)), np.full_like(logits, 0.5)))
+        scores, thresholds = 1 / (1 + np.exp(-logits)), np.full_like(logits, 0.5)
+        sides.append(ScoredClips(names, speakers, names, labels, scores, thresholds))
     return sides[0], sides[1]
 
 
@@ -168,7 +170,7 @@ def drawing(points: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    folder = Path(arguments[0]) if arguments else HERE.parent / "docs"
+    folder = Path(arguments[0]) if arguments else HERE.parent / "docs/explanation"
     stated = [twenty_and_twenty(plan, 1000, 0) for plan in STATED]
     points = curve(SEEDS, LOSSES, SPEAKERS, 100)
     wanted = [{"seeds": s, "loss": x, "clips_for_95_percent": needed(points, s, x)} for s in SEEDS for x in LOSSES]

@@ -22,7 +22,7 @@ from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import PROBES
 from spira.probes.near_duplicates import fingerprint, near_duplicates
 from spira.probes.sound_statistics import statistics
-from spira.probes.study import Fold, Heard, ProbeParams, Study
+from spira.probes.study import Fold, ModelScores, ProbeParams, Study
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 RATE = 16_000  # Hz
@@ -44,7 +44,7 @@ def plain(rng: Rng, n_speakers: int = SPEAKERS) -> Study:
         labels=labels,
         folds=(Fold(~test, test),),
         columns=columns(rng, who),
-        heard=calm(rng, logits, np.flatnonzero(test)),
+        scores=calm(rng, logits, np.flatnonzero(test)),
     )
 
 
@@ -68,13 +68,13 @@ def columns(rng: Rng, who: Ints) -> dict[str, list[str]]:
     }
 
 
-def calm(rng: Rng, logits: Floats, judged: Ints) -> dict[str, Heard]:
+def calm(rng: Rng, logits: Floats, clips: Ints) -> dict[str, ModelScores]:
     """Two seeds' scores that neither a condition nor an alteration moves by more than a hundredth or two."""
 
     def scores() -> Floats:
-        return np.stack([score(logits[judged] + 0.1 * rng.standard_normal(judged.size)) for _ in range(2)])
+        return np.stack([score(logits[clips] + 0.1 * rng.standard_normal(clips.size)) for _ in range(2)])
 
-    return {name: Heard(judged, scores()) for name in (*CONDITIONS, *FORMS.values())}
+    return {name: ModelScores(clips, scores()) for name in (*CONDITIONS, *FORMS.values())}
 
 
 def score(logits: Floats) -> Floats:
@@ -116,7 +116,7 @@ def sound(waveforms: Floats, p: ProbeParams) -> dict[str, Floats]:
 
 def follows(study: Study, rng: Rng, signal: Floats) -> Study:
     """The study with a model that knows nothing but the signal, (n_clips,), and that not perfectly."""
-    return replace(study, heard=calm(rng, signal + rng.standard_normal(signal.size), study.judged))
+    return replace(study, scores=calm(rng, signal + rng.standard_normal(signal.size), study.test_clips))
 
 
 def with_sound(study: Study, rng: Rng, p: ProbeParams, planted: str = "") -> Study:
@@ -155,11 +155,11 @@ def moved(names: tuple[str, ...], by: Callable[[Rng, Ints], Floats]) -> Planted:
 
     def planted(rng: Rng, _: ProbeParams) -> Study:
         study = plain(rng)
-        heard = dict(study.heard)
+        scores = dict(study.scores)
         for name in names:
-            odds = np.log(heard[name].scores / (1 - heard[name].scores))
-            heard[name] = Heard(study.judged, score(odds + by(rng, study.labels[study.judged])))
-        return replace(study, heard=heard)
+            odds = np.log(scores[name].scores / (1 - scores[name].scores))
+            scores[name] = ModelScores(study.test_clips, score(odds + by(rng, study.labels[study.test_clips])))
+        return replace(study, scores=scores)
 
     return planted
 
@@ -181,7 +181,7 @@ def by_age(rng: Rng, _: ProbeParams) -> Study:
     }
     years = np.array([ages[who] for who in study.speakers])
     study = replace(study, columns={**study.columns, "age": [f"{age:.0f}" for age in years]})
-    return replace(study, heard=calm(rng, (years - 55) / 4 + rng.standard_normal(years.size), study.judged))
+    return replace(study, scores=calm(rng, (years - 55) / 4 + rng.standard_normal(years.size), study.test_clips))
 
 
 def bursts(rng: Rng) -> Floats:

@@ -9,7 +9,6 @@ them back where it needs them.
 import argparse
 import json
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from time import perf_counter, sleep
 import numpy as np
 import psutil
 import yaml
+
+from measuring import children_seconds
 
 RATE = 16_000
 SIZES = (1000, 4000, 16_000)
@@ -107,11 +108,6 @@ def of_process(command: list[str], where: Path | None = None) -> Measured:
     return {"processor_seconds": spent, "seconds": perf_counter() - start, "own_mb": own, "mapped_mb": mapped}
 
 
-def children_seconds() -> float:
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
-
-
 def memory_of_tree(pid: int) -> tuple[float, float]:
     """Megabytes of a process and its children: their own, and pages of files, which the system may take back."""
     kilobytes = [0, 0]
@@ -180,7 +176,7 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.features.noise import NoiseParams
     from spira.features.params import FeatureParams, WindowParams
     from spira.models.build import build
-    from spira.models.params import ModelParams
+    from spira.models.params import CpuKernels, ModelParams
     from spira.models.store import save_model
     from spira.predictions.params import PredictParams
     from spira.stages import featurize, predict
@@ -203,6 +199,7 @@ def with_tensors(stage: str, data: Path) -> None:
         features,
         windows,
         load("predict", PredictParams),
+        load("cpu_kernels", CpuKernels),
         subsets=subsets,
         models=data / "models",
         validation=data / "features/validation",

@@ -23,8 +23,8 @@ ROUNDS = 3
 DVC = (sys.executable, "-m", "dvc")
 SIDES = {
     "`dvc repro`": (*DVC, "repro", "train"),
-    "`make repro JOBS=2`": (sys.executable, "-m", "spira.commands.train_parallel", "2"),
-    "`make repro JOBS=3`": (sys.executable, "-m", "spira.commands.train_parallel", "3"),
+    "`make repro JOBS=2`": (sys.executable, "-m", "spira", "train-parallel", "2"),
+    "`make repro JOBS=3`": (sys.executable, "-m", "spira", "train-parallel", "3"),
 }
 
 

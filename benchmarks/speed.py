@@ -1,4 +1,4 @@
-"""Our stages beside version 1's procedure and what a user would pick instead: `make bench`, `make bench-quick`.
+"""Our stages beside version 1's procedure and what a user would pick instead: `make bench-speed`, `make bench-quick`.
 
 Every side of a comparison works on the same recordings of the demo corpus, in a process of its own, so that its peak
 memory is its own; sides take turns (A B A B ...), so that a busy machine slows all of them alike. Ratios of
@@ -26,7 +26,7 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from environments import unsettled
+from measuring import unsettled
 from spira.base.arithmetic import processor, variables
 from spira.base.params import load
 from spira.clips.arrays import read_array
@@ -37,11 +37,11 @@ from spira.features.spectra import Frames
 from spira.features.store import read_windows
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.resampling import resample, to_mono
-from spira.models.build import build
+from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
 from spira.models.params import ModelParams
 from spira.stages import featurize, ingest, ingest_noise
-from spira.training.loop import learn
+from spira.training.loop import train_epochs
 from spira.training.params import TrainParams
 from version_1 import Features, SpiraConvV2, windows
 from version_1 import learn as learn_as_version_1
@@ -183,7 +183,7 @@ def epoch_of_ours(at: Path) -> Seconds:
     A batch has as many windows as version 1's has in five clips, 37.5 in the mean, and a micro-batch is a core's share.
     """
     device = prepare("cpu", seed=0)
-    net = build(load("model", ModelParams), 401, 40)
+    net = with_cpu_kernels(build(load("model", ModelParams), 401, 40), "compiled")
     noise = load("noise", NoiseParams).model_copy(update={"views": 1})
     every_second = WindowParams(seconds=4.0, step_seconds=1.0)
     features, n_threads = load("features", FeatureParams), torch.get_num_threads()
@@ -207,7 +207,7 @@ def epoch_of_ours(at: Path) -> Seconds:
             torch.set_num_threads(n_threads)  # featurize took one, as a process of its own may
             clips = pl.read_csv(at / "subsets.csv")["clip_id"].to_list()
             heard, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)
-            list(learn(net, heard, p, seed=0, names=table["clip_id"].to_list()))
+            list(train_epochs(net, heard, p, seed=0, names=table["clip_id"].to_list()))
             return len(heard)
 
     return timed(work)

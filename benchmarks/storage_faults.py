@@ -1,4 +1,6 @@
-"""What `dvc push` and `dvc pull` do in each fault, and what `make push` and `make pull` do: docs/storage.md's table.
+"""What `dvc push` and `dvc pull` do in each fault, and what `spira push` and `spira pull` do.
+
+The table of docs/how-to/storage.md.
 
 ``python benchmarks/storage_faults.py``, from the root, with the timeouts of .dvc/config; 3 minutes, mostly waiting.
 """
@@ -24,7 +26,7 @@ FILES = {"large.bin": os.urandom(16_000_000), "small.bin": b"small"}
 
 def run(clone: Clone, tool: str, command: str, **environment: str) -> str:
     """Seconds, exit status and the first error that it printed, else its last line."""
-    words = ["dvc", command] if tool == "dvc" else [sys.executable, "-m", "spira.commands.storage", command]
+    words = ["dvc", command] if tool == "dvc" else [sys.executable, "-m", "spira", command]
     began = time.monotonic()
     try:
         result = subprocess.run(

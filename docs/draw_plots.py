@@ -1,26 +1,66 @@
-"""Draw DVC's plots as PNG files, without a browser or a network: `make plots`."""
+"""Draw the results in data/ as PNG files, by the functions that draw the page: `make plots`."""
 
-import json
-import re
-import subprocess
+from collections import Counter
 from pathlib import Path
 
-import vl_convert
+import polars as pl
 
-OUT = Path(__file__).parent / "plots"
-PIXELS_A_POINT = 1.5
+from spira.base.params import PARAMS, load, read
+from spira.evaluation.params import EvaluateParams
+from spira.plots.charts import Line, confusion_matrix, learning_curves
+from spira.plots.png import write_png
+from spira.report.files import read_plots
+from spira.report.plots import (
+    calibration_before_and_after,
+    net_benefit,
+    precision_recall_by_condition,
+    roc_by_condition,
+    scores_by_class,
+)
+
+OUT = Path(__file__).parent / "explanation/plots"
+PLOTS, CURVES = Path("data/plots"), Path("data/curves")
 
 
 def main() -> None:
-    shown = subprocess.run(["dvc", "plots", "show", "--json"], check=True, capture_output=True, text=True)
-    OUT.mkdir(exist_ok=True)
+    corpus = read(PARAMS)[0]["corpus"]
+    clips = f"test clips of {corpus}{' (SYNTHETIC)' if corpus == 'demo' else ''}"
+    main_one = load("evaluate", EvaluateParams).threshold_condition
+    under = f"under {main_one}, {clips}, all seeds"
+    plots = read_plots(PLOTS)
+    conditions = [name.removeprefix("roc_") for name in plots if name.startswith("roc_")]
+    charts = {
+        "roc_by_condition": roc_by_condition(plots, conditions, f"{clips}, mean over seeds"),
+        "precision_and_recall_by_condition": precision_recall_by_condition(
+            plots, conditions, f"{clips}, mean over seeds"
+        ),
+        "scores_under_noise": scores_by_class(plots, main_one, under),
+        "confusion_under_noise": confusion_matrix(_called(main_one), under),
+        "calibration_under_noise": calibration_before_and_after(plots, main_one, under),
+        "net_benefit_under_noise": net_benefit(plots, main_one, under),
+        "learning_curves": learning_curves(_losses(), f"a curve a seed, {corpus}"),
+    }
     for old in OUT.glob("*.png"):
         old.unlink()
-    for name, drawings in json.loads(shown.stdout)["data"].items():
-        for drawing in drawings:
-            file = OUT / f"{re.sub(r'[^a-z0-9]+', '_', name.lower())}.png"
-            file.write_bytes(vl_convert.vegalite_to_png(drawing["content"], scale=PIXELS_A_POINT))
-            print(file)
+    for name, chart in charts.items():
+        write_png(chart, OUT / f"{name}.png")
+        print(OUT / f"{name}.png")
+
+
+def _called(condition: str) -> Counter[tuple[str, str]]:
+    """Clips of all seeds by (actual, predicted) class."""
+    rows = pl.read_csv(PLOTS / f"confusion_{condition}.csv").select("actual", "predicted").rows()
+    return Counter((actual, predicted) for actual, predicted in rows)
+
+
+def _losses() -> list[Line]:
+    """Train and validation loss of every fold and seed."""
+    found = []
+    for subset in ("train", "validation"):
+        for path in sorted(CURVES.glob(f"*/*/plots/metrics/{subset}/loss.tsv")):
+            table = pl.read_csv(path, separator="\t")
+            found.append(Line(subset, table["step"].cast(pl.Float64).to_numpy(), table["loss"].to_numpy()))
+    return found
 
 
 if __name__ == "__main__":

@@ -29,13 +29,12 @@ TOOLS = {
     "botocore",
     "psutil",
     "optuna",
-    "vl_convert",
 }  # locked in requirements-tools.txt; no number depends on them
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
     {"repository"},
-    {"clips", "demo", "models", "remote", "split", "sweeps"},
-    {"doctor", "features", "ingest"},
+    {"clips", "demo", "models", "plots", "remote", "split"},
+    {"doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
     {"check", "evaluation"},
     {"probes"},
@@ -59,7 +58,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "utf8",
     },
     "clips": {"arrays", "parallel", "recordings", "subsets"},
-    "compare": {"corpus_versions", "results", "revision"},
+    "compare": {"corpus_versions", "experiments", "read_side", "results", "revision"},
     "doctor": {"cache", "checks", "dvc_locks", "environment", "machine", "repairs"},
     "evaluation": {"files"},
     "features": {"cache", "store"},
@@ -74,27 +73,32 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "ffmpeg",
         "file_names",
         "privacy",
+        "samples",
         "sandbox",
+        "sandbox_worker",
         "waveforms",
     },
     "models": {"store"},
+    "plots": {"png"},
     "predictions": {"table"},
-    "remote": {"transfer", "uploads"},
+    "remote": {"server", "synchronization", "transfer", "uploads"},
     "report": {"files"},
     "repository": {"git"},
-    "sweeps": {"clones", "log", "plan_file", "plots", "runner"},
+    "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
     "training": {"checkpoint"},
 }
 OUTSIDE = {
     *("os", "sys", "io", "pathlib", "shutil", "tempfile", "fcntl", "glob"),
     *("subprocess", "multiprocessing", "signal", "socket", "time", "random"),
-    *("soundfile", "polars", "dvc", "dvc_data", "dvc_objects", "botocore", "psutil"),
+    *("soundfile", "dvc", "dvc_data", "dvc_objects", "botocore", "psutil"),
 }
 
 
 def place(module: Path) -> tuple[str, str]:
     """(package, module within it), such as ("ingest", "containers/flac")."""
     package, *rest = module.relative_to(SOURCE / "spira").with_suffix("").parts
+    if package == "__main__":  # ``python -m spira``, and the console script
+        return "commands", package
     return package, "/".join(rest)
 
 
@@ -107,8 +111,11 @@ def touches_outside(module: Path) -> set[str]:
     """What of a module's imports and calls is outside: files, processes, the environment, the clock, chance."""
     tree = ast.parse(module.read_text())
     called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-    clock = set(re.findall(r"\.(?:now|today|utcnow)\(", module.read_text()))
-    return ({name.split(".")[0] for name in imported(module)} & OUTSIDE) | (called & {"open", "print", "input"}) | clock
+    found = set(re.findall(r"\.(?:now|today|utcnow)\(", module.read_text()))
+    found |= set(
+        re.findall(r"\bpl\.(?:read|scan)_\w+|\.(?:write|sink)_(?:csv|parquet|json)\b", module.read_text())
+    )  # tables on disk
+    return ({name.split(".")[0] for name in imported(module)} & OUTSIDE) | (called & {"open", "print", "input"}) | found
 
 
 def stage_names(kind: str) -> set[str]:
@@ -186,7 +193,12 @@ def test_every_stage_depends_on_the_environment(stage: str) -> None:
 def test_what_the_stages_import_is_locked() -> None:
     """Every third-party package under src/ has its version in requirements.txt, which the stages depend on."""
     locked = {line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
-    names = {"parselmouth": "praat-parselmouth", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+    names = {
+        "parselmouth": "praat-parselmouth",
+        "ruamel": "ruamel-yaml",
+        "sklearn": "scikit-learn",
+        "vl_convert": "vl-convert-python",
+    }
     packages = {name.split(".")[0] for file in MODULES for name in imported(file)} - {"spira"} - TOOLS
     third_party = packages - set(sys.stdlib_module_names)
     assert {names.get(name, name) for name in third_party} <= locked
@@ -202,6 +214,14 @@ def test_packages_import_one_way(module: Path) -> None:
         other, _ = place(file)
         assert TIER[other] < TIER[package] or (other == package and package != "stages"), f"{module} imports {file}"
     assert package == "commands" or not {place(file)[0] for file in own(module)} & {"stages", "commands"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_command_is_imported_by_nobody(module: Path) -> None:
+    """What two subcommands need lies in a room; the entry alone knows the subcommands, and loads one by its name."""
+    entry = SOURCE / "spira/commands/spira.py"
+    commands = {file for file in own(module) if place(file)[0] == "commands"}
+    assert not commands or (module, commands) == (SOURCE / "spira/__main__.py", {entry})
 
 
 def test_every_package_has_its_tier() -> None:

@@ -17,8 +17,9 @@ from closures import SOURCE, STAGES
 STAGE = """
 from spira.base.stage_process import as_stage, begin_stage
 begin_stage()
-import os, sys, time
+import os, sys, time, warnings
 from pathlib import Path
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer: of a fork beside a thread
 with as_stage():
     if not (worker := os.fork()):
         time.sleep(100)

@@ -10,9 +10,9 @@ import pytest
 
 import planted_pull_requests as planted
 from planted_pull_requests import Plan
-from spira.commands.review import main
-from spira.compare.paired import Judged
+from spira.commands.spira import run
 from spira.evaluation.metrics import auc
+from spira.predictions.scored import ScoredClips
 from tiny import ROOT
 
 STATED = Plan(200, 5, planted.CHANGE_BY_SPEAKER)
@@ -52,9 +52,9 @@ def test_clips_needed_lie_between_the_sizes_tried() -> None:
 
 
 def test_the_table_in_the_documentation_is_what_the_benchmark_found() -> None:
-    """Each row of docs/pull-requests.md is one of docs/planted_pull_requests.json."""
-    found = json.loads((ROOT / "docs/planted_pull_requests.json").read_text())
-    text = (ROOT / "docs/pull-requests.md").read_text()
+    """Each row of docs/explanation/verdicts.md is one of docs/explanation/planted_pull_requests.json."""
+    found = json.loads((ROOT / "docs/explanation/planted_pull_requests.json").read_text())
+    text = (ROOT / "docs/explanation/verdicts.md").read_text()
     names = ("caught", "caught_19_of_20", "false_alarms", "at_most_1_false_alarm_of_20")
     for r in found["twenty_and_twenty"]:
         shown = " | ".join(f"{r[name]:.1%}" for name in names)
@@ -65,14 +65,14 @@ def test_the_table_in_the_documentation_is_what_the_benchmark_found() -> None:
         assert f"| {loss} | {said} |" in text
 
 
-def commit(folder: Path, name: str, judged: Judged) -> None:
+def commit(folder: Path, name: str, scored: ScoredClips) -> None:
     """A commit whose dvc.lock names the predictions, and DVC's cache with them: what ``dvc repro`` would leave."""
     head = "subset,condition,seed,clip_id,speaker_id,label,score"
     rows = [
         f"{subset},noisy,{seed},{subset} {clip},{subset} {who},{label},{score}"
         for subset in ("validation", "test")
-        for seed, scores in enumerate(judged.scores)
-        for clip, who, label, score in zip(judged.clips, judged.speakers, judged.labels, scores, strict=True)
+        for seed, scores in enumerate(scored.scores)
+        for clip, who, label, score in zip(scored.clips, scored.speakers, scored.labels, scores, strict=True)
     ]
     blob = "\n".join([head, *rows, ""]).encode()
     key = md5(blob).hexdigest()
@@ -98,7 +98,7 @@ def test_the_whole_report_tells_them_apart(
     rng = np.random.default_rng(4)
     monkeypatch.chdir(tmp_path)
     for i, loss in enumerate([0.05, 0.0] * 5):
-        for side, judged in zip(("base", "head"), planted.pull_request(STATED, loss, rng), strict=True):
-            commit(tmp_path, f"{side}{i}", judged)
-        assert main([f"base{i}", f"head{i}"]) == 0
+        for side, scored in zip(("base", "head"), planted.pull_request(STATED, loss, rng), strict=True):
+            commit(tmp_path, f"{side}{i}", scored)
+        assert run(["review", f"base{i}", f"head{i}"]) == 0
         assert f"**{'regression' if loss else 'no evidence'}**: AUC under `noisy`" in capsys.readouterr().out

@@ -32,12 +32,12 @@ def test_a_plain_study_fails_no_probe() -> None:
 def test_what_is_not_known_is_never_a_pass() -> None:
     """Without a column, without two classes' people or without altered clips there is a sentence and no verdict."""
     study = benchmark.plain(np.random.default_rng(0))
-    bare = replace(study, columns={}, heard={name: study.heard[name] for name in benchmark.CONDITIONS[:2]})
+    bare = replace(study, columns={}, scores={name: study.scores[name] for name in benchmark.CONDITIONS[:2]})
     for probe, why in (
         ("metadata", "not run: no column `sex` or `age` or `site`"),
         ("recording_date", "not run: no column `recorded_on`"),
         ("matched", "not run: no column `sex` or `site` or `age`"),
-        ("ward_noise_swap", "not run: no clip was scored with another's background"),
+        ("ward_noise_swap", "not run: no clip was scored with another speaker's background"),
         ("noise_conditions", "not run: no clip was scored with noise added"),
         ("gain", "not run: no clip was scored with the alteration `louder`"),
     ):
@@ -45,7 +45,7 @@ def test_what_is_not_known_is_never_a_pass() -> None:
         assert (found.verdict, found.why, dict(found.numbers)) == ("not run", why, {})
     strict = P.model_copy(update={"min_speakers": 50})
     few = PROBES["metadata"].run(study, strict)
-    assert few.why == "not run: 20 control speakers are judged, and an interval over people needs 50"
+    assert few.why == "not run: the test set has 20 control speakers, and an interval over speakers needs 50"
 
 
 def test_a_column_that_is_partly_there_is_judged_by_the_rest_and_not_cleared() -> None:
@@ -53,7 +53,9 @@ def test_a_column_that_is_partly_there_is_judged_by_the_rest_and_not_cleared() -
     study = benchmark.plain(np.random.default_rng(0))
     found = PROBES["metadata"].run(replace(study, columns={**study.columns, "site": []}), P)
     assert found.verdict == "not run"
-    assert found.why.startswith("no column `site`; sex and age alone: AUC 0.")
+    assert found.why.startswith(
+        "no column `site`; a simple model of sex and age alone separates patients from controls with AUC 0."
+    )
     planted = benchmark.PLANTED["metadata"](np.random.default_rng(1), P)
     blank = replace(planted, columns={**planted.columns, "site": [""] * len(planted.speakers)})
     assert PROBES["metadata"].run(blank, P).verdict == "fail"
@@ -62,7 +64,7 @@ def test_a_column_that_is_partly_there_is_judged_by_the_rest_and_not_cleared() -
 def test_a_score_that_nothing_moves_passes_for_certain() -> None:
     """A wave turned upside down has the same spectrum: a shift of 0 in every clip has the interval [0, 0]."""
     study = benchmark.plain(np.random.default_rng(0))
-    study = replace(study, heard={**study.heard, "inverted": study.heard["clean"]})
+    study = replace(study, scores={**study.scores, "inverted": study.scores["clean"]})
     found = PROBES["polarity"].run(study, P)
     assert found.verdict == "pass"
     assert (found.numbers["shift_lo"], found.numbers["shift_hi"]) == (0, 0)

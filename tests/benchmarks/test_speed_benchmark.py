@@ -27,7 +27,7 @@ def test_half_the_speed_or_half_again_the_memory_is_told(ratio: float, peak_mb: 
 
 def test_the_kept_figures_are_of_every_table_with_ours_last() -> None:
     """Else there is nothing to compare with, every week."""
-    kept = json.loads((ROOT / "docs/speed.json").read_text())["found"]
+    kept = json.loads((ROOT / "docs/explanation/speed.json").read_text())["found"]
     assert {name: list(sides)[-1] for name, sides in kept.items()} == {
         name: sides[-1] for name, sides in TABLES.items()
     }

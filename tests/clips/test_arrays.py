@@ -90,7 +90,7 @@ def test_a_truncated_array_is_refused_by_name_at_every_length(tmp_path: Path) ->
     whole = path.read_bytes()
     for n_bytes in range(len(whole)):
         path.write_bytes(whole[:n_bytes])
-        with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not a whole .npy array: "):
+        with pytest.raises(DataError, match=f"^{re.escape(str(path))}: must be a complete .npy array: "):
             read_array(path)
 
 
@@ -98,9 +98,9 @@ def test_a_truncated_array_is_refused_by_name_at_every_length(tmp_path: Path) ->
     ("content", "said"),
     [
         (None, "no such file; run the stage that writes it: dvc repro"),
-        (np.zeros(3), "expected float32, got float64"),
-        (np.array([{}]), "not a whole .npy array: .*Python objects"),
-        ("I am no array", "not a whole .npy array: the magic string is not correct"),
+        (np.zeros(3), "must be float32, got float64"),
+        (np.array([{}]), "must be a complete .npy array: .*Python objects"),
+        ("I am no array", "must be a complete .npy array: the magic string is not correct"),
     ],
 )
 def test_what_is_no_array_of_ours_is_refused_by_name(
@@ -119,5 +119,5 @@ def test_what_is_no_array_of_ours_is_refused_by_name(
 def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path: Path) -> None:
     """`np.load` opens an .npz without a word."""
     np.savez(tmp_path / "a.npz", a=noise(3))
-    with pytest.raises(DataError, match=r"not a whole \.npy array"):
+    with pytest.raises(DataError, match=r"must be a complete \.npy array"):
         read_array((tmp_path / "a.npz").rename(tmp_path / "a.npy"))

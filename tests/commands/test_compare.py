@@ -28,8 +28,8 @@ def experiments(repository: Repository) -> Iterator[Repository]:
         repository.git("update-ref", "-d", ref)
 
 
-def said(repository: Repository, module: str, *arguments: str) -> str:
-    return repository.run(sys.executable, "-m", f"spira.{module}", *arguments).stdout
+def said(repository: Repository, subcommand: str, *arguments: str) -> str:
+    return repository.run(sys.executable, "-m", "spira", subcommand, *arguments).stdout
 
 
 def test_two_commits_are_compared_by_their_predictions_alone(repository: Repository) -> None:
@@ -48,11 +48,11 @@ def test_two_commits_are_compared_by_their_predictions_alone(repository: Reposit
 def test_an_experiment_is_compared_by_its_name(experiments: Repository) -> None:
     """As ``dvc exp show`` has it; one that nobody knows, and one that two commits have, are refused."""
     assert "**improvement**" in said(experiments, "compare", "plan-bad", "plan-good")
-    result = experiments.run(sys.executable, "-m", "spira.commands.compare", "plan-bad", "plan-*", check=False)
+    result = experiments.run(sys.executable, "-m", "spira", "compare", "plan-bad", "plan-*", check=False)
     assert result.stderr.startswith("DataError: plan-*: not a commit of this repository")
     other = f"refs/exps/{'0' * 2}/{'0' * 38}/plan-good"
     experiments.git("update-ref", other, "bad")
-    result = experiments.run(sys.executable, "-m", "spira.commands.compare", "plan-bad", "plan-good", check=False)
+    result = experiments.run(sys.executable, "-m", "spira", "compare", "plan-bad", "plan-good", check=False)
     experiments.git("update-ref", "-d", other)
     assert result.stderr.startswith("DataError: plan-good: 2 experiments have this name; give a commit: ")
 
@@ -92,8 +92,8 @@ def test_without_predictions_a_table_tells_why(experiments: Repository, tmp_path
     assert "**" not in text
 
 
-def difference(lo: float, hi: float, *, of_trainings: bool = True) -> Difference:
-    return Difference(0.5, 0.5, (lo + hi) / 2, lo, hi, of_trainings)
+def difference(lo: float, hi: float, *, over_trainings: bool = True) -> Difference:
+    return Difference(0.5, 0.5, (lo + hi) / 2, lo, hi, over_trainings)
 
 
 def test_each_kind_of_row_has_its_words() -> None:
@@ -102,7 +102,7 @@ def test_each_kind_of_row_has_its_words() -> None:
         "up": difference(0.1, 0.2),
         "down": difference(-0.2, -0.1),
         "flat": difference(-0.1, 0.2),
-        "lucky": difference(0.1, 0.2, of_trainings=False),
+        "lucky": difference(0.1, 0.2, over_trainings=False),
         "far": "the corpora differ",
     }
     text = conclusion("base", rows, "noisy", 0.95)

@@ -64,7 +64,9 @@ def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     assert "| data/predictions.csv | " in text
     assert "**↓ worse**" in text
     assert "Stale" not in text
-    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["noisy"]["auc"]
+    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"][
+        "mean"
+    ]
     assert f"| {shown:.3f} |" in next(line for line in text.splitlines() if line.startswith("| noisy | AUC"))
 
 
@@ -126,7 +128,7 @@ def test_stale_results_are_named_and_fail_the_check(repository: Repository) -> N
     result = repository.report("good", "stale", "--check")
     assert result.returncode == 1
     assert "- `score`: `shift` is 0.9, the results have 2.5" in result.stdout
-    assert "- `evaluate`: `src/spira/evaluation/metrics.py` changed; `src/spira/report/headline.py`" in result.stdout
+    assert "- `evaluate`: `src/spira/evaluation/metrics.py` changed; `src/spira/predictions/table.py`" in result.stdout
     assert repository.report("good", "stale").returncode == 0
 
 

@@ -13,12 +13,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline_clone import Clone
-from spira.commands.train_parallel import BEFORE
 from spira.sweeps.clones import environment_on
+from spira.sweeps.trainings import BEFORE
 from tiny import GIT_IDENTITY, ROOT
 
 pytestmark = pytest.mark.pipeline
-COMMAND = (sys.executable, "-m", "spira.commands.train_parallel")
+COMMAND = (sys.executable, "-m", "spira", "train-parallel")
 
 # In place of a training: it says what it was given, and ends once so many were there.
 MEET = """
@@ -81,7 +81,7 @@ def content(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.name != ".gitignore"}
 
 
-def models_of(clone: Clone) -> dict[str, bytes]:
+def models(clone: Clone) -> dict[str, bytes]:
     folder = clone.folder / "data/models"
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -152,15 +152,22 @@ def test_what_comes_of_it_is_what_comes_of_one_after_the_other(reproduced: Clone
     beside, after = clones
     assert "3 trainings, 3 at once" in beside.run(*COMMAND, "3").stdout
     after.dvc("repro", "train")
-    models, expected = models_of(beside), models_of(after)
+    made, expected = models(beside), models(after)
     assert len(expected) >= 3
-    assert models == expected
+    assert made == expected
     assert not [stage for stage in beside.dvc("repro") if stage.startswith("train")]
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
-def test_a_wrong_number_is_refused(jobs: str, tmp_path: Path) -> None:
-    """By argparse, with its status."""
-    done = subprocess.run([*COMMAND, jobs], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "jobs: " in done.stderr
+@pytest.mark.parametrize(
+    ("jobs", "why"),
+    [
+        ("0", "'JOBS': 0 is not in the range"),
+        ("-1", "No such option '-1'"),
+        ("two", "'JOBS': 'two' is not a valid integer"),
+    ],
+)
+def test_a_wrong_number_is_refused(jobs: str, why: str, tmp_path: Path) -> None:
+    """As wrong usage, with its exit code."""
+    result = subprocess.run([*COMMAND, jobs], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert why in result.stderr

@@ -10,18 +10,20 @@ from scipy.stats import t
 
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.compare.paired import COMPARED, Difference, Judged, paired_differences, verdict, why_not_paired
+from spira.compare.paired import COMPARED, Difference, paired_differences, verdict, why_not_paired
 from spira.evaluation.bootstrap import speaker_resamples
 from spira.evaluation.metrics import all_metrics
+from spira.predictions.scored import ScoredClips
 
 
-def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> Judged:
+def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> ScoredClips:
     """One clip a speaker."""
     names = tuple(f"s{i}" for i in range(labels.size))
-    return Judged(names, names, labels, np.atleast_2d(scores), np.full_like(np.atleast_2d(scores), threshold))
+    scores = np.atleast_2d(scores)
+    return ScoredClips(names, names, ("holdout",) * labels.size, labels, scores, np.full_like(scores, threshold))
 
 
-def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1) -> tuple[Judged, Judged]:
+def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1) -> tuple[ScoredClips, ScoredClips]:
     """Two revisions' scores of n people, correlated 0.8; patients stand d above controls."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(n) % 2).astype(np.int64)
@@ -30,7 +32,7 @@ def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1)
     return judged(labels, 1 / (1 + np.exp(-base))), judged(labels, 1 / (1 + np.exp(-head)))
 
 
-def delong(base: Judged, head: Judged) -> tuple[float, float]:
+def delong(base: ScoredClips, head: ScoredClips) -> tuple[float, float]:
     """(difference of AUC, its standard error) by DeLong, DeLong and Clarke-Pearson, 1988."""
     patients, controls = [], []
     for j in (base, head):
@@ -50,7 +52,7 @@ def test_the_interval_agrees_with_delong(seed: int) -> None:
     difference, error = delong(base, head)
     assert_allclose(found.difference, difference, atol=1e-12)
     assert_allclose((found.hi - found.lo) / (2 * t.ppf(0.975, 198)), error, rtol=1e-9)
-    assert not found.of_trainings
+    assert not found.over_trainings
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -63,14 +65,16 @@ def test_the_error_over_speakers_agrees_with_the_bootstrap(name: str) -> None:
     draws = [1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who] + 0.5 * rng.standard_normal(who.size))))]
     draws.append(1 / (1 + np.exp(-(shared + 0.7 * rng.standard_normal(90)[who]))))
     names = tuple(map(str, range(who.size)))
-    base, head = (Judged(names, tuple(map(str, who)), labels, s[None], np.full_like(s[None], 0.6)) for s in draws)
+    base, head = (
+        ScoredClips(names, tuple(map(str, who)), names, labels, s[None], np.full_like(s[None], 0.6)) for s in draws
+    )
     weights = speaker_resamples(labels, base.speakers, 4000, 0).weights(0, 4000)
     before, after = (all_metrics(labels, side.scores, side.thresholds, weights)[name][0] for side in (base, head))
     found = paired_differences(base, head, 0.95, COMPARED)[name]
     assert_allclose((found.hi - found.lo) / (2 * t.ppf(0.975, 88)), np.std(after - before), rtol=0.06)
 
 
-def lucky(n: int, n_seeds: tuple[int, int], luck: float, rng: np.random.Generator) -> tuple[Judged, Judged]:
+def lucky(n: int, n_seeds: tuple[int, int], luck: float, rng: np.random.Generator) -> tuple[ScoredClips, ScoredClips]:
     """One revision trained again and again: patients stand 1.6 above controls, more or less by ``luck``."""
     labels = (np.arange(n) % 2).astype(np.int64)
     shared = sqrt(0.95) * rng.standard_normal(n)
@@ -111,7 +115,7 @@ def test_one_training_gives_no_verdict_unless_the_interval_holds_0() -> None:
     thrice = judged(head.labels, head.scores[[0, 0, 0]])
     for before, after in ((base, single), (single, base), (base, thrice)):
         found = paired_differences(before, after, 0.95, COMPARED)["auc"]
-        assert not found.of_trainings
+        assert not found.over_trainings
         assert verdict(found) == "no verdict"
     assert verdict(paired_differences(single, single, 0.95, COMPARED)["auc"]) == "no evidence"
     assert verdict(paired_differences(*study(20, 1.5, 1.4), 0.95, COMPARED)["auc"]) == "no evidence"
@@ -122,10 +126,10 @@ def test_a_seed_more_is_the_same_trainings_and_one_of_their_kind() -> None:
     base, _ = study(80, 1.5, 1.5, n_seeds=4)
     fewer = judged(base.labels, base.scores[:3])
     found = paired_differences(fewer, base, 0.95, COMPARED)["auc"]
-    assert found.of_trainings
+    assert found.over_trainings
     assert verdict(found) == "no evidence"
     one, two = (judged(base.labels, base.scores[:n]) for n in (1, 2))
-    assert paired_differences(one, two, 0.95, COMPARED)["auc"].of_trainings
+    assert paired_differences(one, two, 0.95, COMPARED)["auc"].over_trainings
     other, _ = study(80, 1.5, 1.5, seed=1, n_seeds=4)
     apart = paired_differences(fewer, judged(base.labels, other.scores), 0.95, COMPARED)["auc"]
     assert found.hi - found.lo < 0.5 * (apart.hi - apart.lo)
@@ -173,7 +177,7 @@ def test_the_order_of_clips_is_nothing() -> None:
     base, head = study(60, 1.5, 1.0)
     head = replace(head, thresholds=np.random.default_rng(2).uniform(size=(1, 60)))  # of many folds
     scores, thresholds = head.scores[:, ::-1], head.thresholds[:, ::-1]
-    turned = Judged(head.clips[::-1], head.speakers[::-1], head.labels[::-1], scores, thresholds)
+    turned = ScoredClips(head.clips[::-1], head.speakers[::-1], head.folds, head.labels[::-1], scores, thresholds)
     assert paired_differences(base, turned, 0.95, COMPARED) == paired_differences(base, head, 0.95, COMPARED)
 
 
@@ -192,9 +196,9 @@ def test_a_planted_loss_is_a_regression_and_its_undoing_an_improvement() -> None
 )
 def test_an_interval_that_touches_0_does_not_exclude_it(lo: float, hi: float, said: str) -> None:
     """The rule at its edges."""
-    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, of_trainings=True)) == said
+    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, over_trainings=True)) == said
     alone = "no evidence" if said == "no evidence" else "no verdict"
-    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, of_trainings=False)) == alone
+    assert verdict(Difference(0.8, 0.8, 0.0, lo, hi, over_trainings=False)) == alone
 
 
 def test_other_people_are_not_paired() -> None:

@@ -81,7 +81,7 @@ def test_the_command_says_it_and_writes_the_processor_where_results_are_new(tmp_
     def write(stages: dict[str, Any]) -> None:
         YAML().dump({"schema": "2.0", "stages": stages}, tmp_path / "dvc.lock")
 
-    command = [sys.executable, "-m", "spira.commands.reproduced"]
+    command = [sys.executable, "-m", "spira", "reproduced"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data/processor.txt").write_text("another\n")
     write(LOCK)

@@ -17,7 +17,7 @@ from dvc.repo import Repo
 
 from faults import flip
 from spira.base.errors import DataError
-from spira.commands.doctor import main
+from spira.commands.spira import run
 from spira.doctor import checks, environment, repairs
 from spira.doctor.cache import Stores
 from spira.doctor.diagnosis import (
@@ -213,7 +213,8 @@ def test_a_whole_lock_is_never_called_cut_off() -> None:
 def test_the_quick_form_is_silent_and_needs_neither_dvc_nor_torch(clone: Clone) -> None:
     """`make repro` runs it first."""
     program = (
-        "import sys, spira.commands.doctor as d; s = d.main(['--locks']); print(s, {'dvc', 'torch'} & set(sys.modules))"
+        "import sys; from spira.commands.spira import run; code = run(['doctor', '--locks'])\n"
+        "print(code, {'dvc', 'torch'} & set(sys.modules))"
     )
     assert clone.do(sys.executable, "-c", program) == "0 set()\n"
 
@@ -293,7 +294,7 @@ def test_nothing_is_repaired_under_a_running_stage(clone: Clone) -> None:
     with running(clone.folder, "-m", "spira.stages.train"):
         assert checks.repair_leftovers(clone.folder) == []
         (finding,) = data_repaired(clone)
-        assert "make doctor after it" in finding.todo
+        assert "spira doctor after it" in finding.todo
     assert "a.npy.part" in checks.repair_leftovers(clone.folder)[0].found
     assert list((clone.folder / "data").iterdir()) == []
 
@@ -313,15 +314,15 @@ def test_the_whole_doctor_says_what_is_to_do_and_is_content_where_nothing_is(
     clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From the command line 0; results out of date or a package that is missing, 1, with the command that mends it."""
-    assert clone.do(sys.executable, "-m", "spira.commands.doctor") == "healthy: nothing to repair, nothing to do\n"
+    assert clone.do(sys.executable, "-m", "spira", "doctor") == "healthy: nothing to repair, nothing to do\n"
     monkeypatch.chdir(clone.folder)
     monkeypatch.setattr(environment, "_torchaudio", list)
     (clone.folder / "in.txt").write_text("new\n")
-    assert main([]) == 1
+    assert run(["doctor"]) == 1
     said = "dvc.lock: not of the parameters, code or data that are here, for make\n  TO DO: make repro; or git checkout"
     assert said in capsys.readouterr().out
     (clone.folder / "requirements.txt").write_text("no-such-package==1\n")
-    assert main([]) == 1
+    assert run(["doctor"]) == 1
     said = "no-such-package: not installed, 1 is pinned\n  TO DO: rm .venv/ready && make venv"
     assert said in capsys.readouterr().out
 
@@ -334,7 +335,7 @@ def test_data_that_are_not_here_are_worth_a_word_and_no_more(clone: Clone, monke
     assert data_repaired(clone) == []
     with Repo(str(clone.folder)) as repo:
         assert list(checks.staleness(repo)) == [
-            Finding("no data here of make: make pull brings them, make repro makes them")
+            Finding("no data here of make: spira pull brings them, make repro makes them")
         ]
     assert not only_absent([{"changed deps": {"a": "deleted", "b": "modified"}}])
     assert not only_absent(["changed command"])
@@ -360,8 +361,9 @@ def test_a_remote_that_is_set_up_and_does_not_answer_is_said(clone: Clone) -> No
 
 def test_another_python_is_said_first(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its packages say nothing."""
-    monkeypatch.setattr(environment, "PYTHON", (3, 99))
+    monkeypatch.setattr(environment, "PYTHONS", ((3, 98), (3, 99)))
     (finding,) = environment.environment(clone.folder)
+    assert "must be 3.98 to 3.99" in finding.found
     assert "make venv PYTHON=" in finding.todo
 
 

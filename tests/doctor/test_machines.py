@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from console_script import console_script
 from shims import LOCKS, USERS, compiled, latin_1
 from spira.base.errors import DataError
 from spira.compare.revision import content, resolve
@@ -37,10 +38,14 @@ def run(
     return done
 
 
-def program(
-    folder: Path, name: str, *arguments: str, check: bool = True, set_: Mapping[str, str] | None = None
+def spira(
+    folder: Path, *arguments: str, check: bool = True, set_: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-m", f"spira.{name}", *arguments, check=check, set_=set_)
+    return run(folder, sys.executable, "-m", "spira", *arguments, check=check, set_=set_)
+
+
+def check_stage(folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return run(folder, sys.executable, "-m", "spira.stages.check", set_=variables)
 
 
 # A file system without locks (C4)
@@ -59,7 +64,7 @@ def test_c4_a_stage_runs_where_the_file_system_has_no_locks(
     shutil.copy2(ROOT / "params.yaml", tmp_path)
     (tmp_path / "data").mkdir()
     shim = {**no_locks, "NOLOCK_PREFIX": str(tmp_path), "NOLOCK_ERRNO": str(WITHOUT_LOCKS[name])}
-    done = program(tmp_path, "stages.check", set_=shim)
+    done = check_stage(tmp_path, shim)
     why = os.strerror(WITHOUT_LOCKS[name])
     assert done.stderr == (
         f".ckpt/check.lock: no locks on this file system ({why}): nothing keeps a second check away\n"
@@ -127,7 +132,7 @@ def todo(said: str) -> str:
 def test_c4_the_doctor_knows_the_locks_that_dvc_can_use_here(small: Clone, no_locks: dict[str, str]) -> None:
     """DVC says "another DVC process is running"; what the doctor says makes it run, and the doctor leaves it so."""
     shim = {**no_locks, "NOLOCK_PREFIX": str(small.folder), "NOLOCK_ERRNO": str(errno.ENOSYS)}
-    doctor = (sys.executable, "-m", "spira.commands.doctor", "--locks")
+    doctor = (sys.executable, "-m", "spira", "doctor", "--locks")
     assert small.do(*doctor) == ""
     said = small.run(*doctor, **shim)
     assert said.returncode == 1
@@ -145,7 +150,7 @@ def test_c4_the_doctor_knows_the_locks_that_dvc_can_use_here(small: Clone, no_lo
 def test_c4_a_hard_link_that_a_killed_dvc_left_is_named(small: Clone) -> None:
     """It keeps each later one out for a year; where another machine works in the folder, it may be that one's."""
     small.do("dvc", "config", "--local", "core.hardlink_lock", "true")
-    doctor = (sys.executable, "-m", "spira.commands.doctor", "--locks")
+    doctor = (sys.executable, "-m", "spira", "doctor", "--locks")
     assert "rm .dvc/tmp/lock .dvc/tmp/rwlock.lock" in small.run(*doctor).stdout, "from before the setting"
     small.do("bash", "-c", "rm .dvc/tmp/*lock && echo x > .dvc/tmp/claim && ln .dvc/tmp/claim .dvc/tmp/lock")
     said = small.run(*doctor)
@@ -215,9 +220,9 @@ def test_c5_no_tracked_file_of_this_repository_is_converted() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("report", "good", "bad"),
+        ("review", "good", "bad"),
         ("compare", "good", "bad"),
-        ("corpus_changes",),
+        ("changes",),
         ("doctor",),
         ("doctor", "--locks"),
     ],
@@ -225,7 +230,7 @@ def test_c5_no_tracked_file_of_this_repository_is_converted() -> None:
 )
 def test_c6_git_that_refuses_is_heard(repository: Repository, command: tuple[str, ...]) -> None:
     """Another user's clone: git's own sentence with its way out, exit 1, no word of a shallow clone or of health."""
-    done = program(repository.folder, *command, check=False, set_={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    done = spira(repository.folder, *command, check=False, set_={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert f"fatal: detected dubious ownership in repository at '{repository.folder}'" in said
@@ -240,12 +245,10 @@ def test_c6_dvc_lock_is_not_given_up_where_git_refuses(small: Clone) -> None:
     lock = small.folder / "dvc.lock"
     half = lock.read_text()[:40]
     lock.write_text(half)
-    said = small.run(
-        sys.executable, "-m", "spira.commands.doctor", "--locks", GIT_TEST_ASSUME_DIFFERENT_OWNER="1"
-    ).stdout
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", GIT_TEST_ASSUME_DIFFERENT_OWNER="1").stdout
     assert said.count("dubious ownership") == 2
     assert lock.read_text() == half
-    small.run(sys.executable, "-m", "spira.commands.doctor", "--locks")
+    small.run(sys.executable, "-m", "spira", "doctor", "--locks")
     assert lock.read_text() != half
 
 
@@ -350,7 +353,7 @@ def test_c7_a_corpus_does_not_depend_on_the_locale(corpus: Path, tmp_path: Path,
 def test_c7_dvc_is_named_where_it_hashes_names_in_another_encoding(corpus: Path, tmp_path: Path) -> None:
     """Under it, one line a stage; and from the doctor."""
     shutil.copytree(corpus, tmp_path / "here")
-    done = program(tmp_path / "here", "stages.check", set_=ASCII | {"DVC_ROOT": str(tmp_path / "here")})
+    done = check_stage(tmp_path / "here", ASCII | {"DVC_ROOT": str(tmp_path / "here")})
     assert done.stderr == (
         "check: names of files are UTF-8 here, but dvc reads them in the locale's ascii, and hashes data/raw otherwise "
         "than elsewhere where one is not ASCII: export PYTHONUTF8=1\n"
@@ -361,7 +364,7 @@ def test_c7_the_doctor_names_a_locale_of_another_encoding(small: Clone, tmp_path
     """Nothing must be done, and it is worth knowing: exit 0."""
     (tmp_path / "locales").mkdir()
     variables = latin_1(tmp_path / "locales")
-    said = small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **variables)
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", **variables)
     assert said.returncode == 0
     assert said.stdout.startswith("the locale's encoding is iso8859-1: without export PYTHONUTF8=1")
 
@@ -411,8 +414,8 @@ def test_c8_every_variable_that_names_a_repository_is_dropped() -> None:
 def test_c8_the_report_is_of_the_folder_s_repository(repository: Repository, good_and_bad: str, small: Clone) -> None:
     """Also where git is told of another one, as in a hook of a linked worktree."""
     git_dir = str(small.folder / ".git")
-    told = {"GIT_DIR": git_dir, "GIT_INDEX_FILE": "nosuch", "GIT_WORK_TREE": "/", "GIT_LITERAL_PATHSPECS": "1"}
-    done = program(repository.folder, "report", "good", "bad", set_=told)
+    variables = {"GIT_DIR": git_dir, "GIT_INDEX_FILE": "nosuch", "GIT_WORK_TREE": "/", "GIT_LITERAL_PATHSPECS": "1"}
+    done = spira(repository.folder, "review", "good", "bad", set_=variables)
     assert done.stdout == good_and_bad
 
 
@@ -425,16 +428,20 @@ def test_c9_a_clone_may_lie_in_a_folder_of_any_name(
 ) -> None:
     """Report and doctor say what they say of the same clone elsewhere."""
     shutil.copytree(repository.folder, tmp_path / name, symlinks=True)
-    assert program(tmp_path / name, "report", "good", "bad").stdout == good_and_bad
-    assert program(tmp_path / name, "doctor", "--locks").stdout == ""
+    assert spira(tmp_path / name, "review", "good", "bad").stdout == good_and_bad
+    assert spira(tmp_path / name, "doctor", "--locks").stdout == ""
 
 
-def test_c9_make_hands_a_name_on_as_it_is(small: Clone) -> None:
-    """A branch may have a quote in its name; the shell takes it neither for its own nor runs what is in it."""
+def test_c9_make_hands_a_name_on_as_it_is(small: Clone, tmp_path: Path) -> None:
+    """What is typed may have a quote in it; the shell takes it neither for its own nor runs what is in it."""
     shutil.copy2(ROOT / "Makefile", small.folder)
+    (small.folder / "dvc.yaml").touch()
+    path = {"PATH": f"{console_script(tmp_path)}{os.pathsep}{BIN}{os.pathsep}{os.environ['PATH']}"}
     for name in ("it's mine", "$(touch made)", 'a"b'):
-        asked = ("make", "report", "READY=", f"BASE={name.replace('$', '$$')}")
-        assert f"DataError: {name}: not a commit of this repository" in run(small.folder, *asked, check=False).stderr
+        command = ("make", "repro", "READY=", f"JOBS={name.replace('$', '$$')}")
+        assert f"{name!r} is not a valid integer" in run(small.folder, *command, check=False, set_=path).stderr
+        refusal = spira(small.folder, "review", name, check=False).stderr
+        assert refusal.startswith(f"DataError: {name}: not a commit of this repository")
     assert not (small.folder / "made").exists()
 
 
@@ -502,14 +509,12 @@ def test_c11_a_user_without_a_name_is_named_with_the_way_out(small: Clone, tmp_p
     """``docker run --user 4242``: DVC's KeyError; what the doctor says makes DVC run."""
     no_names = {**compiled(USERS, tmp_path), **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")}
     assert "getpwuid(): uid not found" in small.run("dvc", "status", **no_names).stderr
-    said = small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **no_names)
+    said = small.run(sys.executable, "-m", "spira", "doctor", "--locks", **no_names)
     assert said.returncode == 1
     assert said.stdout.startswith(f"user id {os.getuid()} has no name, and dvc asks for one: getpwuid(): uid not found")
     assert todo(said.stdout).startswith("export LOGNAME=me, any name will do")
     assert small.run("dvc", "status", **no_names | {"LOGNAME": "me"}).returncode == 0
-    assert (
-        small.run(sys.executable, "-m", "spira.commands.doctor", "--locks", **no_names | {"LOGNAME": "me"}).stdout == ""
-    )
+    assert small.run(sys.executable, "-m", "spira", "doctor", "--locks", **no_names | {"LOGNAME": "me"}).stdout == ""
 
 
 def test_c11_a_home_that_is_missing_is_named(small: Clone, tmp_path: Path) -> None:
@@ -517,7 +522,7 @@ def test_c11_a_home_that_is_missing_is_named(small: Clone, tmp_path: Path) -> No
     no_home = {**compiled(USERS, tmp_path), "LOGNAME": "me", "HOME": ""}
     del no_home["HOME"]
     environment = {key: value for key, value in small.environment(**no_home).items() if key != "HOME"}
-    command = [sys.executable, "-m", "spira.commands.doctor", "--locks"]
+    command = [sys.executable, "-m", "spira", "doctor", "--locks"]
     done = subprocess.run(command, cwd=small.folder, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == (
         "HOME is not set, and dvc looks for settings there\n  TO DO: export HOME=/tmp, or another folder\n"

@@ -13,10 +13,10 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
-from score_studies import floats, ints, studies, weighted_studies
+from score_studies import as_clips, floats, ints, studies, weighted_studies
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.evaluation.calibration import calibrated, calibrators_of_folds
+from spira.evaluation.calibration import calibrated, calibrators_by_fold
 from spira.evaluation.calibrators import (
     calibrator,
     expected_error,
@@ -114,6 +114,22 @@ def test_the_fits_agree_with_scipy_and_scikit_learn(seed: int) -> None:
     assert slope(labels, scores) == pytest.approx(line.coef_[0, 0], abs=1e-9)
 
 
+@pytest.mark.parametrize(("scores", "limit"), [([0.1, 0.2, 0.8, 0.9], 0.05), ([0.9, 0.8, 0.2, 0.1], 20)])
+def test_a_temperature_without_an_optimum_is_a_limit(scores: list[float], limit: float) -> None:
+    """Separable clips ask for a temperature of 0, clips that are ordered the wrong way for an infinite one."""
+    assert temperature(ints([0, 0, 1, 1]), floats(scores)) == pytest.approx(limit)
+
+
+def test_the_slope_of_nearly_separable_clips_is_found() -> None:
+    """One clip out of order among 2000: steep, finite, and as scikit-learn finds it."""
+    rng = np.random.default_rng(0)
+    odds = np.abs(rng.standard_normal(2000)) * np.repeat([-1, 1], 1000)
+    labels = np.repeat([0, 1], 1000)
+    labels[500] = 1
+    line = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(odds[:, None], labels)
+    assert slope(labels, np.asarray(expit(odds))) == pytest.approx(line.coef_[0, 0], rel=1e-9)
+
+
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.9, 0.8, 0.2, 0.1], [0.4] * 4, [0.1, 0.5, 0.5, 0.9]])
 def test_a_slope_that_is_infinite_or_anything_is_not_made_up(scores: list[float]) -> None:
     """Separated, separated the wrong way, all the same, and separated but for a tie."""
@@ -158,10 +174,11 @@ def test_each_fold_and_seed_has_its_own_map() -> None:
     labels, scores = planted(400, 1.0, 0.0, 6)
     folds = ["a", "b"] * 200
     both = np.stack([scores, np.asarray(expit(2 * logit(scores)))])
-    after = calibrated(both, folds, calibrators_of_folds(labels, both, folds, TEMPERATURE))
+    clips = as_clips(labels, both, folds=folds)
+    after = calibrated(clips, calibrators_by_fold(clips, TEMPERATURE))
     assert_allclose(after[0], after[1], atol=1e-5)
     own = np.asarray(folds) == "a"
-    other = calibrators_of_folds(np.where(own, labels, 1 - labels), both, folds, TEMPERATURE)
-    moved = calibrated(both, folds, other)
+    other = calibrators_by_fold(as_clips(np.where(own, labels, 1 - labels), both, folds=folds), TEMPERATURE)
+    moved = calibrated(clips, other)
     assert_array_equal(moved[:, own], after[:, own])
     assert not np.allclose(moved[:, ~own], after[:, ~own])

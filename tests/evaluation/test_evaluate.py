@@ -1,12 +1,12 @@
-"""The stage that judges: thresholds from validation, numbers from test, and both said plainly."""
+"""The stage evaluate: thresholds from validation, numbers from test, and both reported."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from math import isfinite
+from collections.abc import Callable, Iterator
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from sklearn.metrics import roc_auc_score
 
 from evaluated import CONDITIONS, P, facts, predictions
 from spira.base.errors import DataError
-from spira.clips.recordings import facts_of
-from spira.evaluation.files import read_numbers
+from spira.clips.recordings import clip_facts
+from spira.evaluation.files import read_evaluation, write_evaluation
 from spira.evaluation.params import EvaluateParams
+from spira.evaluation.results import Evaluation
 from spira.evaluation.thresholds import youden_threshold
 from spira.report.files import read_plots
-from spira.report.page import parts
+from spira.report.page import Sources, make_report
 from spira.stages.evaluate import run
 from tiny import evaluate_params
 
@@ -31,7 +32,7 @@ INPUTS = ("predictions.csv", "clips.csv")
 METRICS = ("auc", "sensitivity", "specificity", "accuracy", "f1")
 
 
-class Judged:
+class Evaluated:
     """What the stage wrote in one folder."""
 
     def __init__(self, table: pl.DataFrame, folder: Path, corpus: str = "demo", p: EvaluateParams = P) -> None:
@@ -52,9 +53,13 @@ class Judged:
         self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
         self.metrics: dict[str, Any] = json.loads(self.text)
         self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        tree, drawn = read_numbers(folder / "evaluation.json"), read_plots(folder / "plots")
-        told = parts(tree, {"probes": {}}, drawn, [["-"]], {}, p)
-        self.report = told[0].text + "".join(f"\n\n## {part.title}\n\n{part.text}" for part in told[1:])
+        self.found = read_evaluation(folder / "evaluation.json")
+        sources = Sources(self.found, {}, read_plots(folder / "plots"), [["-"]], {}, [], [])
+        self.report = make_report(sources, p).markdown()
+
+    def condition(self, name: str) -> dict[str, Any]:
+        """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd`` and so on, as written."""
+        return flat(self.metrics["conditions"][name]["metrics"])
 
     def plot(self, name: str) -> pl.DataFrame:
         return pl.read_csv(self.folder / "plots" / f"{name}.csv")
@@ -63,6 +68,12 @@ class Judged:
         """Everything but the inputs, by its name."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file() and path.name not in INPUTS)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+
+
+def flat(estimates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Each metric's mean by its name, and its interval and spread by its name and a suffix."""
+    suffixes = {"mean": "", "lo": "_lo", "hi": "_hi", "sd": "_sd"}
+    return {f"{name}{suffixes[key]}": value for name, of in estimates.items() for key, value in of.items()}
 
 
 def leaves(tree: dict[str, Any]) -> Iterator[Any]:
@@ -74,42 +85,44 @@ def leaves(tree: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    return Judged(predictions(), tmp_path_factory.mktemp("evaluate") / "run")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    return Evaluated(predictions(), tmp_path_factory.mktemp("evaluate") / "run")
 
 
-def test_metrics_are_scalars_that_dvc_can_compare(judged: Judged) -> None:
+def test_metrics_are_scalars_that_dvc_can_compare(judged: Evaluated) -> None:
     """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
     json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
     others = {name: tree for name, tree in judged.metrics.items() if name not in ("subgroups", "test")}
-    corpus, *numbers = leaves(others)
+    corpus, condition, *numbers = leaves(others)
     assert isinstance(corpus, str)
+    assert condition == "noisy"
     assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
-    of_groups = [number for number in leaves(judged.metrics["subgroups"]) if not isinstance(number, str)]
-    assert all(isfinite(number) and round(number, 6) == number for number in of_groups)
+    group_numbers = [number for number in leaves(judged.metrics["subgroups"]) if isinstance(number, int | float)]
+    assert len(group_numbers) > 100
+    assert all(isfinite(number) and round(number, 6) == number for number in group_numbers)
 
 
-def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Judged) -> None:
+def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Evaluated) -> None:
     """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd``, and so on; and the threshold's own mean and spread."""
-    assert list(judged.metrics)[:5] == ["corpus", *CONDITIONS, "threshold"]
+    assert list(judged.metrics["conditions"]) == list(CONDITIONS)
     assert set(judged.metrics["threshold"]) == {"mean", "sd"}
     for condition in CONDITIONS:
-        of = judged.metrics[condition]
+        of = judged.condition(condition)
         assert set(of) == {f"{name}{suffix}" for name in METRICS for suffix in ("", "_lo", "_hi", "_sd")}
         for name in METRICS:
             assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
 
 
-def test_the_headline_is_few_numbers_and_the_same_ones(judged: Judged) -> None:
+def test_the_headline_is_few_numbers_and_the_same_ones(judged: Evaluated) -> None:
     """``dvc exp show`` has a column for each: an AUC a condition, one interval, one operating point, and validation's
     AUC, which is what settings may be chosen by."""
-    noisy = judged.metrics["noisy"]
+    noisy = judged.condition("noisy")
     table = predictions().filter((pl.col("subset") == "validation") & (pl.col("condition") == "noisy"))
     by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
     assert judged.headline == {
         "corpus": judged.metrics["corpus"],
         "auc": {
-            **{condition: judged.metrics[condition]["auc"] for condition in CONDITIONS},
+            **{condition: judged.condition(condition)["auc"] for condition in CONDITIONS},
             "noisy_lo": noisy["auc_lo"],
             "noisy_hi": noisy["auc_hi"],
             "validation": pytest.approx(np.mean(by_seed), abs=1e-6),
@@ -119,16 +132,16 @@ def test_the_headline_is_few_numbers_and_the_same_ones(judged: Judged) -> None:
     }
 
 
-def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Judged, tmp_path: Path) -> None:
+def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Evaluated, tmp_path: Path) -> None:
     """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
     assert "SYNTHETIC" in judged.metrics["corpus"]
     assert "SYNTHETIC" in judged.report
-    real = Judged(predictions((1,)), tmp_path / "real", corpus="hospital")
+    real = Evaluated(predictions((1,)), tmp_path / "real", corpus="hospital")
     assert real.metrics["corpus"] == "hospital"
     assert "SYNTHETIC" not in real.report + real.text
 
 
-def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
+def test_the_report_says_on_whom_and_how_sure(judged: Evaluated) -> None:
     """Speakers, clips, seeds, confidence, and a table with the very numbers of evaluation.json."""
     assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
     assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
@@ -138,7 +151,7 @@ def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
     assert rows[0] == ["condition", "AUC", "sensitivity", "specificity", "accuracy", "f1"]
     assert [row[0] for row in rows[2:]] == list(CONDITIONS)
     for condition, *cells in rows[2:]:
-        of = judged.metrics[condition]
+        of = judged.condition(condition)
         for name, cell in zip(METRICS, cells, strict=True):
             shown = [float(number) for number in re.findall(r"[\d.]+", cell)]
             assert shown == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
@@ -147,10 +160,10 @@ def test_the_report_says_on_whom_and_how_sure(judged: Judged) -> None:
 def test_a_fraction_of_a_percent_of_confidence_is_not_rounded_away(tmp_path: Path) -> None:
     """97.5 % is not 98 %."""
     p = P.model_copy(update={"confidence": 0.975})
-    assert "the 97.5% interval" in Judged(predictions((1,)), tmp_path / "run", p=p).report
+    assert "the 97.5% interval" in Evaluated(predictions((1,)), tmp_path / "run", p=p).report
 
 
-def test_thresholds_come_from_validation_under_the_named_condition(judged: Judged, tmp_path: Path) -> None:
+def test_thresholds_come_from_validation_under_the_named_condition(judged: Evaluated, tmp_path: Path) -> None:
     """Other test labels, other test scores, other conditions of validation: the same thresholds."""
     rng = np.random.default_rng(0)
     noisy_validation = (pl.col("subset") == "validation") & (pl.col("condition") == "noisy")
@@ -159,10 +172,10 @@ def test_thresholds_come_from_validation_under_the_named_condition(judged: Judge
         score=pl.when(noisy_validation).then("score").otherwise(pl.Series(rng.uniform(size=table.height))),
         label=pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label"),
     )
-    moved = Judged(other, tmp_path / "moved").metrics
+    moved = Evaluated(other, tmp_path / "moved").metrics
     assert moved["threshold"] == judged.metrics["threshold"]
-    assert all(moved[condition] != judged.metrics[condition] for condition in CONDITIONS)
-    under = Judged(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
+    assert all(moved["conditions"][name] != judged.metrics["conditions"][name] for name in CONDITIONS)
+    under = Evaluated(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
     assert under["threshold"] != judged.metrics["threshold"]
 
 
@@ -178,63 +191,71 @@ def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
         label=pl.coalesce("dealt", "label")
     )
     assert other["label"].to_list() != table["label"].to_list()
-    one, two = (Judged(t.drop("dealt", strict=False), tmp_path / n, p=p) for t, n in ((table, "a"), (other, "b")))
+    one, two = (Evaluated(t.drop("dealt", strict=False), tmp_path / n, p=p) for t, n in ((table, "a"), (other, "b")))
     assert one.metrics["threshold"] == two.metrics["threshold"]
-    assert one.metrics["noisy"] != two.metrics["noisy"]
+    assert one.condition("noisy") != two.condition("noisy")
 
 
-def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Judged, tmp_path: Path) -> None:
+def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Evaluated, tmp_path: Path) -> None:
     """Validation's sensitivity is what was asked for; the report names the rule and the band."""
     p = evaluate_params(
         n_resamples=20,
         inconclusive_width=0.2,
         threshold={"rule": "sensitivity", "sensitivity": 0.95, "cost_of_a_miss": 1.0},
     )
-    found = Judged(predictions(), tmp_path / "run", p=p)
+    found = Evaluated(predictions(), tmp_path / "run", p=p)
     assert found.metrics["threshold"]["mean"] < judged.metrics["threshold"]["mean"]
-    assert found.metrics["noisy"]["sensitivity"] > judged.metrics["noisy"]["sensitivity"]
+    assert found.condition("noisy")["sensitivity"] > judged.condition("noisy")["sensitivity"]
     assert "the highest that finds at least 95% of the patients' clips" in found.report
     assert "A score less than 0.1 from it" in found.report
-    assert found.metrics["inconclusive"]["noisy"]["share"] > judged.metrics["inconclusive"]["noisy"]["share"]
+    inside, before = (of.found.headline.inconclusive.share.mean for of in (found, judged))
+    assert inside > before
     assert "(Youden's index)" in judged.report
 
 
-def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Judged) -> None:
+def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Evaluated) -> None:
     """Each lies in its interval, each interval in [0, 1]; the report has the numbers of evaluation.json."""
-    for question in ("inconclusive", "operating_points", "predictive_values"):
-        assert list(judged.metrics[question]) == list(CONDITIONS)
-        for of in judged.metrics[question].values():
-            for name in (name for name in of if f"{name}_lo" in of):
+    for condition in judged.metrics["conditions"].values():
+        for answers in (
+            condition["inconclusive"],
+            condition["operating_points"],
+            *condition["predictive_values"].values(),
+        ):
+            of = flat(answers)
+            for name in answers:
                 assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
-    for question, name in (("operating_points", "sensitivity_at_specificity"), ("predictive_values", "ppv_at_0.05")):
-        of = judged.metrics[question]["noisy"]
-        assert f"| {of[name]:.3f} [{of[f'{name}_lo']:.3f}, {of[f'{name}_hi']:.3f}] |" in judged.report
-    rare, common = (judged.metrics["predictive_values"]["noisy"][f"ppv_at_{share}"] for share in (0.05, 0.5))
+    noisy = judged.metrics["conditions"]["noisy"]
+    for of, name in (
+        (noisy["operating_points"], "sensitivity_at_specificity"),
+        (noisy["predictive_values"]["0.05"], "ppv"),
+    ):
+        assert f"| {of[name]['mean']:.3f} [{of[name]['lo']:.3f}, {of[name]['hi']:.3f}] |" in judged.report
+    rare, common = (noisy["predictive_values"][share]["ppv"]["mean"] for share in ("0.05", "0.5"))
     assert rare < common
 
 
-def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Judged, tmp_path: Path) -> None:
+def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Evaluated, tmp_path: Path) -> None:
     """Other test labels: other figures, but the very same calibrated scores; and the headline knows nothing of it."""
     other = pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label")
-    moved = Judged(predictions().with_columns(label=other), tmp_path / "moved")
+    moved = Evaluated(predictions().with_columns(label=other), tmp_path / "moved")
     for when in ("before", "after"):
         mine, theirs = (of.plot(f"reliability_{when}_noisy") for of in (judged, moved))
         assert mine["score"].to_list() == theirs["score"].to_list()
         assert mine["patients"].to_list() == pytest.approx((1 - theirs["patients"]).to_list(), abs=2e-6)
         assert mine["clips"].sum() == 3 * 40
-        of = judged.metrics["calibration"]["noisy"][when]
+        of = flat(judged.metrics["conditions"]["noisy"]["calibration"][when])
         assert of["brier_lo"] <= of["brier"] <= of["brier_hi"]
         numbers = " | ".join(f"{of[name]:.3f}" for name in ("slope", "intercept"))
         error = f"{of['expected_error']:.3f} [{of['expected_error_lo']:.3f}, {of['expected_error_hi']:.3f}]"
         assert f"[{of['brier_lo']:.3f}, {of['brier_hi']:.3f}] | {error} | {numbers} |" in judged.report
     p = evaluate_params(n_resamples=200, calibration={"method": "isotonic", "n_bins": 5})
-    isotonic = Judged(predictions(), tmp_path / "isotonic", p=p)
+    isotonic = Evaluated(predictions(), tmp_path / "isotonic", p=p)
     assert isotonic.headline == judged.headline
-    assert isotonic.metrics["calibration"]["noisy"]["after"] != judged.metrics["calibration"]["noisy"]["after"]
+    assert isotonic.found.headline.calibration.after != judged.found.headline.calibration.after
 
 
 @pytest.mark.ml_test_score("Model 6")
-def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Judged) -> None:
+def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Evaluated) -> None:
     """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
     table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
     with_facts = table.join(facts(table).drop("speaker_id"), on="clip_id")
@@ -246,30 +267,33 @@ def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: 
         assert found["n_clips"] == own["clip_id"].n_unique()
         assert found["n_speakers"] == own["speaker_id"].n_unique()
         by_seed = [roc_auc_score(part["label"], part["score"]) for part in own.partition_by("seed")]
-        if "verdict" not in found:
-            assert found["auc"] == pytest.approx(np.mean(by_seed), abs=1e-6)
-    assert of["site"]["groups"]["south"] == {"n_speakers": 1, "n_patients": 1, "n_clips": 2, "verdict": "too few"}
-    assert of["site"]["gap"] == {}
+        if found["metrics"] is not None:
+            assert found["metrics"]["auc"]["mean"] == pytest.approx(np.mean(by_seed), abs=1e-6)
+    assert of["site"]["groups"]["south"] == {"n_speakers": 1, "n_patients": 1, "n_clips": 2, "metrics": None}
+    assert of["site"]["gap"] is None
     assert of["device"]["groups"]["unknown"]["n_clips"] == 40
-    assert of["age"]["groups"]["unknown"]["verdict"] == "too few"
+    assert of["age"]["groups"]["unknown"]["metrics"] is None
     for column, tree in of.items():
         for value, found in tree["groups"].items():
             people = f"{found['n_speakers']} ({found['n_patients']}) | {found['n_clips']}"
             assert f"| {column} | {value} | {people} |" in judged.report
+            assert f"| {column} | {value} | {people} | too few |" in judged.report or found["metrics"] is not None
 
 
 def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
     """A column that the table of clips lacks, and a clip that it lacks, are named."""
     p = evaluate_params(n_resamples=20, subgroups=("sex", "shoe_size"))
     with pytest.raises(DataError, match=r"clips.csv: expected columns clip_id, sex, shoe_size: .*shoe_size"):
-        Judged(predictions((1,)), tmp_path / "run", p=p)
+        Evaluated(predictions((1,)), tmp_path / "run", p=p)
     write = tmp_path / "clips.csv"
     facts(predictions((1,)).filter(pl.col("clip_id") != "test3_1.wav")).write_csv(write)
-    with pytest.raises(DataError, match=r"clips.csv: lacks 1 of 2 clips that were scored, as test3_1.wav; dvc repro"):
-        facts_of(["test3_0.wav", "test3_1.wav"], ["sex"], write)
+    with pytest.raises(
+        DataError, match=r"clips.csv: 1 of 2 clips that were scored are missing, such as test3_1.wav; run: dvc repro"
+    ):
+        clip_facts(["test3_0.wav", "test3_1.wav"], ["sex"], write)
 
 
-def test_the_worst_clips_are_named_where_git_does_not_look(judged: Judged) -> None:
+def test_the_worst_clips_are_named_where_git_does_not_look(judged: Evaluated) -> None:
     """Each is on the wrong side, the most confident first, with what is known of it; no other file names a clip."""
     worst = pl.read_csv(judged.folder / "worst_clips.csv")
     assert worst.columns[:7] == ["clip_id", "speaker_id", "label", "score", "threshold", "wrong_by", "seeds_wrong"]
@@ -283,12 +307,45 @@ def test_the_worst_clips_are_named_where_git_does_not_look(judged: Judged) -> No
     assert "/worst_clips.csv" in ignored
 
 
+def test_the_evaluation_survives_a_round_trip(judged: Evaluated, crossed: Evaluated, tmp_path: Path) -> None:
+    """Read and written again it has the same bytes: with folds, without a group's metrics, and undetermined."""
+    constant = Evaluated(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "constant")
+    for run_again in (judged, crossed, constant):
+        write_evaluation(run_again.found, tmp_path / "again.json")
+        assert (tmp_path / "again.json").read_text(encoding="utf-8") == run_again.text
+    for found in (judged.found, crossed.found):  # of the third, NaN is no equal of NaN
+        assert Evaluation.model_validate_json(found.model_dump_json()) == found
+    assert isnan(constant.found.headline.predictive_values["0.05"].npv.mean)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda _: {"corpus": "demo", "noisy": {"auc": 0.8}}, "threshold_condition: Field required"),
+        (
+            lambda tree: tree | {"threshold": {"mean": "half", "sd": 0.0}},
+            "threshold.mean: Input should be a valid number",
+        ),
+        (lambda tree: tree | {"more": 1}, "more: Extra inputs are not permitted"),
+        (lambda tree: [tree], "the file: Input should be a valid dictionary"),
+    ],
+    ids=["an older form", "a word for a number", "a key too many", "a list"],
+)
+def test_an_evaluation_of_another_form_is_a_sentence(
+    change: Callable[[Any], Any], why: str, judged: Evaluated, tmp_path: Path
+) -> None:
+    """What another version of the code wrote is named with its first difference and the command that renews it."""
+    (tmp_path / "old.json").write_text(json.dumps(change(judged.metrics)))
+    with pytest.raises(DataError, match=rf"old.json: {why}.*; another version wrote it: dvc repro evaluate$"):
+        read_evaluation(tmp_path / "old.json")
+
+
 def test_what_the_clips_do_not_determine_is_said_in_words(tmp_path: Path) -> None:
     """A constant predictor calls everybody a patient: nobody called control can be right."""
-    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
-    of = constant.metrics["predictive_values"]["noisy"]
-    assert of["npv_at_0.05"] == of["npv_at_0.05_lo"] == "not determined by these clips"
-    assert of["ppv_at_0.05"] == 0.05
+    constant = Evaluated(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    of = flat(constant.metrics["conditions"]["noisy"]["predictive_values"]["0.05"])
+    assert of["npv"] == of["npv_lo"] == "not determined by these clips"
+    assert of["ppv"] == 0.05
     assert re.search(r"^\| 0\.05 \| 0\.050 \[0\.0\d\d, 0\.\d{3}\] \| – \|$", constant.report, re.MULTILINE)
     assert "NaN" not in constant.text
 
@@ -297,30 +354,31 @@ def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
     """Seed 2 scores half of seed 1: its own threshold is half as high, and the metrics are the same."""
     one = predictions((1,))
     both = pl.concat([one, one.with_columns(pl.lit(2, dtype=pl.Int64).alias("seed"), score=pl.col("score") / 2)])
-    single, double = Judged(one, tmp_path / "single").metrics, Judged(both, tmp_path / "double").metrics
-    assert {condition: double[condition] for condition in CONDITIONS} == {c: single[c] for c in CONDITIONS}
-    t = single["threshold"]["mean"]
+    first, second = Evaluated(one, tmp_path / "single"), Evaluated(both, tmp_path / "double")
+    assert [second.condition(name) for name in CONDITIONS] == [first.condition(name) for name in CONDITIONS]
+    double, t = second.metrics, first.metrics["threshold"]["mean"]
     assert double["threshold"]["mean"] == pytest.approx(0.75 * t, abs=2e-6)
     assert double["threshold"]["sd"] == pytest.approx(t / 2 / 2**0.5, abs=2e-6)  # of a sample, as every other sd
 
 
-def test_the_order_of_rows_does_not_matter(judged: Judged, tmp_path: Path) -> None:
+def test_the_order_of_rows_does_not_matter(judged: Evaluated, tmp_path: Path) -> None:
     """Byte for byte, in every file; and the input's own folder is not in them."""
     assert (
-        Judged(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs() == judged.outputs()
+        Evaluated(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs()
+        == judged.outputs()
     )
 
 
-def test_a_rerun_gives_the_same_bytes(judged: Judged, tmp_path: Path) -> None:
+def test_a_rerun_gives_the_same_bytes(judged: Evaluated, tmp_path: Path) -> None:
     """Seeded intervals, no clock."""
-    assert Judged(predictions(), tmp_path / "run").outputs() == judged.outputs()
+    assert Evaluated(predictions(), tmp_path / "run").outputs() == judged.outputs()
 
 
 def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
     """AUC 0.5, no interval that excludes it, everybody called a patient, precision at the prevalence."""
-    constant = Judged(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
+    constant = Evaluated(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "run")
     for condition in CONDITIONS:
-        of = constant.metrics[condition]
+        of = constant.condition(condition)
         assert (of["auc"], of["auc_sd"]) == (0.5, 0.0)
         assert of["auc_lo"] < 0.5 < of["auc_hi"]
         assert (of["sensitivity"], of["specificity"]) == (1.0, 0.0)
@@ -331,19 +389,19 @@ def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
 def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
     """All metrics 1, no interval beyond it, and none that is a point: other people may yet be called wrong."""
     table = predictions().with_columns(score=0.1 + 0.8 * pl.col("label"))
-    perfect = Judged(table, tmp_path / "run").metrics
+    perfect = {c: Evaluated(table, tmp_path / c).condition(c) for c in CONDITIONS}
     assert {perfect[c][f"{name}{suffix}"] for c in CONDITIONS for name in METRICS for suffix in ("", "_hi")} == {1.0}
     assert all(0.5 < perfect[c][f"{name}_lo"] < 0.95 for c in CONDITIONS for name in METRICS)
 
 
-def test_plots_show_what_the_metrics_say(judged: Judged) -> None:
+def test_plots_show_what_the_metrics_say(judged: Evaluated) -> None:
     """The ROC's area is the AUC, the matrix's rows are sensitivity and specificity, histograms sum to 1."""
     kinds = ("roc", "precision_recall", "scores", "confusion", "reliability_before", "reliability_after", "decision")
     assert {path.stem for path in (judged.folder / "plots").glob("*.csv")} == {
         f"{k}_{c}" for k in kinds for c in CONDITIONS
     }
     for condition in CONDITIONS:
-        of = judged.metrics[condition]
+        of = judged.condition(condition)
         roc = judged.plot(f"roc_{condition}")
         assert roc.row(0) == (0, 0)
         assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(of["auc"], abs=0.01)
@@ -362,9 +420,9 @@ def test_plots_show_what_the_metrics_say(judged: Judged) -> None:
 def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tmp_path: Path) -> None:
     """Where, and which; before anything is written."""
     table = predictions().filter((pl.col("subset") != subset) | (pl.col("label") == label))
-    message = rf"predictions.csv: {subset}: needs patients and controls to be judged, has no {missing} clip$"
+    message = rf"predictions.csv: {subset}: needs patients and controls, has no {missing} clip$"
     with pytest.raises(DataError, match=message):
-        Judged(table, tmp_path / "run")
+        Evaluated(table, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == set(INPUTS)
 
 
@@ -381,7 +439,7 @@ def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tm
 def test_scores_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
     """Seeds are stacked by place: a missing row would pair every later score with another clip's label."""
     with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
-        Judged(broken, tmp_path / "run")
+        Evaluated(broken, tmp_path / "run")
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 1.5, None])
@@ -389,7 +447,7 @@ def test_a_score_that_is_no_probability_is_refused(score: float | None, tmp_path
     """A diverged model's NaN never becomes a metric; the clip is named."""
     table = predictions().with_columns(score=pl.when(pl.int_range(pl.len()) == 5).then(score).otherwise("score"))
     with pytest.raises(DataError, match=r"score must be in \[0, 1\], got .* for clip validation2_1.wav"):
-        Judged(table, tmp_path / "run")
+        Evaluated(table, tmp_path / "run")
 
 
 def test_the_stage_that_judges_imports_no_torch() -> None:
@@ -422,11 +480,11 @@ OF_FOLD_1 = (pl.col("fold") == "1") & (pl.col("condition") == "noisy")
 
 
 @pytest.fixture(scope="module")
-def crossed(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    return Judged(folded(), tmp_path_factory.mktemp("evaluate") / "crossed")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    return Evaluated(folded(), tmp_path_factory.mktemp("evaluate") / "crossed")
 
 
-def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Judged) -> None:
+def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Evaluated) -> None:
     """By hand, a fold and a seed at a time; AUC over all clips together, validation's a fold at a time."""
     table, right, aucs, thresholds = folded().filter(pl.col("condition") == "noisy"), [], [], {}
     for (fold, seed), part in table.partition_by("fold", "seed", as_dict=True).items():
@@ -435,49 +493,49 @@ def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Judged) -
         thresholds[fold, seed] = threshold
         aucs.append(roc_auc_score(chooses["label"], chooses["score"]))
         right += ((judged["score"] >= threshold) == (judged["label"] == 1)).to_list()
-    assert crossed.metrics["noisy"]["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert crossed.condition("noisy")["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
     assert crossed.headline["auc"]["validation"] == pytest.approx(np.mean(aucs), abs=1e-6)
     assert crossed.metrics["threshold"]["mean"] == pytest.approx(np.mean(list(thresholds.values())), abs=1e-6)
     tested = table.filter(pl.col("subset") == "test").partition_by("seed")
     pooled = [roc_auc_score(part["label"], part["score"]) for part in tested]
-    assert crossed.metrics["noisy"]["auc"] == pytest.approx(np.mean(pooled), abs=1e-6)
+    assert crossed.condition("noisy")["auc"] == pytest.approx(np.mean(pooled), abs=1e-6)
     assert list(crossed.metrics["folds"]) == ["1", "2", "3"]
     assert crossed.metrics["folds"]["3"]["threshold"] < crossed.metrics["folds"]["1"]["threshold"]
 
 
-def test_a_change_in_one_folds_validation_moves_no_other_fold(crossed: Judged, tmp_path: Path) -> None:
+def test_a_change_in_one_folds_validation_moves_no_other_fold(crossed: Evaluated, tmp_path: Path) -> None:
     """Other labels and scores among fold 1's validation clips: its threshold moves, the others' stay."""
     chooses = OF_FOLD_1 & (pl.col("subset") == "validation")
     table = folded().with_columns(
         label=pl.when(chooses).then(1 - pl.col("label")).otherwise("label"),
         score=pl.when(chooses).then(pl.col("score") ** 2).otherwise("score"),
     )
-    moved = Judged(table, tmp_path / "moved").metrics["folds"]
+    moved = Evaluated(table, tmp_path / "moved").metrics["folds"]
     assert moved["1"]["threshold"] != crossed.metrics["folds"]["1"]["threshold"]
     assert {fold: moved[fold] for fold in "23"} == {fold: crossed.metrics["folds"][fold] for fold in "23"}
 
 
-def test_test_clips_of_no_fold_move_a_threshold(crossed: Judged, tmp_path: Path) -> None:
+def test_test_clips_of_no_fold_move_a_threshold(crossed: Evaluated, tmp_path: Path) -> None:
     """The clips that one fold tests are those that another chooses by: only the rows of its own validation count."""
     other = pl.when(pl.col("subset") == "test").then(1 - pl.col("score")).otherwise("score")
-    moved = Judged(folded().with_columns(score=other), tmp_path / "moved").metrics
-    assert moved["threshold"] == crossed.metrics["threshold"]
-    assert moved["noisy"]["auc"] != crossed.metrics["noisy"]["auc"]
+    moved = Evaluated(folded().with_columns(score=other), tmp_path / "moved")
+    assert moved.metrics["threshold"] == crossed.metrics["threshold"]
+    assert moved.condition("noisy")["auc"] != crossed.condition("noisy")["auc"]
 
 
-def test_the_report_says_that_it_is_cross_validation(crossed: Judged) -> None:
+def test_the_report_says_that_it_is_cross_validation(crossed: Evaluated) -> None:
     """How many folds, on whom, and where thresholds come from; the plots hold everybody once a seed."""
     assert (
-        "3-fold cross-validation: 36 speakers (18 patients), 36 clips, each judged by the model that did not hear its "
-        "speaker. Mean over 2 seeds"
+        "3-fold cross-validation: 36 speakers (18 patients), 36 clips; each clip was scored by models that were not "
+        "trained on its speaker. Mean over 2 seeds"
     ) in crossed.report
     assert "Thresholds were chosen on each fold's own validation clips under `noisy`" in crossed.report
     assert crossed.plot("confusion_noisy").height == 2 * 36
 
 
-def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Judged, tmp_path: Path) -> None:
+def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Evaluated, tmp_path: Path) -> None:
     """Byte for byte the same in every file, with the column and without."""
-    assert Judged(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == judged.outputs()
+    assert Evaluated(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == judged.outputs()
 
 
 @pytest.mark.parametrize(
@@ -493,11 +551,11 @@ def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Judged, tmp_
 def test_folds_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
     """Thresholds are matched to clips by the fold that scored them."""
     with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
-        Judged(broken, tmp_path / "run")
+        Evaluated(broken, tmp_path / "run")
 
 
 def test_a_fold_of_one_class_is_named(tmp_path: Path) -> None:
     """Its threshold cannot be chosen; the others could hide it in a pool."""
     lost = (pl.col("fold") == "2") & (pl.col("subset") == "validation") & (pl.col("label") == 1)
     with pytest.raises(DataError, match=r"predictions.csv: validation of fold 2: needs .*, has no patient clip$"):
-        Judged(folded().filter(~lost), tmp_path / "run")
+        Evaluated(folded().filter(~lost), tmp_path / "run")

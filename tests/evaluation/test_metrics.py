@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import t
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score, roc_auc_score, roc_curve
 
-from score_studies import floats, ints, studies, weighted_studies
+from score_studies import as_clips, floats, ints, studies, weighted_studies
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
 from spira.evaluation.bootstrap import difference_interval, share_interval, speaker_resamples
@@ -22,9 +22,9 @@ from spira.evaluation.curves import (
     score_histogram,
 )
 from spira.evaluation.intervals import summarize as summarize_resampled
-from spira.evaluation.metrics import all_metrics, at_threshold, auc, confusion, roc_counts, spread
+from spira.evaluation.metrics import all_metrics, at_threshold, auc, confusion, roc_counts, std_over_seeds
 from spira.evaluation.params import EvaluateParams
-from spira.evaluation.thresholds import thresholds_of_folds, youden_threshold
+from spira.evaluation.thresholds import thresholds_by_fold, youden_threshold
 from tiny import evaluate_params
 
 P = evaluate_params(threshold_condition="clean", n_resamples=500)
@@ -34,7 +34,9 @@ def summarize(
     labels: Ints, scores: Floats, groups: list[str], thresholds: Floats, p: EvaluateParams
 ) -> dict[str, float]:
     resamples = speaker_resamples(labels, groups, p.n_resamples, p.seed)
-    return summarize_resampled(labels, scores, thresholds, resamples, p.confidence)
+    found = summarize_resampled(as_clips(labels, scores, thresholds, speakers=groups), resamples, p.confidence)
+    suffixes = {"mean": "", "lo": "_lo", "hi": "_hi", "sd": "_sd"}
+    return {f"{name}{suffixes[key]}": value for name, estimate in found for key, value in estimate}
 
 
 def drawn_weights(labels: Ints, groups: list[str], n_resamples: int, seed: int) -> Floats:
@@ -211,7 +213,7 @@ def test_one_class_is_refused_with_a_sentence(
     metric: Callable[[Ints, Floats], object], label: int, missing: str
 ) -> None:
     """A silent 0.5 or NaN would outlive the run that wrote it."""
-    with pytest.raises(DataError, match=f": needs patients and controls to be judged, has no {missing} clip$"):
+    with pytest.raises(DataError, match=f": needs patients and controls, has no {missing} clip$"):
         metric(ints([label, label]), floats([0.1, 0.9]))
 
 
@@ -286,8 +288,8 @@ def test_one_seed_has_no_spread() -> None:
     assert {name: value for name, value in summary.items() if name.endswith("_sd")} == dict.fromkeys(
         ("auc_sd", "sensitivity_sd", "specificity_sd", "accuracy_sd", "f1_sd"), 0.0
     )
-    assert spread([0.3]) == 0.0
-    assert spread([0.2, 0.4]) == pytest.approx(sqrt(0.02))
+    assert std_over_seeds([0.3]) == 0.0
+    assert std_over_seeds([0.2, 0.4]) == pytest.approx(sqrt(0.02))
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -347,7 +349,7 @@ def test_a_block_of_resamples_gives_what_all_at_once_give(block: int, monkeypatc
     labels, scores, groups = people(14, 2, 1.0, np.random.default_rng(4))
     resamples = speaker_resamples(labels, groups, 30, seed=0)
     monkeypatch.setattr("spira.evaluation.bootstrap._BLOCK", block)
-    found = resamples.measured(lambda weights: {"auc": auc(labels, scores, weights)[None]})
+    found = resamples.measure(lambda weights: {"auc": auc(labels, scores, weights)[None]})
     assert_array_equal(found["auc"][0], auc(labels, scores, resamples.weights(0, 30)))
 
 
@@ -359,7 +361,7 @@ def test_one_who_has_clips_of_both_classes_counts_in_each() -> None:
     assert_array_equal(weights[:, labels == 1].sum(axis=1), 2)
     assert_array_equal(weights[:, labels == 0].sum(axis=1), 3)
     assert resamples.n_fewest == 2
-    assert resamples.of(np.array([True, True, True, False, True])).n_fewest == 1
+    assert resamples.subset(np.array([True, True, True, False, True])).n_fewest == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -452,12 +454,12 @@ def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
     rng = np.random.default_rng(8)
     labels, folds = np.arange(40) % 2, [f"{i // 2 % 2}" for i in range(40)]
     scores = 0.3 * labels + rng.uniform(0, 0.7, (3, 40))
-    found = thresholds_of_folds(labels, scores, folds, P.threshold)
+    found = thresholds_by_fold(as_clips(labels, scores, folds=folds), P.threshold)
     for fold in "01":
         own = np.asarray(folds) == fold
         assert found[fold].tolist() == [youden_threshold(labels[own], of_seed[own]) for of_seed in scores]
     other = np.where(np.asarray(folds) == "1", 1 - labels, labels)
-    moved = thresholds_of_folds(other, scores, folds, P.threshold)
+    moved = thresholds_by_fold(as_clips(other, scores, folds=folds), P.threshold)
     assert moved["0"].tolist() == found["0"].tolist()
     assert moved["1"].tolist() != found["1"].tolist()
 

@@ -14,9 +14,9 @@ from spira.base.errors import DataError
 from spira.evaluation.thresholds import (
     cost_threshold,
     inconclusive,
-    rule_of,
     sensitivity_threshold,
     threshold,
+    threshold_rule,
     youden_threshold,
 )
 from tiny import evaluate_params
@@ -71,10 +71,10 @@ def test_the_named_rule_is_the_one_that_is_used() -> None:
 
 def test_a_section_from_before_there_was_a_choice_means_youden() -> None:
     """What the report reads of an old commit; and a rule that nobody knows is named."""
-    assert rule_of({"threshold_condition": "noisy"}).rule == "youden"
-    assert rule_of({"threshold": {"rule": "cost", "sensitivity": 0.9, "cost_of_a_miss": 5}}).cost_of_a_miss == 5
+    assert threshold_rule({"threshold_condition": "noisy"}).rule == "youden"
+    assert threshold_rule({"threshold": {"rule": "cost", "sensitivity": 0.9, "cost_of_a_miss": 5}}).cost_of_a_miss == 5
     with pytest.raises(DataError, match=r"^evaluate\.threshold\.rule: Input should be .*, got 'best'$"):
-        rule_of({"threshold": {"rule": "best", "sensitivity": 0.9, "cost_of_a_miss": 5.0}})
+        threshold_rule({"threshold": {"rule": "best", "sensitivity": 0.9, "cost_of_a_miss": 5.0}})
 
 
 def test_the_band_is_counted_by_hand() -> None:

@@ -121,7 +121,7 @@ def test_by_hand_all_is_made(workspace: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_one_more_clip_makes_its_own_shards_alone(workspace: Path) -> None:
-    """Under each condition that its subset is heard in, though every place in the array of waveforms has moved."""
+    """Under each condition of its subset, though every slice of the array of waveforms has moved."""
     run(workspace)
     metadata = workspace / "data/raw/many/metadata.csv"
     header, *rows = (workspace / "whole.csv").read_text().splitlines()
@@ -176,7 +176,7 @@ def test_a_changed_parameter_makes_all_anew(change: str, workspace: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("noise", "heard", "not_heard"),
+    ("noise", "made_again", "kept"),
     [
         ({"n_control": 1}, "noisy", "clean"),
         ({"n_patient": 1}, "noisy", "clean"),
@@ -185,13 +185,13 @@ def test_a_changed_parameter_makes_all_anew(change: str, workspace: Path) -> Non
     ],
 )
 def test_what_a_parameter_of_noise_does_not_decide_stays(
-    noise: Mapping[str, int], heard: str, not_heard: str, workspace: Path
+    noise: Mapping[str, int], made_again: str, kept: str, workspace: Path
 ) -> None:
     """A number of noises is nothing to clean clips, and a view in training to nobody else's."""
     run(workspace)
     made = run_after_dvc(workspace, noise=noise)
-    assert any(heard in name for name in made)
-    assert not any(not_heard in name for name in made)
+    assert any(made_again in name for name in made)
+    assert not any(kept in name for name in made)
     assert contents(workspace) == from_nothing(workspace, noise=noise)
 
 
@@ -234,7 +234,7 @@ class Kill(BaseException):
 
 
 def run_until_killed(at: Path, n_clips: int) -> None:
-    render, rendered = featurize.Renderer.__call__, count(1)
+    render, rendered = featurize.NoisyRenderer.__call__, count(1)
 
     def until_killed(*arguments: Any) -> object:
         if next(rendered) > n_clips:
@@ -242,7 +242,7 @@ def run_until_killed(at: Path, n_clips: int) -> None:
         return render(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(featurize.Renderer, "__call__", until_killed)
+        patch.setattr(featurize.NoisyRenderer, "__call__", until_killed)
         with pytest.raises(Kill):
             run(at)
 

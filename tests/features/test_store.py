@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from spira.base.errors import DataError
-from spira.features.store import files_of, read_windows, remove_index, shard_path, shards_of, write_index, write_shard
+from spira.features.store import (
+    assign_shards,
+    condition_files,
+    read_windows,
+    remove_index,
+    shard_path,
+    write_index,
+    write_shard,
+)
 
 CPU = torch.device("cpu")
 
@@ -19,27 +27,27 @@ NAMES = [f"patient_{i:05}.wav" for i in range(16_000)]
 @pytest.mark.parametrize(("n_clips", "expected"), [(1, 1), (511, 1), (512, 2), (1024, 4), (4096, 16), (16_000, 16)])
 def test_a_larger_corpus_has_more_shards_up_to_a_few(n_clips: int, expected: int) -> None:
     """Each is a file that DVC looks at: one for a small corpus, and 16 at most."""
-    assert set(shards_of(NAMES[:n_clips])) == set(range(expected))
+    assert set(assign_shards(NAMES[:n_clips])) == set(range(expected))
 
 
 @pytest.mark.parametrize("n_clips", [512, 1024, 2048, 4096])
 def test_a_clip_moves_only_where_its_shard_is_cut_in_two(n_clips: int) -> None:
     """Half of a shard's clips stay, and the others have a shard of their own: no clip comes from a third."""
-    before, after = shards_of(NAMES[: n_clips - 1]), shards_of(NAMES[:n_clips])
+    before, after = assign_shards(NAMES[: n_clips - 1]), assign_shards(NAMES[:n_clips])
     n = max(before) + 1
     assert {new - old for old, new in zip(before, after, strict=False)} == {0, n}
 
 
 def test_a_clips_shard_is_its_names() -> None:
     """Not that of its place, nor of its neighbours."""
-    known = dict(zip(NAMES, shards_of(NAMES), strict=True))
+    known = dict(zip(NAMES, assign_shards(NAMES), strict=True))
     some = NAMES[::-3]
-    assert shards_of(some) == [known[name] for name in some]
+    assert assign_shards(some) == [known[name] for name in some]
 
 
 def test_shards_are_of_one_size() -> None:
     """Within a tenth, of names as a corpus has them."""
-    counts = torch.bincount(torch.tensor(shards_of(NAMES)), minlength=16)
+    counts = torch.bincount(torch.tensor(assign_shards(NAMES)), minlength=16)
     assert 900 < counts.min() <= counts.max() < 1100
 
 
@@ -66,10 +74,10 @@ def test_each_window_is_its_clips_own(n: int, tmp_path: Path) -> None:
     expected = [(i, view, k) for view in (0, 1) for i in (3, 4, 12, 17) for k in range(i % 3 + 1)]
     every = torch.arange(len(windows))
     for view in (0, 1):
-        heard = windows.batch(every, torch.full_like(every, view))
-        first = [tuple(map(int, window[0])) for window in heard]
+        batch = windows.batch(every, torch.full_like(every, view))
+        first = [tuple(map(int, window[0])) for window in batch]
         assert first == [place for place in expected if place[1] == view]
-        assert all(torch.equal(a[1:, 2] - a[:-1, 2], torch.ones(2)) for a in heard)  # one frame after the other
+        assert all(torch.equal(a[1:, 2] - a[:-1, 2], torch.ones(2)) for a in batch)  # one frame after the other
 
 
 def test_rows_of_the_index_are_places_end_to_end(tmp_path: Path) -> None:
@@ -84,7 +92,7 @@ def test_a_run_with_fewer_shards_leaves_none_of_the_others(tmp_path: Path) -> No
     """Where no DVC took them away; of another condition nothing goes."""
     (tmp_path / "noisy_controls-3.npy").touch()
     write(tmp_path, 20, 4)
-    assert [path.name for path in files_of(tmp_path, "noisy")] == ["noisy.csv", "noisy-0.npy", "noisy-1.npy"]
+    assert [path.name for path in condition_files(tmp_path, "noisy")] == ["noisy.csv", "noisy-0.npy", "noisy-1.npy"]
     write(tmp_path, 20, 1)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["noisy-0.npy", "noisy.csv", "noisy_controls-3.npy"]
@@ -102,13 +110,15 @@ def test_a_shard_of_another_run_is_refused(tmp_path: Path) -> None:
     """By its number of frames."""
     write(tmp_path, 20, 4)
     write_shard(tmp_path / "noisy-1.npy", 3, [("0.wav", 70)], [torch.zeros(70, 3)])
-    with pytest.raises(DataError, match=r"noisy-1\.npy: must have the 80 frames of its table, got 70; dvc repro feat"):
+    with pytest.raises(
+        DataError, match=r"noisy-1\.npy: its table noisy\.csv lists 80 frames, but it has 70; run: dvc repro feat"
+    ):
         read_windows(tmp_path, "noisy", ["1.wav"], length=3, step=1, device=CPU)
 
 
 @pytest.mark.parametrize("n_frames", [[5, 4], [5], [5, 6], [4, 6]])
 def test_frames_that_are_not_as_many_as_was_told_are_a_defect(n_frames: list[int], tmp_path: Path) -> None:
-    """Of each clip: else the next one would be heard in its place."""
+    """Of each clip: else the next one would be used in its place."""
     frames = [torch.zeros(n, 3) for n in n_frames]
     with pytest.raises(ValueError, match=r"noisy-0\.npy: .*must have"):
         write_shard(tmp_path / "noisy-0.npy", 3, [("a.wav", 5), ("b.wav", 5)], frames)

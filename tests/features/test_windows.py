@@ -14,9 +14,9 @@ from spira.features.windows import (
     Windows,
     _in_one_array,
     first_of_each_clip,
+    make_windows,
     moved_at_random,
     window_starts,
-    windows_of,
 )
 
 
@@ -72,7 +72,7 @@ def test_a_batch_holds_the_frames_that_its_starts_name() -> None:
     assert torch.equal(batch, torch.stack([frames[2:6], frames[6:10]]))
 
 
-def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
+def make_clips(*n_frames: int, length: int, n_views: int = 1) -> Windows:
     """One window a clip; the frame at position i of the array holds the number i."""
     firsts = torch.tensor([0, *n_frames]).cumsum(0)
     return Windows(
@@ -88,7 +88,7 @@ def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
 
 def test_a_window_longer_than_its_clip_is_filled_with_zeros() -> None:
     """And never with the clip that happens to lie behind it in the array; nor beyond the array's end."""
-    windows = clips_of(3, 2, length=4)
+    windows = make_clips(3, 2, length=4)
     batch = windows.batch(torch.tensor([0, 1]), torch.tensor([0, 0]))
     assert batch[:, :, 0].tolist() == [[1, 2, 3, 0], [4, 5, 0, 0]]
 
@@ -102,7 +102,7 @@ def in_arrays(lengths: list[list[int]], *, length: int, device: str = "cpu") -> 
     held = torch.tensor([n for of in lengths for n in of])
     views = torch.stack([firsts, firsts + sizes[arrays]])
     labels = torch.zeros(len(held))
-    return windows_of(frames, arrays, views, held, labels, length=length, step=2, device=torch.device(device))
+    return make_windows(frames, arrays, views, held, labels, length=length, step=2, device=torch.device(device))
 
 
 @given(
@@ -123,7 +123,7 @@ def test_windows_are_the_same_however_their_frames_are_kept(
     n = data.draw(st.integers(1, 8))
     windows = torch.tensor(data.draw(st.lists(st.integers(0, len(several) - 1), min_size=n, max_size=n)))
     views = torch.tensor(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
-    expected = one._gathered(windows, views)
+    expected = one._gather(windows, views)
     assert torch.equal(several.batch(windows, views), expected)
     assert torch.equal(one.batch(windows, views), expected)
 
@@ -151,7 +151,7 @@ def test_a_gpu_hears_the_same_windows() -> None:
 
 def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
     """Every start that leaves a whole window is drawn; a clip with no room stays; all views move alike."""
-    windows = clips_of(9, 4, 3, length=4, n_views=2)
+    windows = make_clips(9, 4, 3, length=4, n_views=2)
     seen = set()
     rng = np.random.default_rng(0)
     for _ in range(200):

@@ -80,7 +80,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "a speaker with two labels": (
         HEADER + rows().replace("s1,train", "s0,train"),
-        "speaker s0: must be patient or control throughout, got both",
+        "speaker s0: must be patient or control in all clips, got both",
     ),
     "a speaker in two subsets": (
         HEADER + rows().replace("s11,test", "s1,test"),

@@ -1,9 +1,9 @@
-"""core.dropout: what ``nn.Dropout`` does, drawn faster."""
+"""models.dropout: what ``nn.Dropout`` does, drawn faster."""
 
 import pytest
 import torch
 
-from spira.models.dropout import Dropout, drawing_from, generator_of
+from spira.models.dropout import Dropout, drawing_from, new_generator
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.7])
@@ -47,7 +47,7 @@ def test_a_thread_can_draw_from_a_seed_of_its_own() -> None:
     net, x, before = Dropout(0.5).train(), torch.ones(64), torch.get_rng_state()
     drawn = []
     for seed in (1, 1, 2):
-        with drawing_from(generator_of(seed, x.device)):
+        with drawing_from(new_generator(seed, x.device)):
             drawn.append(net(x))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

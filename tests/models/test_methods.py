@@ -19,6 +19,7 @@ from spira.clips.arrays import read_array
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import write_index, write_shard
+from spira.models.params import CpuKernels
 from spira.models.store import load_model
 from spira.predictions.params import PredictParams
 from spira.stages import featurize, predict
@@ -54,13 +55,13 @@ def scores(workspace: Path, monkeypatch: pytest.MonkeyPatch, **changes: Mapping[
         if "features" in changes:
             run_featurize()
         run_training(1)
-        predict.run((1,), 16_000, *(load(n, k) for n, k in PREDICT.items()))  # type: ignore[arg-type]
+        predict.run((1,), 16_000, *(load(n, k) for n, k in PREDICT.items()))
     finally:
         Path("params.yaml").write_text(committed)
     return pl.read_csv("data/predictions.csv")
 
 
-PREDICT = {"features": FeatureParams, "windows": WindowParams, "predict": PredictParams}
+PREDICT = {"features": FeatureParams, "windows": WindowParams, "predict": PredictParams, "cpu_kernels": CpuKernels}
 
 
 def run_featurize() -> None:
@@ -177,18 +178,18 @@ def test_a_recording_and_its_model_are_enough_for_the_pipelines_score(
 ) -> None:
     """As whoever uses the model would have it: the file, model.json and the weights, with torchaudio's own features."""
     table = scores(workspace, monkeypatch).filter(condition="clean", subset="test")
-    told = facts()
-    of, windows = told["features"], told["windows"]
-    stft = {name: of[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
-    mfcc = MFCC(told["sample_rate"], n_mfcc=of["n_mfcc"], melkwargs=stft)
+    saved = facts()
+    p, windows = saved["features"], saved["windows"]
+    stft = {name: p[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
+    mfcc = MFCC(saved["sample_rate"], n_mfcc=p["n_mfcc"], melkwargs=stft)
     mfcc.amplitude_to_DB = AmplitudeToDB("power", top_db=None)  # or frames would depend on those beside them
-    net = load_model(Path("data/models/holdout/1"), torch.device("cpu"))
+    net = load_model(Path("data/models/holdout/1"), torch.device("cpu"), "torch")
     for name, expected in table.select("clip_id", "score").rows():
         samples, rate = soundfile.read(f"data/raw/tiny/{name}", dtype="float32")
-        assert rate == told["sample_rate"]
+        assert rate == saved["sample_rate"]
         frames = mfcc(torch.from_numpy(samples)).T
-        step, last = round(windows["step_seconds"] * rate / of["hop_length"]), len(frames) - told["n_frames"]
-        heard = torch.stack([frames[at : at + told["n_frames"]] for at in (*range(0, last, step), last)])
+        step, last = round(windows["step_seconds"] * rate / p["hop_length"]), len(frames) - saved["n_frames"]
+        cut = torch.stack([frames[at : at + saved["n_frames"]] for at in (*range(0, last, step), last)])
         with torch.inference_mode():
-            assert float(torch.sigmoid(net(heard)).mean()) == pytest.approx(expected, abs=1e-5)
+            assert float(torch.sigmoid(net(cut)).mean()) == pytest.approx(expected, abs=1e-5)
     assert table.height == 6

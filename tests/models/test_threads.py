@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 import torch
 
-from spira.models.threads import alone, in_threads
+from spira.models.threads import in_threads, single_threaded
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def test_what_one_piece_raises_is_raised() -> None:
 @pytest.mark.usefixtures("two_threads")
 def test_between_the_pieces_torch_computes_alone() -> None:
     """Its own threads, which wait by computing, take no core from ``in_threads``; after it all is as before."""
-    for _ in alone(range(2)):
+    for _ in single_threaded(range(2)):
         assert torch.get_num_threads() == 1
         assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2
     assert torch.get_num_threads() == 2
@@ -58,8 +58,8 @@ def test_what_is_raised_between_the_pieces_leaves_the_threads_as_they_were() -> 
     """The next epoch, or the next test, has them again; also from a loop within a loop."""
 
     def loops() -> None:
-        for x in alone([1, 0]):
-            for _ in alone(range(1)):
+        for x in single_threaded([1, 0]):
+            for _ in single_threaded(range(1)):
                 assert len(set(in_threads(thread_of_a_slow_piece, range(2), device=CPU))) == 2
             assert 1 // x
 

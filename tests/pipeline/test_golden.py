@@ -13,9 +13,9 @@ import torch
 
 from spira.features.spectra import Frames
 from spira.features.windows import Windows
-from spira.models.build import build
+from spira.models.build import build, with_cpu_kernels
 from spira.predictions.scoring import clip_scores
-from spira.training.loop import learn
+from spira.training.loop import train_epochs
 from spira_features import RATE, params
 from tiny import model_params, train_params
 
@@ -60,9 +60,9 @@ def test_a_training_ends_at_these_scores() -> None:
         length=n,
     )
     torch.manual_seed(1)
-    net = build(model_params(), n, 40)
+    net = with_cpu_kernels(build(model_params(), n, 40), "compiled")
     p = train_params(device="cpu", batch_size=3, schedule="constant", lr=0.001, max_epochs=2)
-    losses = [epoch.loss for epoch in islice(learn(net, windows, p, seed=1, names=["?"] * 6), 2)]
+    losses = [epoch.loss for epoch in islice(train_epochs(net, windows, p, seed=1, names=["?"] * 6), 2)]
     np.testing.assert_allclose(losses, LOSSES, atol=0.001)
     np.testing.assert_allclose(clip_scores(net, windows, 6, 4).numpy(), SCORES, atol=0.001)
     weights = b"".join(weight.detach().numpy().tobytes() for weight in net.parameters())

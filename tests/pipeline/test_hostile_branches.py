@@ -20,11 +20,10 @@ from ruamel.yaml import YAML
 from bad_params import BOMB
 from spira.base.errors import DataError, visible
 from spira.base.program import exit_on_error
-from spira.commands.compare import main as compare
-from spira.commands.review import main
-from spira.commands.table import aligned
+from spira.commands.spira import run
 from spira.compare.against_first import conclusion
 from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
+from spira.compare.experiments import aligned
 from spira.compare.paired import Difference
 from spira.compare.results import judged
 from spira.compare.revision import resolve
@@ -33,6 +32,7 @@ from tiny import GIT_IDENTITY
 from two_revisions import Repository
 
 MD5 = "0" * 32
+MEAN = '{"conditions": {"noisy": {"metrics": {"auc": {"mean": %s, "lo": 0.5, "hi": 0.5}}}}}'
 ESCAPE = "\x1b[2J\x1b[31m"
 HOSTILE = (
     "a\\|b",
@@ -82,12 +82,22 @@ READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
         ("dvc.lock", "stages: {a: {outs: [{path: x, md5: ../../x}]}}", Lock, "md5: String should match pattern"),
         ("dvc.lock", 'stages: {a: {deps: [{path: "x\\0y"}]}}', Lock, "path: String should match pattern"),
         ("dvc.lock", "stages: {a: {params: [x]}}", Lock, "stages.a.params: Input should be a valid dictionary"),
-        ("data/evaluation.json", '{"noisy": ["a"]}', Metrics, "noisy: Input should be a valid dictionary"),
-        ("data/evaluation.json", '{"noisy": {"auc": "a"}}', Metrics, "noisy.auc"),
-        ("data/evaluation.json", '{"noisy": {"auc": [[0.5]]}}', Metrics, "noisy.auc"),
-        ("data/evaluation.json", '{"noisy": {"auc": 1e999}}', Metrics, "noisy.auc"),
-        ("data/evaluation.json", '{"noisy": {"auc": NaN}}', Metrics, "not readable as JSON: NaN is no number"),
-        ("data/evaluation.json", '{"noisy": {"auc": 1' + "0" * 5000 + "}}", Metrics, "not readable as JSON"),
+        (
+            "data/evaluation.json",
+            '{"conditions": {"noisy": ["a"]}}',
+            Metrics,
+            "conditions.noisy: Input should be a valid dictionary",
+        ),
+        (
+            "data/evaluation.json",
+            '{"conditions": {"noisy": {"metrics": {"auc": "a"}}}}',
+            Metrics,
+            "conditions.noisy.metrics.auc: Input",
+        ),
+        ("data/evaluation.json", MEAN % "[[0.5]]", Metrics, "conditions.noisy.metrics.auc.mean"),
+        ("data/evaluation.json", MEAN % "1e999", Metrics, "conditions.noisy.metrics.auc.mean"),
+        ("data/evaluation.json", MEAN % "NaN", Metrics, "not readable as JSON: NaN is no number"),
+        ("data/evaluation.json", MEAN % ("1" + "0" * 5000), Metrics, "not readable as JSON"),
         ("data/evaluation.json", "[" * 100_000, Metrics, "not readable as JSON"),
         ("data/evaluation.json", '["noisy"]', Metrics, "the file: Input should be a valid dictionary"),
         ("data/probes.json", '{"probes": ["a"]}', ProbeFile, "probes: Input should be a valid dictionary"),
@@ -203,7 +213,7 @@ class Branch:
 
     def report(self, name: str, capsys: pytest.CaptureFixture[str]) -> str:
         capsys.readouterr()
-        main(["good", name])
+        run(["review", "good", name])
         return capsys.readouterr().out
 
 
@@ -329,7 +339,7 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     ]
     files: dict[str, str | bytes] = {
         "dvc.lock": json.dumps({"schema": "2.0", "stages": lock}),
-        "data/evaluation.json": '{"noisy": ["a"], "clean": {"auc": 0.5}}',
+        "data/evaluation.json": '{"conditions": {"noisy": ["a"]}}',
         "data/probes.json": '{"probes": ["a"]}',
         "data/subsets_summary.csv": b"subset\n\xff\n",
         "params.yaml": branch.text("params.yaml") + "more: 1\n",
@@ -339,7 +349,7 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     found = text.partition("## Not readable")[2].partition("\n## ")[0]
     for sentence in (
         "- evil:data/predictions.csv: ",
-        "- evil:data/evaluation.json: noisy: Input should be a valid dictionary",
+        "- evil:data/evaluation.json: conditions.noisy: Input should be a valid dictionary",
         "- evil:data/probes.json: probes: Input should be a valid dictionary",
         "- evil:data/subsets_summary.csv: not a table with a column subset",
         "has no epoch",
@@ -348,10 +358,21 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     assert found.count("\n- ") == 5
     assert "No verdict: the predictions of evil are not at hand; they are not readable. Point estimates" in text
     assert "| more | – | 1 |" in text
-    assert main(["good", "evil", "--check"]) == 1
+    assert run(["review", "good", "evil", "--check"]) == 1
     capsys.readouterr()
-    compare(["good", "evil"])
-    assert "- evil:data/evaluation.json: noisy: Input should be" in capsys.readouterr().out
+    run(["compare", "good", "evil"])
+    assert "- evil:data/evaluation.json: conditions.noisy: Input should be" in capsys.readouterr().out
+
+
+def test_results_in_an_older_form_are_a_sentence_and_the_predictions_still_compare(
+    branch: Branch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """evaluation.json from before it had conditions: named, its numbers left out, and the paired rows are there."""
+    branch.made("older", {"data/evaluation.json": '{"corpus": "demo", "noisy": {"auc": 0.8, "auc_lo": 0.7}}'})
+    text = branch.report("older", capsys)
+    found = text.partition("## Not readable")[2].partition("\n## ")[0]
+    assert "- older:data/evaluation.json: has an older form, without conditions; its point estimates are" in found
+    assert re.search(r"^\| noisy \| AUC \| 0\.\d{3} \| 0\.\d{3} \|", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +427,7 @@ def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: p
     branch.made("evil", files)
     branch.made("calm", {"data/probes.json": '{"probes": {"a": {"verdict": "pass"}}}'})
     capsys.readouterr()
-    main(["calm", "evil"])
+    run(["review", "calm", "evil"])
     text = capsys.readouterr().out
     assert visible(text, lines=True) == text
     assert "## Not readable" not in text

@@ -102,7 +102,7 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
 
 def test_a_touched_plot_reruns_only_the_judge_and_the_page(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
-    module = clone.folder / "src/spira/report/headline.py"
+    module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")
     assert clone.dvc("repro") == ["evaluate", "report"]
 
@@ -141,7 +141,7 @@ def test_metrics_and_plots_are_dvcs_own(clone: Clone) -> None:
 
 def test_a_temporary_workspace_runs_its_own_code(clone: Clone) -> None:
     """``dvc exp run --temp`` uses the code of its copy, even where this package is installed from elsewhere."""
-    module = clone.folder / "src/spira/report/headline.py"
+    module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text().replace("# touched\n", "") + '\nraise RuntimeError("the copy\'s own code")\n')
     result = clone.run("dvc", "exp", "run", "--temp", check=False)
     assert "the copy's own code" in result.stdout + result.stderr

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.pipeline
 JUDGE = {"check", "evaluate", "probe", "report"}  # cheap, and of the same bytes where a comment changed
 AFTER_A_CHANGE_OF = {
     "README.md": set[str](),
-    "docs/storage.md": set(),
+    "docs/how-to/storage.md": set(),
     "docs/draw_plots.py": set(),
     "experiments/ablation.yaml": set(),
     "src/spira/commands/compare.py": set(),

@@ -37,8 +37,9 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     """Twice, with one worker and one thread, and with three and two: the same bytes, and a test AUC over 0.9."""
     whole_path(tmp_path / "first", monkeypatch, n_workers=1)
     metrics = json.loads(Path("data/evaluation.json").read_text())
-    assert metrics["noisy"]["auc"] > 0.9
-    assert metrics["noisy"]["auc_lo"] <= metrics["noisy"]["auc"] <= metrics["noisy"]["auc_hi"]
+    auc = metrics["conditions"]["noisy"]["metrics"]["auc"]
+    assert auc["mean"] > 0.9
+    assert auc["lo"] <= auc["mean"] <= auc["hi"]
 
     facts = json.loads(Path("data/models/holdout/1/model.json").read_text())
     assert facts["best_epoch"] >= 1
@@ -129,5 +130,7 @@ def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     prepare(tmp_path, monkeypatch, train={"device": "cuda"})
-    with pytest.raises(ParamError, match=r"train\.device: cuda was asked for, but torch finds no CUDA device"):
+    with pytest.raises(
+        ParamError, match=r"train\.device: must be auto or cpu where torch finds no CUDA device, got cuda"
+    ):
         run_training(1)

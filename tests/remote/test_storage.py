@@ -75,7 +75,7 @@ def test_another_clone_pulls_the_same_bytes(here: Clone, there: Clone) -> None:
 def test_a_wrong_key_is_said(here: Clone, server: Server) -> None:
     """A secret that signs otherwise, on both servers; nothing is sent, and with the right key the push completes."""
     message = here.refused("push", AWS_SECRET_ACCESS_KEY="wrong")
-    assert re.search(r"s3://bucket/.*: the key is missing or refused \(.+\); see docs/storage\.md", message)
+    assert re.search(r"s3://bucket/.*: the key is missing or refused \(.+\); see docs/how-to/storage\.md", message)
     assert server.keys(here.folder.parent.name) == []
     assert "9 sent" in here.storage("push")
 
@@ -84,7 +84,7 @@ def test_no_key_is_said(origin: Clone, tmp_path: Path) -> None:
     """Found before anything is asked of the server."""
     clone = origin.copy(tmp_path / "here", {"AWS_EC2_METADATA_DISABLED": "true"})
     clone.point("x", "http://127.0.0.1:1")
-    assert re.search(r"the key is missing or refused \(.+\); see docs/storage\.md", clone.refused("push"))
+    assert re.search(r"the key is missing or refused \(.+\); see docs/how-to/storage\.md", clone.refused("push"))
 
 
 def test_a_server_that_is_down_or_never_answers_is_left_in_bounded_time(here: Clone, server: Server) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_dies_half_way_loses_nothing(large: Clone, tmp_path: Path,
     wire = Wire(server.port, way="up", n_bytes=1_000_000_000, then="cut")
     here.point(tmp_path.name, wire.url)
     try:
-        command = [sys.executable, "-m", "spira.commands.storage", "push"]
+        command = [sys.executable, "-m", "spira", "push"]
         with subprocess.Popen(
             command, cwd=here.folder, env=here.environment(), stderr=subprocess.PIPE, text=True
         ) as pushing:

@@ -22,16 +22,32 @@ from tiny import GIT_IDENTITY, ROOT, write_tiny_corpus
 
 pytestmark = pytest.mark.pipeline
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
 }
-THAT_TRAIN_OFTEN = {"README.md", "experiments.md", "extend.md", "mistakes.md"}  # without probes and page: a third less
-# Typed once a week, as are README's commands with real voices: they train, sweep and report for minutes.
-LONG = {"experiments.md", "probes.md", "pull-requests.md"}
+# By path, as a reader finds them. Without probes and page: a third less.
+THAT_TRAIN_OFTEN = {
+    "README.md",
+    "docs/explanation/real-voices.md",
+    "docs/getting-started/experiments.md",
+    "docs/how-to/extend.md",
+    "docs/how-to/mistakes.md",
+}
+# Typed once a week: they train, sweep and report for minutes.
+LONG = {
+    "docs/explanation/real-voices.md",
+    "docs/getting-started/experiments.md",
+    "docs/how-to/pull-requests.md",
+    "docs/reference/probes.md",
+}
 FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
+
+
+def path_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 @dataclass
@@ -95,7 +111,7 @@ class Reader:
             "https://<server>": self.server.url,
             "train.max_epochs=15": "train.max_epochs=1",
             "seeds=[1,2,3,4]": "seeds=[1,2]",  # one more, as on the page, which starts from three
-            "make sweep": f"{FEW_TRIALS} experiments/penalty.yaml && make sweep",
+            "spira sweep": f"{FEW_TRIALS} experiments/penalty.yaml && spira sweep",
             "do sleep 5": "do sleep 1",
         }.items():
             line = line.replace(written, meant)
@@ -126,29 +142,23 @@ def as_printed(line: str) -> str:
 
 @pytest.mark.ml_test_score("Data 6", manual=True)
 @pytest.mark.parametrize(
-    ("page", "voices"),
-    [
-        pytest.param(page, page != README, id=page.name, marks=[pytest.mark.long] if page.name in LONG else [])
-        for page in PAGES
-    ]
-    + [
-        pytest.param(README, True, id="README.md, with real voices", marks=pytest.mark.long),
-    ],
+    "page",
+    [pytest.param(page, id=path_of(page), marks=[pytest.mark.long] if path_of(page) in LONG else []) for page in PAGES],
 )
 def test_every_command_on_the_page_does_what_it_says(
-    page: Path, voices: bool, reproduced: Clone, server: Server, tmp_path: Path
+    page: Path, reproduced: Clone, server: Server, tmp_path: Path
 ) -> None:
     """Typed in order, each succeeds, or fails with the very words on the page."""
     folder = tmp_path / "spira"
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     reader = Reader(folder, server, remote=page.name != "mistakes.md")
-    if page.name in THAT_TRAIN_OFTEN:
+    if path_of(page) in THAT_TRAIN_OFTEN:
         reader.type("dvc freeze alter probe report && git commit -qam 'three stages rest'")
     for command in commands(page.read_text()):
-        if command.line in NOT_HERE or (_of_corpus(command.line) and not (voices and "SPIRA_CORPUS" in os.environ)):
+        if command.line in NOT_HERE or (_of_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
             continue
         result = reader.type(command.line, command.typed)
-        said = f"{page.name}: {command.line}\n{result.stdout}"
+        said = f"{path_of(page)}: {command.line}\n{result.stdout}"
         assert (result.returncode != 0) == command.fails, said
         printed = {as_printed(line) for line in result.stdout.splitlines()}
         for line in command.output:
@@ -161,9 +171,9 @@ def _of_corpus(line: str) -> bool:
 
 def test_the_pages_are_found_and_have_commands() -> None:
     """The parser sees what a reader sees: a hundred commands would not vanish unnoticed."""
-    by_page = {page.name: commands(page.read_text()) for page in PAGES}
+    by_page = {path_of(page): commands(page.read_text()) for page in PAGES}
     assert all(by_page.values()), by_page
-    assert sum(command.fails for command in by_page["mistakes.md"]) >= 10
+    assert sum(command.fails for command in by_page["docs/how-to/mistakes.md"]) >= 10
 
 
 def test_a_command_that_stopped_working_is_seen() -> None:

@@ -10,7 +10,7 @@ from tiny import ROOT
 
 def test_the_page_is_what_the_command_prints() -> None:
     """A test that is renamed, unmarked or removed changes the page; `make ml-test-score` gives the new table."""
-    assert page(holding()) in (ROOT / "docs/ml-test-score.md").read_text(encoding="utf-8")
+    assert page(holding()) in (ROOT / "docs/explanation/ml-test-score.md").read_text(encoding="utf-8")
 
 
 def test_there_are_28_items_and_what_is_not_held_says_what_is_missing() -> None:

@@ -18,7 +18,7 @@ def test_the_page_has_the_figures_of_the_file() -> None:
 def test_the_page_has_the_cost_of_portable_arithmetic() -> None:
     """As `make bench-arithmetic` wrote it."""
     page = figures.PAGE.read_text(encoding="utf-8")
-    for stage, found in json.loads((figures.ROOT / "docs/arithmetic.json").read_text())["found"].items():
+    for stage, found in json.loads((figures.ROOT / "docs/explanation/arithmetic.json").read_text())["found"].items():
         assert f"| `{stage}` | {found['native']:.1f} | {found['portable']:.1f} | {found['ratio']:.2f} |" in page
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from console_script import console_script
+from locked import pythons
+from spira.commands.spira import SUBCOMMANDS
 from tiny import ROOT
 from two_revisions import Repository
 
@@ -23,7 +26,7 @@ STEPS = {
     for step in job["steps"]
 }
 SCRIPTS = {key: step["run"] for key, step in STEPS.items() if "run" in step}
-REPORTS = [key for key, script in SCRIPTS.items() if "spira.commands.review" in script]
+REPORTS = [key for key, script in SCRIPTS.items() if "spira review " in script]
 BIN = Path(sys.executable).parent
 
 
@@ -60,6 +63,23 @@ def test_actionlint_is_awake(written: str, instead: str, tmp_path: Path) -> None
     assert written in text
     (tmp_path / ".github/workflows/x.yml").write_text(text.replace(written, instead))
     assert subprocess.run([BIN / "actionlint"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+def test_every_python_that_is_admitted_is_tested_and_the_rest_runs_on_the_oldest() -> None:
+    """The versions of pyproject.toml; and the Makefile takes the Python that the job names, not its default."""
+    admitted = pythons((ROOT / "pyproject.toml").read_text())
+    job = TREES["ci"]["jobs"]["test"]
+    assert job["strategy"]["matrix"] == {"python": admitted}
+    assert job["env"]["PYTHON"] == "python${{ matrix.python }}"
+    set_up = [
+        (name, step["with"]["python-version"])
+        for name, tree in TREES.items()
+        for job in tree["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/setup-python@")
+    ]
+    assert {version for name, version in set_up if name == "ci"} == {"${{ matrix.python }}"}
+    assert {version for name, version in set_up if name != "ci"} == {admitted[0]}
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -122,19 +142,20 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     [
         ("long", "make test-long"),
         ("long", "make reliability"),
-        ("search", "make sweep TABLE=experiments/penalty.yaml"),
-        ("search", "make sweep TABLE=experiments/simplest.yaml"),
-        ("speed", "make bench-quick AGAINST=docs/speed.json"),
+        ("search", "spira sweep experiments/penalty.yaml"),
+        ("search", "spira sweep experiments/simplest.yaml"),
+        ("speed", "make bench-quick AGAINST=docs/explanation/speed.json"),
     ],
 )
 def test_every_week_somebody_looks_who_forgets_nothing(job: str, command: str) -> None:
-    """The settings are searched, the network is held against a line, speed and memory against what they were."""
+    """Settings are searched, network and logistic regression compared, speed and memory held to what they were."""
     assert "cron" in TREES["weekly"]["on"]["schedule"][0]
     lines = [line for step in TREES["weekly"]["jobs"][job]["steps"] for line in step.get("run", "").splitlines()]
     assert command in lines
-    target, *settings = command.removeprefix("make ").split()
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert all((ROOT / setting.partition("=")[2]).is_file() for setting in settings)
+    program, target, *settings = command.split()
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) or program == "spira"
+    assert target in SUBCOMMANDS or program == "make"
+    assert all((ROOT / setting.rpartition("=")[2]).is_file() for setting in settings)
 
 
 @pytest.mark.parametrize("key", SCRIPTS)
@@ -161,7 +182,8 @@ def test_the_report_step_works_on_a_real_merge(
     checkout.git("checkout", "-q", "--detach", "good")
     checkout.git("merge", "-q", "--no-ff", "-m", "merge", head)
     summary = tmp_path / "summary.md"
-    script = f"export GITHUB_STEP_SUMMARY={summary}\n{SCRIPTS[key]}"
+    path = f"{console_script(tmp_path)}:$PATH"
+    script = f'export GITHUB_STEP_SUMMARY={summary} PATH="{path}"\n{SCRIPTS[key]}'
     result = checkout.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script, check=False)
     assert result.returncode == status, result.stderr
     assert summary.read_text() == (folder / "report.md").read_text()

@@ -23,7 +23,7 @@ COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 Edit = tuple[str, str]  # a dotted key, and what its line then says
 
 
-def line_of(text: str, key: str) -> int:
+def line_number(text: str, key: str) -> int:
     """The line, from 1, on which a section's own key stands."""
     section, name, *_ = [*key.split("."), ""]
     lines = text.splitlines()
@@ -35,7 +35,7 @@ def edited(*edits: Edit) -> str:
     """The committed file with lines replaced; whatever it says otherwise."""
     lines = COMMITTED.splitlines()
     for key, instead in edits:
-        lines[line_of(COMMITTED, key) - 1] = f"{'  ' if '.' in key else ''}{instead}"
+        lines[line_number(COMMITTED, key) - 1] = f"{'  ' if '.' in key else ''}{instead}"
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +71,7 @@ def test_the_committed_parameters_pass_with_the_same_bytes_each_time(tmp_path: P
 
 
 def test_it_starts_without_what_only_later_stages_use() -> None:
-    """A typo is told in half a second: torch would take two, scikit-learn and scipy another two."""
+    """A typo is refused in half a second: torch would take two, scikit-learn and scipy another two."""
     heavy = "{'torch', 'sklearn', 'scipy', 'librosa', 'polars'}"
     code = f"import spira.stages.check, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     started = subprocess.run(
@@ -226,7 +226,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
     (
         [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.5")],
         "windows.seconds",
-        "too short for model.kind=spiraconv_v2: 51 frames, and none is left",
+        "too short for model.kind=spiraconv_v2: a window has 51 frames, and its convolutions and poolings leave none",
     ),
     (
         [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.005")],
@@ -267,7 +267,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
             ("features.hop_length", "hop_length: 1"),
         ],
         "windows.seconds",
-        "must give at most 10000000 numbers, got 64001 frames of 8193",
+        "a window must hold at most 10000000 numbers, got 64001 frames of 8193 features",
     ),
     (
         [("features.kind", "kind: mfcc"), ("model.kind", "kind: cnn14")],
@@ -307,22 +307,22 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
     (
         [*REGRESSION, ("model.init_from", "init_from: a.safetensors")],
         "model.init_from",
-        r"must be none for model\.kind=logistic_regression, which is solved at once, got a\.safetensors",
+        r"must be none for model\.kind=logistic_regression, which has no epochs, got a\.safetensors",
     ),
     (
         [*REGRESSION, ("train.windows", "windows: random")],
         "train.windows",
-        r"must be overlap or whole for model\.kind=logistic_regression, which is solved at once, got random",
+        r"must be overlap or whole for model\.kind=logistic_regression, which has no epochs, got random",
     ),
     (
         [*REGRESSION, ("train.balance", "balance: sampler")],
         "train.balance",
-        r"must be none or loss for model\.kind=logistic_regression, which is solved at once, got sampler",
+        r"must be none or loss for model\.kind=logistic_regression, which has no epochs, got sampler",
     ),
     (
         [*REGRESSION, ("train.mixup_alpha", "mixup_alpha: 0.2")],
         "train.mixup_alpha",
-        r"must be 0 for model\.kind=logistic_regression, which is solved at once, got 0\.2",
+        r"must be 0 for model\.kind=logistic_regression, which has no epochs, got 0\.2",
     ),
 ]
 
@@ -335,7 +335,7 @@ def named(cases: list[tuple[list[Edit], str, str]]) -> list[str]:
 def test_a_wrong_edit_is_refused_where_it_stands(edits: list[Edit], key: str, message: str, tmp_path: Path) -> None:
     """The file, the line, the key, what was expected and what was found; in one section or across them."""
     text = edited(*edits)
-    place = rf"params\.yaml:{line_of(text, key)}: {re.escape(key)}"
+    place = rf"params\.yaml:{line_number(text, key)}: {re.escape(key)}"
     assert re.search(rf"^{place}: {message}$", refusal(text, tmp_path), re.MULTILINE)
 
 
@@ -380,7 +380,7 @@ def test_a_mask_may_not_cover_the_whole_window(mask: str, width: str, message: s
 def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     """Each size is possible by itself. They are counted without any weight being made."""
     text = edited(("model.kind", "kind: mfcc_transformer")).replace("    width: 128 ", "    width: 65536 ")
-    said = r"model\.kind: must have at most 1000000000 weights, got \d{11} of mfcc_transformer as it is set$"
+    said = r"model\.kind: the network must have at most 1000000000 weights, got \d{11} for mfcc_transformer$"
     assert re.search(said, refusal(text, tmp_path))
 
 
@@ -451,6 +451,6 @@ def test_the_command_fails_with_a_sentence_and_no_traceback(tmp_path: Path) -> N
     text = edited(("train.lr", "lr: fast"))
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     done = start(tmp_path)
-    message = f"params.yaml:{line_of(text, 'train.lr')}: train.lr: must be a valid number, got 'fast'"
+    message = f"params.yaml:{line_number(text, 'train.lr')}: train.lr: must be a valid number, got 'fast'"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"ParamError: {message}\n")
     assert not (tmp_path / "data").exists()

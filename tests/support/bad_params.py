@@ -37,6 +37,7 @@ EDITS = [
     *value("  windows", "half", "[]"),
     *value("sample_rate", "16 kHz", "16000.0", "4000", "'16000'", "1e9"),
     *value("arithmetic", "fast", "Portable", "1", "[portable]", "true"),
+    *value("cpu_kernels", "numba", "Compiled", "true", "[torch]", "~"),
     *value("seeds", "[]", "3", "[1, 1]", "[1.5]", "[-1]", "['1']", "[1, 2", "[9223372036854775808]", "[true]", "[[1]]"),
     *value("corpus", "../mine", "a/b", "2024", "''", "[demo]", "/demo", "demo_noise", "'a b'"),
     *value("noise_corpus", "demo", "..", "{}"),

@@ -112,4 +112,4 @@ def _caller(socket: aiohttp.ClientWebSocketResponse, events: list[dict[str, Any]
 
 
 if __name__ == "__main__":
-    Path("docs/report.png").write_bytes(seen(Path("data/report/index.html"), 1280, height=1310).png)
+    Path("docs/explanation/report.png").write_bytes(seen(Path("data/report/index.html"), 1280, height=1310).png)

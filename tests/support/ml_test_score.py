@@ -106,7 +106,7 @@ def scores(found: Holding) -> dict[str, float]:
 
 
 def page(found: Holding) -> str:
-    """The table, as docs/ml-test-score.md has it."""
+    """The table, as docs/explanation/ml-test-score.md has it."""
     rows = ["| item | asks that | held by | score | missing |", "| --- | --- | --- | --- | --- |"]
     for item, (asks, missing) in ASKED.items():
         tests = found.get(item, [])

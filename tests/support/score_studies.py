@@ -1,9 +1,12 @@
 """Labels and scores for tests of metrics, drawn by hypothesis: ties are common, both classes are there."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import strategies as st
 
 from spira.base.array_types import Floats, Ints
+from spira.predictions.scored import ScoredClips
 
 
 def ints(values: list[int]) -> Ints:
@@ -12,6 +15,21 @@ def ints(values: list[int]) -> Ints:
 
 def floats(values: list[float]) -> Floats:
     return np.array(values, dtype=np.float64)
+
+
+def as_clips(
+    labels: Ints,
+    scores: Floats,
+    thresholds: Floats | float = 0.5,
+    *,
+    speakers: Sequence[str] = (),
+    folds: Sequence[str] = (),
+) -> ScoredClips:
+    """Clips of one fold and of a speaker each, where nothing else is said; scores of one seed may be (n_clips,)."""
+    names = tuple(f"c{i}" for i in range(labels.size))
+    scores = np.atleast_2d(scores)
+    at = np.broadcast_to(thresholds, scores.shape).astype(np.float64)
+    return ScoredClips(names, tuple(speakers) or names, tuple(folds) or ("holdout",) * labels.size, labels, scores, at)
 
 
 @st.composite

@@ -10,7 +10,7 @@ from spira.evaluation.params import EvaluateParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
@@ -54,6 +54,7 @@ def run_training(seed: int, fold: str = "holdout") -> None:
         load("windows", WindowParams),
         load("model", ModelParams),
         load("train", TrainParams),
+        load("cpu_kernels", CpuKernels),
         fold=fold,
         seed=seed,
     )
@@ -61,7 +62,7 @@ def run_training(seed: int, fold: str = "holdout") -> None:
 
 def run_to_metrics() -> None:
     features, windows = load("features", FeatureParams), load("windows", WindowParams)
-    predict.run(SEEDS, 16_000, features, windows, load("predict", PredictParams))
+    predict.run(SEEDS, 16_000, features, windows, load("predict", PredictParams), load("cpu_kernels", CpuKernels))
     evaluate.run("tiny", load("evaluate", EvaluateParams))
 
 
@@ -75,6 +76,7 @@ def run_to_probes(n_workers: int) -> None:
         load("background", BackgroundParams),
         load("noise", NoiseParams),
         load("alter", AlterParams),
+        load("cpu_kernels", CpuKernels),
         n_workers=n_workers,
     )
     probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)

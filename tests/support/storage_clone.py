@@ -36,11 +36,11 @@ class Clone:
         return result.stdout
 
     def storage(self, command: str) -> str:
-        return self.do(sys.executable, "-m", "spira.commands.storage", command)
+        return self.do(sys.executable, "-m", "spira", command)
 
     def refused(self, command: str, **environment: str) -> str:
         """The message of a command that must fail, with no traceback."""
-        result = self.run(sys.executable, "-m", "spira.commands.storage", command, **environment)
+        result = self.run(sys.executable, "-m", "spira", command, **environment)
         assert result.returncode == 1, result.stdout
         assert "Traceback" not in result.stderr, result.stderr
         return result.stderr

@@ -66,7 +66,7 @@ class Repository:
         return self.run("git", *arguments).stdout
 
     def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "spira.commands.review", *arguments, check=False)
+        return self.run(sys.executable, "-m", "spira", "review", *arguments, check=False)
 
     def commit(self, branch: str) -> None:
         self.git("add", "-A")
@@ -102,7 +102,7 @@ def build(folder: Path) -> Repository:
     repository.commit("old")
     repository.git("checkout", "-q", "-b", "later", "good")
     _write_params(folder, 0.9)
-    for name in ("report/headline", "evaluation/metrics"):  # a dependency itself, and one in a folder that is
+    for name in ("predictions/table", "evaluation/metrics"):  # a dependency itself, and one in a folder that is
         module = folder / f"src/spira/{name}.py"
         module.write_text(module.read_text() + "\n# newer\n")
     repository.commit("stale")

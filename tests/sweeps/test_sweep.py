@@ -176,7 +176,7 @@ def sweep(
     clone: Clone, plan: dict[str, Any], *options: str, check: bool = True, set_: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     (clone.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    command = [sys.executable, "-m", "spira.commands.sweep", "plan.yaml", *options]
+    command = [sys.executable, "-m", "spira", "sweep", "plan.yaml", *options]
     return clone.run(*command, check=check, set_={"PYTHONPATH": "src", **(set_ or {})})
 
 
@@ -243,7 +243,7 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     """Rows run from the files as they are, uncommitted changes too; a failing one is named with the end of its log,
     costs no other row, and exits 1. The working tree is as before. A second run has nothing to do, until code changes.
     """
-    report = real.folder / "src/spira/report/headline.py"
+    report = real.folder / "src/spira/evaluation/results.py"
     report.write_text(report.read_text() + "\n# not committed\n")
     before = real.git("status", "--porcelain") + real.git("diff")
     rows = {"short": {"train.max_epochs": 1}, "wild": {"split.min_speakers": 50}}
@@ -255,7 +255,7 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     assert "1 of 2 failed: plan-wild" in result.stderr
     assert experiments(real) == {"plan-short"}
     commit = real.git("for-each-ref", "--format=%(objectname)", "refs/exps").strip()
-    assert "# not committed" in real.git("show", f"{commit}:src/spira/report/headline.py")
+    assert "# not committed" in real.git("show", f"{commit}:src/spira/evaluation/results.py")
     (real.folder / "plan.yaml").unlink()
     assert real.git("status", "--porcelain") + real.git("diff") == before
     assert not list((real.folder / ".dvc/tmp/sweep").glob("workplace-*"))
@@ -267,10 +267,10 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     assert experiment(snapshot(real.folder), name) is None
     report.write_text(report.read_text().replace("# and changed\n", ""))
 
-    shown = real.run(sys.executable, "-m", "spira.commands.table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
-    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["noisy"]
-    assert re.search(rf"^\| short \| {noisy['auc']:.3f} +\| 1 +\|", shown, re.MULTILINE)
-    assert f"[{noisy['auc_lo']:.3f}, {noisy['auc_hi']:.3f}]" in shown
+    shown = real.run(sys.executable, "-m", "spira", "table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
+    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"]
+    assert re.search(rf"^\| short \| {noisy['mean']:.3f} +\| 1 +\|", shown, re.MULTILINE)
+    assert f"[{noisy['lo']:.3f}, {noisy['hi']:.3f}]" in shown
 
 
 @pytest.mark.pipeline
@@ -383,7 +383,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     audit = (
         "import runpy, sys; seen = open(sys.argv.pop(1), 'a')\n"
         "sys.addaudithook(lambda event, args: event == 'open' and seen.write(f'{args[0]}\\n'))\n"
-        "sys.argv[0] = 'sweep'; runpy.run_module('spira.commands.sweep', run_name='__main__')"
+        "sys.argv[1:] = ['sweep', *sys.argv[1:]]; runpy.run_module('spira', run_name='__main__')"
     )
     plan = {"base": {"seeds": [1, 2]}, "study": study}
     fake.run("dvc", "repro", set_=notes(fake))  # DVC brings these curves back before each trial: they are not its own
@@ -393,7 +393,11 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
     assert any(name.endswith("data/models/holdout/1/model.json") for name in names)
-    assert not [name for name in names if re.search(r"metrics\.json$|predictions|report\.md|features/test", name)]
+    assert not [
+        name
+        for name in names
+        if re.search(r"(metrics|evaluation|probes)\.json$|predictions\.csv|report\.md|features/test", name)
+    ]
 
     losses = {name: float(loss) for name, loss in re.findall(r"(plan-\d+): done, validation loss ([\d.e-]+)", said)}
     lines = next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text().splitlines()
@@ -414,7 +418,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     assert (pictures / "history.png").read_bytes().startswith(b"\x89PNG")
     again = sweep(fake, plan, set_=notes(fake)).stdout
     assert again.startswith("5 trials are over already\nbest of 5")
-    table = fake.run(sys.executable, "-m", "spira.commands.table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
+    table = fake.run(sys.executable, "-m", "spira", "table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
     assert len(table.splitlines()) == 2 + 5
     assert "auc" not in table.lower()
 
@@ -446,7 +450,7 @@ def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, h
     """Exit 130, no process left; what was finished stays, and only the rest runs next time."""
     rows = {"first": {"train.lr": 0.01}, "second": {"train.lr": 1e-6}}  # the second sleeps for a minute
     (fake.folder / "plan.yaml").write_text(yaml.safe_dump({"base": {"seeds": [1]}, "rows": rows}))
-    command = [sys.executable, "-m", "spira.commands.sweep", "plan.yaml"]
+    command = [sys.executable, "-m", "spira", "sweep", "plan.yaml"]
     environment = fake.environment() | notes(fake) | {"PYTHONPATH": "src"}
     process = subprocess.Popen(command, cwd=fake.folder, env=environment, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 60

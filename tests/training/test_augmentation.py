@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spira.training.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.training.augmentation import balanced_draw, class_weights, mixup, smooth_labels, spec_augment
 from spira.training.params import SpecAugmentParams
 
 N_FRAMES, N_FEATURES = 30, 12
@@ -81,8 +81,8 @@ def test_no_masks_draw_nothing_and_change_nothing() -> None:
 def test_smoothed_labels_are_pulled_towards_a_half() -> None:
     """0.1 makes 0.05 and 0.95; 0 changes no bit."""
     labels = torch.tensor([0.0, 1.0, 0.3])
-    torch.testing.assert_close(smoothed(labels, 0.1), torch.tensor([0.05, 0.95, 0.32]))
-    assert torch.equal(smoothed(labels, 0.0), labels)
+    torch.testing.assert_close(smooth_labels(labels, 0.1), torch.tensor([0.05, 0.95, 0.32]))
+    assert torch.equal(smooth_labels(labels, 0.0), labels)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""adapters.checkpoints: whole or not at all, and for the same training alone."""
+"""training.checkpoint: whole or not at all, and for the same training alone."""
 
 import errno
 import os
@@ -69,7 +69,7 @@ def test_another_training_does_not_resume_from_it(data: Path, monkeypatch: pytes
 
 def test_changed_code_does_not_resume_from_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of this package that was imported counts; one of another package is the environment's."""
-    (data.parent / "spira/adapters").mkdir(parents=True)
+    (data.parent / "spira/features").mkdir(parents=True)
     (data.parent / "spira/features/cache.py").touch()
     monkeypatch.setattr(kept, "__file__", str(data.parent / "spira/features/cache.py"))
     names = []
@@ -94,13 +94,16 @@ def test_a_damaged_one_is_ignored_with_a_sentence(data: Path, capsys: pytest.Cap
         assert whole.read() is None
         whole.path.write_bytes(content[:i])
         assert whole.read() is None
-    assert capsys.readouterr().err.splitlines() == [f"{whole.path}: is damaged; training starts anew"] * 2 * len(
-        content
-    )
+    assert capsys.readouterr().err.splitlines() == [
+        f"{whole.path}: this checkpoint is damaged; training starts from the first epoch"
+    ] * 2 * len(content)
     whole.path.unlink()
     whole.path.mkdir()
     assert whole.read() is None
-    assert capsys.readouterr().err == f"{whole.path}: cannot be read (Is a directory); training starts anew\n"
+    assert (
+        capsys.readouterr().err
+        == f"{whole.path}: this checkpoint cannot be read (Is a directory); training starts from the first epoch\n"
+    )
 
 
 def test_a_kill_while_it_is_written_leaves_the_one_before(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,14 +141,14 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         kept.write({})
-    said = "cannot be written (No space left on device); training goes on without a checkpoint"
+    said = "this checkpoint cannot be written (No space left on device); training goes on without it"
     assert capsys.readouterr().err == f"{kept.path}: {said}\n"
     assert same(kept.read())
     assert list(kept.path.parent.iterdir()) == [kept.path]
     monkeypatch.setenv("DVC_ROOT", str(data))
     checkpoint(data).write(STATE)
     checkpoint(data).remove()
-    assert "training goes on without a checkpoint" in capsys.readouterr().err
+    assert "training goes on without it" in capsys.readouterr().err
 
 
 def test_it_lies_in_the_repository_that_dvc_was_started_in(

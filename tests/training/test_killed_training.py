@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from spira.base.params import load
-from spira.base.section import Section
 from spira.features.params import FeatureParams, WindowParams
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.stages import train
 from spira.training.checkpoint import Checkpoint
 from spira.training.params import TrainParams
@@ -52,11 +51,12 @@ class Killer(io.TextIOWrapper):
 
 
 def sections() -> dict[str, Any]:
-    kinds: dict[str, type[Section]] = {
+    kinds: dict[str, Any] = {
         "features": FeatureParams,
         "windows": WindowParams,
         "model": ModelParams,
         "train": TrainParams,
+        "cpu_kernels": CpuKernels,
     }
     return {"sample_rate": 16_000} | {name: load(name, kind) for name, kind in kinds.items()}
 
@@ -141,6 +141,7 @@ def test_all_that_training_depends_on_is_in_the_checkpoints_name(folder: Path, m
     for name, change in changes.items():
         started(**{name: committed[name].model_copy(update=change)})
     started(sample_rate=16_001)
+    started(cpu_kernels="torch")
     started(seed=2)
     (folder / "data/folds/1.csv").write_bytes((folder / "data/folds/holdout.csv").read_bytes())
     started(fold="1")
@@ -151,4 +152,4 @@ def test_all_that_training_depends_on_is_in_the_checkpoints_name(folder: Path, m
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if path.suffix == ".npy" else content + b"\n")
         started()
         path.write_bytes(content)
-    assert len(names) == len(set(names)) == 1 + 5 + 2 + 5
+    assert len(names) == len(set(names)) == 1 + 6 + 2 + 5

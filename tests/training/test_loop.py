@@ -15,12 +15,12 @@ from torch.nn.utils import clip_grad_norm_
 from spira.base.errors import DataError
 from spira.features.windows import Windows
 from spira.models.build import MODELS
-from spira.models.dropout import drawing_from, generator_of
-from spira.training.gradients import has_batch_norm, sizes
-from spira.training.loop import Epoch, learn
-from spira.training.nan_guard import Watch
-from spira.training.optimization import loss_of, noam
-from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
+from spira.models.dropout import drawing_from, new_generator
+from spira.training.gradients import has_batch_norm, piece_sizes
+from spira.training.loop import Epoch, train_epochs
+from spira.training.nan_guard import NanGuard
+from spira.training.optimization import noam, summed_loss
+from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, make_net, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS: dict[str, list[object]] = {  # every value of every option; the first is neutral. bfloat16 needs a GPU: below
@@ -45,7 +45,7 @@ SINGLES = [{name: value} for name, values in OPTIONS.items() for value in values
 def one_epoch(net: nn.Module, options: dict[str, object], windows: Windows | None = None) -> Epoch:
     p = params(**{name: value for name, value in options.items() if name != "norm"})
     torch.manual_seed(2)  # dropout
-    learnt = learn(net, windows or clips(p.windows), p, seed=3, names=[f"clip {i}" for i in range(N_CLIPS)])
+    learnt = train_epochs(net, windows or clips(p.windows), p, seed=3, names=[f"clip {i}" for i in range(N_CLIPS)])
     return next(learnt)
 
 
@@ -64,11 +64,11 @@ def stuck(net: nn.Module, fresh: nn.Module) -> list[str]:
 def test_one_step_under_every_pair_of_options_is_finite_and_moves_every_weight(options: dict[str, object]) -> None:
     """Every option alone and with every value of every other: generated, so a new one is tried with all."""
     norm = str(options.get("norm", "group"))
-    net = net_of(norm=norm)
+    net = make_net(norm=norm)
     epoch = one_epoch(net, options)
     assert isfinite(epoch)
     assert all(torch.isfinite(tensor).all() for tensor in net.state_dict().values())
-    assert stuck(net, net_of(norm=norm)) == []
+    assert stuck(net, make_net(norm=norm)) == []
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
     """Two epochs with it and without it end in other weights: none is read and then forgotten."""
     nets = []
     for changes in ({}, options):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
-        for _ in learn(
+        for _ in train_epochs(
             net, clips("overlap"), params(max_epochs=2, weight_decay=0.1, **changes), seed=3, names=["?"] * N_CLIPS
         ):
             pass
@@ -96,7 +96,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
 )
 def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
     """Through the same loop, in micro-batches of 4 and 2."""
-    nets = [net_of(kind, n_features=32, n_frames=32) for _ in range(2)]
+    nets = [make_net(kind, n_features=32, n_frames=32) for _ in range(2)]
     assert isfinite(one_epoch(nets[0], {}, clips("overlap", 32, 32)))
     assert stuck(*nets) == []
 
@@ -104,11 +104,11 @@ def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
 def test_neutral_options_draw_what_was_always_drawn() -> None:
     """The loop as it was before there were options, written out: the same weights, bit for bit."""
     p = params(schedule="noam", batch_size=4, micro_batch_size=3, max_epochs=3)
-    net, windows = net_of(), clips("overlap")
+    net, windows = make_net(), clips("overlap")
     torch.manual_seed(2)
-    losses = [epoch.loss for epoch in learn(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
+    losses = [epoch.loss for epoch in train_epochs(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
 
-    old = net_of()
+    old = make_net()
     optimizer = torch.optim.Adam(old.parameters(), lr=p.lr, weight_decay=p.weight_decay, fused=True)
     order = torch.Generator().manual_seed(3)
     torch.manual_seed(2)
@@ -123,9 +123,9 @@ def test_neutral_options_draw_what_was_always_drawn() -> None:
             optimizer.zero_grad(set_to_none=True)
             parts = batch.split(3)
             for part, seed in zip(parts, torch.randint(2**63 - 1, (len(parts),)).tolist(), strict=True):
-                with drawing_from(generator_of(seed, part.device)):
+                with drawing_from(new_generator(seed, part.device)):
                     logits = old(windows.batch(part, views[part]))
-                loss = loss_of(logits, windows.labels[part])
+                loss = summed_loss(logits, windows.labels[part])
                 (loss / len(batch)).backward()
                 total += float(loss.detach())
             clip_grad_norm_(old.parameters(), p.max_grad_norm)
@@ -154,9 +154,9 @@ def test_a_gradient_laid_out_otherwise_moves_the_weights_it_belongs_to() -> None
     before = net.weight.detach().clone()
     frames = windows.batch(torch.arange(len(windows)), torch.zeros(len(windows), dtype=torch.long))
     turned = Turned()
-    loss_of(turned(frames), windows.labels).backward()
+    summed_loss(turned(frames), windows.labels).backward()
     one_view = replace(windows, starts=windows.starts[:1])
-    list(learn(net, one_view, p, seed=0, names=["?"] * N_CLIPS))
+    list(train_epochs(net, one_view, p, seed=0, names=["?"] * N_CLIPS))
     gradient = turned.weight.grad
     assert gradient is not None
     assert torch.equal((before - net.weight.detach()).sign(), gradient.sign())  # Adam's first step follows the sign
@@ -167,9 +167,9 @@ def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
     options = {"windows": "random", "mixup_alpha": 0.4, "spec_augment": MASKS, "balance": "sampler"}
     weights = []
     for seed in (3, 3, 4):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
-        list(learn(net, clips("random"), params(**options), seed=seed, names=["?"] * N_CLIPS))
+        list(train_epochs(net, clips("random"), params(**options), seed=seed, names=["?"] * N_CLIPS))
         weights.append(net.state_dict()["fc1.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -180,19 +180,19 @@ def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
 def test_a_training_set_of_one_class_stays_finite(balance: str, label: float) -> None:
     """No class is divided by its absence."""
     windows = replace(clips("overlap"), labels=torch.full((N_CLIPS,), label))
-    net = net_of()
+    net = make_net()
     assert isfinite(one_epoch(net, {"balance": balance}, windows))
-    assert stuck(net, net_of()) == []
+    assert stuck(net, make_net()) == []
 
 
 @pytest.mark.parametrize(("n", "size"), [(5, 4), (9, 4), (3, 2), (1, 4), (16, 4), (6, 4)])
 def test_no_micro_batch_of_batch_normalisation_holds_one_window(n: int, size: int) -> None:
     """A lone window joins the ones before it; nothing is dropped. Without batch normalisation it stays alone."""
-    pieces = sizes(n, size, 2)
+    pieces = piece_sizes(n, size, 2)
     assert sum(pieces) == n
     assert min(pieces) >= min(2, n)
     assert max(pieces) <= max(size + 1, n if n == 1 else 0)
-    assert sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
+    assert piece_sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
 
 
 @pytest.mark.parametrize(("batch_size", "micro_batch_size"), [(6, 5), (5, 5), (5, 2)])
@@ -225,7 +225,7 @@ def shown(mode: str, n_epochs: int, **options: object) -> list[Tensor]:
     counted = replace(windows, frames=(torch.arange(float(len(windows.frames[0])))[:, None],))
     net = Listener()
     p = params(windows=mode, max_epochs=n_epochs, micro_batch_size=N_CLIPS, **options)
-    list(learn(net, counted, p, seed=3, names=["?"] * N_CLIPS))
+    list(train_epochs(net, counted, p, seed=3, names=["?"] * N_CLIPS))
     return net.shown
 
 
@@ -259,11 +259,11 @@ def test_the_sampler_lets_the_rare_class_be_heard_as_often() -> None:
 
 def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
     """Its loss is below ln 2, and a second epoch does not come."""
-    net = net_of("logistic_regression")
-    epochs = list(learn(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
+    net = make_net("logistic_regression")
+    epochs = list(train_epochs(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
     assert len(epochs) == 1
     assert epochs[0].loss < 0.69
-    assert stuck(net, net_of("logistic_regression")) == []
+    assert stuck(net, make_net("logistic_regression")) == []
 
 
 def test_a_loss_that_is_not_finite_names_its_clips() -> None:
@@ -271,19 +271,19 @@ def test_a_loss_that_is_not_finite_names_its_clips() -> None:
     windows = clips("overlap")
     broken = replace(windows, frames=(torch.full_like(windows.frames[0], torch.nan),))
     with pytest.raises(DataError, match=r"the loss became nan in epoch 1, .* clip 0, clip 1, .*lower train\.lr"):
-        one_epoch(net_of(), {}, broken)
+        one_epoch(make_net(), {}, broken)
 
 
 def test_bfloat16_reaches_the_network_and_not_its_weights() -> None:
     """On a CPU, where the section would refuse it: another result than float32's, close to it, weights in float32."""
     found = []
     for precision in ("float32", "bfloat16"):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
         p = params().model_copy(update={"precision": precision})
-        found.append(next(learn(net, clips("overlap"), p, seed=3, names=["?"] * N_CLIPS)).loss)
+        found.append(next(train_epochs(net, clips("overlap"), p, seed=3, names=["?"] * N_CLIPS)).loss)
         assert {p.dtype for p in net.parameters()} == {torch.float32}
-        assert stuck(net, net_of()) == []
+        assert stuck(net, make_net()) == []
     assert found[0] != found[1]
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
@@ -299,19 +299,19 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     All that such a device has not, and a GPU has, stands aside: its generator, autocast and the fused optimizer.
     """
 
-    def judged(_: Watch) -> None:
+    def judged(_: NanGuard) -> None:
         raise Judged
 
-    monkeypatch.setattr(Watch, "judge", judged)
-    monkeypatch.setattr("spira.training.loop.generator_of", lambda *_: None)
+    monkeypatch.setattr(NanGuard, "raise_if_bad", judged)
+    monkeypatch.setattr("spira.training.loop.new_generator", lambda *_: None)
     monkeypatch.setattr("spira.training.loop.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr("spira.training.loop.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
     n_steps: list[None] = []
     monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
-    windows, net = clips("overlap"), net_of().to("meta")
+    windows, net = clips("overlap"), make_net().to("meta")
     with pytest.raises(Judged):
-        next(learn(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
+        next(train_epochs(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
     assert len(n_steps) == 3
 
 
@@ -335,15 +335,15 @@ def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch itself raises where an operation would wait, from the first step to the judgement at the epoch's end."""
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    judge = Watch.judge
+    judge = NanGuard.raise_if_bad
 
-    def may_wait(watch: Watch) -> None:
+    def may_wait(guard: NanGuard) -> None:
         torch.cuda.set_sync_debug_mode("default")
-        judge(watch)
+        judge(guard)
 
-    monkeypatch.setattr(Watch, "judge", may_wait)
-    windows, net = moved(clips("overlap"), "cuda"), net_of().cuda()
-    learnt = learn(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
+    monkeypatch.setattr(NanGuard, "raise_if_bad", may_wait)
+    windows, net = moved(clips("overlap"), "cuda"), make_net().cuda()
+    learnt = train_epochs(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
     torch.cuda.set_sync_debug_mode("error")
     try:
         assert isfinite(next(learnt))
@@ -371,10 +371,10 @@ def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list
     """Losses and weights of three epochs, in micro-batches."""
     found = []
     for recorded in (False, True):
-        net, p = net_of(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
+        net, p = make_net(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
         torch.manual_seed(5)
         p = p.model_copy(update={"cuda_graph": recorded})
-        learnt = learn(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
+        learnt = train_epochs(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
         found.append(([epoch.loss for epoch in learnt], net.state_dict()))
     return found
 
@@ -410,9 +410,9 @@ def test_bfloat16_trains_on_a_gpu() -> None:
         pytest.skip("no CUDA device")
     losses = []
     for precision in ("float32", "bfloat16"):
-        net = net_of().cuda()
+        net = make_net().cuda()
         losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, moved(clips("overlap"), "cuda")).loss)
-        assert stuck(net, net_of().cuda()) == []
+        assert stuck(net, make_net().cuda()) == []
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
@@ -424,8 +424,10 @@ def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
     learnt = []
     for n_threads in (1, 2):
         torch.set_num_threads(n_threads)
-        net = net_of(kind)
+        net = make_net(kind)
         torch.manual_seed(5)
-        list(learn(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS))
+        list(
+            train_epochs(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS)
+        )
         learnt.append(net.state_dict())
     assert all(torch.equal(learnt[0][name], tensor) for name, tensor in learnt[1].items())

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from spira.base.errors import DataError
 from spira.base.tables import read_json
 from spira.clips.arrays import ArrayWriter
-from spira.clips.recordings import read_noise, waveforms_of
+from spira.clips.recordings import read_noise, read_waveforms
 from spira.features.store import read_windows, write_index, write_shard
 from spira.models.store import load_model, read_weights, save_model
 from spira.predictions.table import write_predictions
-from spira.training.loop import learn
-from spira.training.nan_guard import Watch
+from spira.training.loop import train_epochs
+from spira.training.nan_guard import NanGuard
 from spira.training.optimization import validation_loss
 from spira.training.params import TrainParams
 from tiny import ROOT, model_params
-from tiny_training import N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
+from tiny_training import N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, make_net, params
 
 NAMES = [f"{i}.wav" for i in range(N_CLIPS)]
 CPU = torch.device("cpu")
@@ -44,7 +44,7 @@ class Steep(nn.Module):
 def trained(net: nn.Module, p: TrainParams, scale: float = 1.0) -> None:
     windows = clips("overlap")
     windows.frames[0].mul_(scale)
-    list(learn(net, windows, p, seed=3, names=NAMES))
+    list(train_epochs(net, windows, p, seed=3, names=NAMES))
 
 
 @pytest.mark.ml_test_score("Monitoring 5")
@@ -59,59 +59,59 @@ def test_an_infinite_gradient_stops_before_the_step() -> None:
     assert sum(name in str(e.value) for name in NAMES) == 2
 
 
-def look_at_four(watch: Watch, seen: list[int], what: str, value: float, bad: int) -> None:
+def record_four(guard: NanGuard, seen: list[int], what: str, value: float, bad: int) -> None:
     """Four batches, of clips 0 and 1, 1 and 2, ...; ``what`` of one has the value, and after it all is NaN."""
     for step in range(4):
         seen.append(step)
         tensors = {name: [torch.zeros(()), torch.ones(2, 3)] for name in ("loss", "gradient", "network")}
         if step == bad:
             tensors[what][1][1, 2] = value
-        for name, of in tensors.items():
-            of = [torch.full_like(tensor, torch.nan) for tensor in of] if step > bad else of
-            watch.look(name, torch.tensor([step, step + 1, step]), of)
-    watch.judge()
+        for name, ones in tensors.items():
+            ones = [torch.full_like(tensor, torch.nan) for tensor in ones] if step > bad else ones
+            guard.record(name, torch.tensor([step, step + 1, step]), ones)
+    guard.raise_if_bad()
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient", "network"])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("bad", range(4))
-def test_what_is_judged_late_is_judged_as_what_is_judged_at_once(what: str, value: float, bad: int) -> None:
+def test_what_is_checked_late_is_refused_as_what_is_checked_at_once(what: str, value: float, bad: int) -> None:
     """The first bad batch of four is named, though all after it are bad as well; a number alone, or one of many."""
     said = []
     for at_once in (True, False):
         seen: list[int] = []
-        watch = Watch(7, NAMES, at_once=at_once)
+        guard = NanGuard(7, NAMES, at_once=at_once)
         with pytest.raises(DataError) as e:
-            look_at_four(watch, seen, what, value, bad)
+            record_four(guard, seen, what, value, bad)
         assert len(seen) == (bad + 1 if at_once else 4)
         said.append(str(e.value))
     where = f"in epoch 7, in the batch with windows of {bad}.wav, {bad + 1}.wav"
     assert said == [f"the {what} became {value} {where}; try a lower train.lr"] * 2
 
 
-def test_a_watch_that_saw_nothing_bad_says_nothing_and_forgets() -> None:
+def test_a_guard_that_recorded_nothing_bad_says_nothing_and_forgets() -> None:
     """The largest floats are finite, whole numbers too; an epoch without a step is none."""
-    watch = Watch(1, NAMES, at_once=False)
-    watch.judge()
-    watch.look("network", torch.tensor([0]), [torch.full((2,), torch.finfo(torch.float32).max), torch.tensor(2**60)])
-    watch.judge()
-    watch.look("loss", torch.tensor([1]), [torch.tensor(torch.nan)])
+    guard = NanGuard(1, NAMES, at_once=False)
+    guard.raise_if_bad()
+    guard.record("network", torch.tensor([0]), [torch.full((2,), torch.finfo(torch.float32).max), torch.tensor(2**60)])
+    guard.raise_if_bad()
+    guard.record("loss", torch.tensor([1]), [torch.tensor(torch.nan)])
     with pytest.raises(DataError, match=r"windows of 1\.wav"):
-        watch.judge()
-    watch.judge()
+        guard.raise_if_bad()
+    guard.raise_if_bad()
 
 
 @pytest.mark.parametrize("planted", ["loss", "network"])
-def test_an_epoch_that_is_judged_late_is_never_yielded(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_that_is_checked_late_is_never_yielded(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU, with tensors of the CPU: all three steps are taken, and the message is that of the first."""
     p = params(batch_size=2)
     if planted == "network":
         p = params(batch_size=2, optimizer="adamw").model_copy(update={"lr": 1e20, "weight_decay": 1e30})
     said, n_steps = [], []
     for at_once in (True, False):
-        monkeypatch.setattr("spira.training.loop.Watch", partial(as_told, at_once))
+        monkeypatch.setattr("spira.training.loop.NanGuard", partial(guard_at, at_once))
         shown: list[None] = []
-        net = net_of()
+        net = make_net()
         net.register_forward_pre_hook(lambda *_, shown=shown: shown.append(None))
         with pytest.raises(DataError, match=f"^the {planted} became .* in epoch 1, .*wav, [0-9].wav; ") as e:
             trained(net, p, scale=torch.nan if planted == "loss" else 1.0)
@@ -121,16 +121,16 @@ def test_an_epoch_that_is_judged_late_is_never_yielded(planted: str, monkeypatch
     assert n_steps == [1, 3]
 
 
-def as_told(told: bool, epoch: int, names: Sequence[str], *, at_once: bool) -> Watch:
-    """A watch that judges when the test says, and not when the device does."""
+def guard_at(chosen: bool, epoch: int, names: Sequence[str], *, at_once: bool) -> NanGuard:
+    """A guard that checks when the test says, and not when the device does."""
     assert at_once  # the device is a CPU
-    return Watch(epoch, names, at_once=told)
+    return NanGuard(epoch, names, at_once=chosen)
 
 
 @pytest.mark.parametrize("kind", ["spiraconv", "logistic_regression"])
 def test_a_finite_corpus_stops_nothing(kind: str) -> None:
     """What is refused below is refused for its defect."""
-    trained(net_of(kind), params())
+    trained(make_net(kind), params())
 
 
 def test_a_weight_that_overflows_stops_at_that_step() -> None:
@@ -139,7 +139,7 @@ def test_a_weight_that_overflows_stops_at_that_step() -> None:
     with pytest.raises(
         DataError, match=r"^the network became -?inf in epoch 1, .*0\.wav, 1\.wav.*try a lower train.lr$"
     ):
-        trained(net_of(), steep)
+        trained(make_net(), steep)
 
 
 def test_statistics_of_batch_normalisation_count_as_weights() -> None:
@@ -152,13 +152,13 @@ def test_statistics_of_a_line_are_finite_or_refused() -> None:
     """No window of the clip reaches the solver."""
     windows = clips("overlap")
     windows.frames[0][windows.starts[1, 4] : windows.starts[1, 4] + 3] = 1e30  # its variance is infinite
-    with pytest.raises(DataError, match=r"^statistics of frames must be finite, got NaN or infinity of 4\.wav$"):
-        list(learn(net_of("logistic_regression"), windows, params(), seed=3, names=NAMES))
+    with pytest.raises(DataError, match=r"^the statistics of a window must be finite, got NaN or infinity in 4\.wav$"):
+        list(train_epochs(make_net("logistic_regression"), windows, params(), seed=3, names=NAMES))
 
 
 def test_a_validation_loss_that_is_not_finite_names_its_clips() -> None:
     """It would be no lower than any other, so a run whose every epoch had one would keep no weights at all."""
-    net, windows = net_of(), clips("overlap")
+    net, windows = make_net(), clips("overlap")
     windows.frames[0][windows.starts[0, 4]] = torch.nan
     with pytest.raises(
         DataError, match=r"^the validation loss must be finite, got nan in batches with 4\.wav, 5\.wav;"
@@ -185,7 +185,9 @@ def test_frames_that_are_not_finite_are_neither_written_nor_read(value: float, t
         write_shard(tmp_path / "new/noisy-0.npy", 3, [("7.wav", 5)], [frames])
     assert not list((tmp_path / "new").glob("*"))
     write_frames(tmp_path, _2=value)
-    with pytest.raises(DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 2\.wav; is it damaged"):
+    with pytest.raises(
+        DataError, match=r"noisy-0\.npy: must be finite, got NaN or infinity in 2\.wav; is the file damaged"
+    ):
         read_windows(tmp_path, "noisy", NAMES[:4], length=5, step=5, device=CPU)
     read_windows(tmp_path, "noisy", ["0.wav", "1.wav", "3.wav"], length=5, step=5, device=CPU)
 
@@ -196,7 +198,7 @@ def test_samples_that_are_not_finite_are_not_read(tmp_path: Path) -> None:
         writer.append(np.array([0, 0, 0, np.nan, 0, 0], dtype=np.float32))
     table = pl.DataFrame({"start": [0, 2, 4], "n_samples": [2, 2, 2], "clip_id": NAMES[:3]})
     with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):
-        waveforms_of(table, tmp_path)
+        read_waveforms(table, tmp_path)
     table.rename({"clip_id": "recording_id"}).write_csv(tmp_path / "recordings.csv")
     with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):
         read_noise(tmp_path)
@@ -204,7 +206,7 @@ def test_samples_that_are_not_finite_are_not_read(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path) -> None:
     """By the name of the tensor; nothing is written where they cannot be saved."""
-    net = net_of("spiraconv_v2")
+    net = make_net("spiraconv_v2")
     facts = {"model": model_params(kind="spiraconv_v2").model_dump(), "n_frames": N_FRAMES, "n_features": N_FEATURES}
     save_model(dict(net.state_dict()), facts, tmp_path / "good")
     broken = load_file(tmp_path / "good/weights.safetensors")
@@ -213,10 +215,10 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path
     with pytest.raises(DataError, match=said):
         save_model(broken, facts, tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    load_model(tmp_path / "good", CPU)
+    load_model(tmp_path / "good", CPU, "torch")
     save_file(broken, tmp_path / "good/weights.safetensors")
     with pytest.raises(DataError, match=said):
-        load_model(tmp_path / "good", CPU)
+        load_model(tmp_path / "good", CPU, "torch")
     with pytest.raises(DataError, match=said):
         read_weights(tmp_path / "good/weights.safetensors")
 
@@ -228,7 +230,7 @@ def test_a_score_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
          "speaker_id": "s", "label": 1, "score": [0.5, np.nan, 0.25]}
     )  # fmt: skip
     with pytest.raises(
-        DataError, match=r"p\.csv: scores must be finite, got nan of 1\.wav by the models of holdout/2$"
+        DataError, match=r"p\.csv: scores must be finite, got nan for 1\.wav from the models holdout/2$"
     ):
         write_predictions(scores, tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()

@@ -11,10 +11,10 @@ from spira.models.build import build
 from spira.training.early_stopping import BestWeights
 from spira.training.optimization import (
     cosine,
-    loss_of,
     noam,
     optimizer_for,
     schedule_for,
+    summed_loss,
     validation_loss,
 )
 from spira.training.params import TrainParams
@@ -28,7 +28,7 @@ def params(**changes: object) -> TrainParams:
     return train_params(**{"lr": 1e-3, "batch_size": 8, "warmup_steps": 1000, "device": "cpu", **changes})
 
 
-def net_of(seed: int) -> torch.nn.Module:
+def make_net(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     return build(model_params(), N_FRAMES, N_FEATURES)
 
@@ -54,7 +54,7 @@ def test_noam_has_the_published_values(step: int, lr: float) -> None:
 
 def test_the_schedule_counts_optimizer_steps_from_one() -> None:
     """The first step already has a learning rate, lr * warmup ** -1, and not zero."""
-    optimizer = optimizer_for(net_of(0), params())
+    optimizer = optimizer_for(make_net(0), params())
     schedule = schedule_for(optimizer, params(), 10)
     rates = []
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_the_schedule_counts_optimizer_steps_from_one() -> None:
 
 def test_a_constant_schedule_is_constant() -> None:
     """``schedule: constant`` never touches ``lr``."""
-    optimizer = optimizer_for(net_of(0), params(schedule="constant"))
+    optimizer = optimizer_for(make_net(0), params(schedule="constant"))
     schedule = schedule_for(optimizer, params(schedule="constant"), 10)
     for _ in range(5):
         optimizer.step()
@@ -85,7 +85,7 @@ def test_cosine_rises_and_falls_and_never_stops(step: int, fraction: float) -> N
 def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
     """It counts optimizer steps: the highest after the warmup, about half in the middle of the rest."""
     p = params(schedule="cosine", warmup_steps=2)
-    optimizer = optimizer_for(net_of(0), p)
+    optimizer = optimizer_for(make_net(0), p)
     schedule = schedule_for(optimizer, p, 9)
     rates = []
     for _ in range(9):
@@ -102,14 +102,14 @@ def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
 )
 def test_the_optimizer_is_the_one_named(name: str, kind: type[torch.optim.Optimizer]) -> None:
     """With the weight decay and learning rate of params.yaml."""
-    optimizer = optimizer_for(net_of(0), params(optimizer=name))
+    optimizer = optimizer_for(make_net(0), params(optimizer=name))
     assert type(optimizer).__base__ is kind
     assert optimizer.defaults["weight_decay"] == 0.01
 
 
 def test_another_seed_gives_other_initial_weights() -> None:
     """In SPIRA's first version three "seeds" were one."""
-    first, again, other = (net_of(seed).state_dict()["fc1.weight"] for seed in (1, 1, 2))
+    first, again, other = (make_net(seed).state_dict()["fc1.weight"] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
 
@@ -119,8 +119,8 @@ def test_the_loss_is_cross_entropy_and_finite_for_any_logit() -> None:
     logits = torch.tensor([-2.0, 0.5, 3.0])
     labels = torch.tensor([0.0, 1.0, 1.0])
     expected = binary_cross_entropy(torch.sigmoid(logits), labels, reduction="sum")
-    assert float(loss_of(logits, labels)) == pytest.approx(float(expected), rel=1e-5)
-    assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]))) == pytest.approx(1e4)
+    assert float(summed_loss(logits, labels)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(summed_loss(torch.tensor([1e4]), torch.tensor([0.0]))) == pytest.approx(1e4)
 
 
 def test_class_weights_weigh_each_part_of_a_label_by_its_own() -> None:
@@ -128,9 +128,11 @@ def test_class_weights_weigh_each_part_of_a_label_by_its_own() -> None:
     logits, labels = torch.tensor([-2.0, 0.5, 3.0]), torch.tensor([0.0, 1.0, 0.3])
     p = torch.sigmoid(logits)
     expected = (-3 * labels * p.log() - 2 * (1 - labels) * (1 - p).log()).sum()
-    assert float(loss_of(logits, labels, torch.tensor([2.0, 3.0]))) == pytest.approx(float(expected), rel=1e-5)
-    assert float(loss_of(logits, labels, torch.ones(2))) == pytest.approx(float(loss_of(logits, labels)), rel=1e-6)
-    assert float(loss_of(torch.tensor([1e4]), torch.tensor([0.0]), torch.ones(2))) == pytest.approx(1e4)
+    assert float(summed_loss(logits, labels, torch.tensor([2.0, 3.0]))) == pytest.approx(float(expected), rel=1e-5)
+    assert float(summed_loss(logits, labels, torch.ones(2))) == pytest.approx(
+        float(summed_loss(logits, labels)), rel=1e-6
+    )
+    assert float(summed_loss(torch.tensor([1e4]), torch.tensor([0.0]), torch.ones(2))) == pytest.approx(1e4)
 
 
 def test_micro_batches_sum_to_the_batchs_gradient() -> None:
@@ -138,9 +140,9 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
     windows = some_windows(8)
     gradients = []
     for part_size in (8, 3, 1):
-        net = net_of(1).eval()
+        net = make_net(1).eval()
         for part in torch.arange(8).split(part_size):
-            (loss_of(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
+            (summed_loss(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
         gradients.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-6, rtol=1e-3)
     torch.testing.assert_close(gradients[2], gradients[0], atol=1e-6, rtol=1e-3)
@@ -148,32 +150,32 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
 
 def test_every_weight_moves() -> None:
     """In SPIRA's third version none ever does."""
-    net, windows = net_of(1), some_windows(8)
+    net, windows = make_net(1), some_windows(8)
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     optimizer = optimizer_for(net, params(weight_decay=0.0))  # so that only the gradient moves them
     net.train()
     for _ in range(4):  # dropout may silence a unit once
         batch = torch.arange(8)
-        loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
         optimizer.step()
     assert [name for name, p in net.named_parameters() if torch.equal(p, before[name])] == []
 
 
 def test_one_batch_can_be_learnt_by_heart() -> None:
     """A network whose loss cannot fall on eight windows is not connected."""
-    net, windows = net_of(1).eval(), some_windows(8)  # eval: without dropout
+    net, windows = make_net(1).eval(), some_windows(8)  # eval: without dropout
     optimizer = optimizer_for(net, params(lr=1e-2, weight_decay=0.0))
     batch = torch.arange(8)
     for _ in range(60):
         optimizer.zero_grad()
-        loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
         optimizer.step()
     assert validation_loss(net, windows, 8, []) < 0.1
 
 
 def test_validation_loss_is_a_mean_without_dropout_whatever_the_batch_size() -> None:
     """The same weights give the same number, twice and in any batches: forgetting ``eval()`` breaks this."""
-    net, windows = net_of(1).train(), some_windows(7)
+    net, windows = make_net(1).train(), some_windows(7)
     losses = [validation_loss(net, windows, size, []) for size in (7, 7, 2, 1)]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
     net.eval()
@@ -190,7 +192,7 @@ def test_the_lowest_validation_loss_wins_and_patience_ends_it() -> None:
     best = BestWeights(patience=2)
     stops = []
     for epoch, loss in enumerate([0.9, 0.5, 0.5, 0.7], start=1):
-        stops.append(best.seen(epoch, loss, [("w", torch.tensor(float(epoch)))]))
+        stops.append(best.update(epoch, loss, [("w", torch.tensor(float(epoch)))]))
     assert stops == [False, False, False, True]
     assert (best.epoch, best.loss, float(best.weights["w"])) == (2, 0.5, 2.0)
 
@@ -199,7 +201,7 @@ def test_the_kept_weights_are_a_copy() -> None:
     """Training goes on in place; what was best must not go with it."""
     weight = torch.tensor([1.0])
     best = BestWeights(patience=2)
-    best.seen(1, 0.5, [("w", weight)])
+    best.update(1, 0.5, [("w", weight)])
     weight += 1
     assert float(best.weights["w"]) == 1.0
 

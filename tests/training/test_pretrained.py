@@ -14,8 +14,8 @@ from spira.base.errors import DataError
 from spira.models.build import build
 from spira.models.panns import Panns
 from spira.models.store import read_weights
-from spira.stages.train import start
-from spira.training.pretrained import adopt, of_layers
+from spira.stages.train import adopt_pretrained
+from spira.training.pretrained import adopt, tensors_in_layers
 from tiny import model_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -64,7 +64,7 @@ def test_layers_named_in_reinit_start_fresh() -> None:
     assert set(adopted.reinit) == asked
     assert all(torch.equal(net.state_dict()[name], before[name]) for name in asked)
     assert torch.equal(net.state_dict()["conv_block4.conv1.weight"], theirs["conv_block4.conv1.weight"])
-    assert of_layers(["conv_block1.w", "conv_block10.w", "conv_block1"], ["conv_block1"]) == {
+    assert tensors_in_layers(["conv_block1.w", "conv_block10.w", "conv_block1"], ["conv_block1"]) == {
         "conv_block1.w",
         "conv_block1",
     }
@@ -72,9 +72,11 @@ def test_layers_named_in_reinit_start_fresh() -> None:
 
 def test_a_file_that_matches_nothing_is_an_error() -> None:
     """Weights of another network would otherwise be a training from scratch under a proud name."""
-    with pytest.raises(DataError, match=r"nothing in it fits: it has fc\.weight; the network has bn0\.weight, .* more"):
+    with pytest.raises(
+        DataError, match=r"no weight fits the network: the file has fc\.weight; the network has bn0\.weight, .* more"
+    ):
         adopt(cnn6(0), {"fc.weight": torch.zeros(3, 3)}, [])
-    with pytest.raises(DataError, match="nothing in it fits"):
+    with pytest.raises(DataError, match="no weight fits the network"):
         adopt(cnn6(0), {"bn0.weight": torch.zeros(40)}, [])  # the name alone is not enough
 
 
@@ -101,10 +103,10 @@ def test_a_pth_file_that_carries_code_is_refused_and_runs_nothing(tmp_path: Path
     """A pickle is a program: only tensors are taken out of it."""
     trap = tmp_path / "sprung"
     path = write_pth(tmp_path / "evil.pth", {"model": Trap(trap)})
-    with pytest.raises(DataError, match=r"evil\.pth: not a file of weights alone"):
+    with pytest.raises(DataError, match=r"evil\.pth: must hold weights and nothing else"):
         read_weights(path)
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Trap(trap), protocol=2))
-    with pytest.raises(DataError, match=r"plain\.pth: not a file of weights alone"):
+    with pytest.raises(DataError, match=r"plain\.pth: must hold weights and nothing else"):
         read_weights(tmp_path / "plain.pth")
     assert not trap.exists()
 
@@ -114,14 +116,14 @@ def test_a_pth_file_that_carries_code_is_refused_and_runs_nothing(tmp_path: Path
 def test_a_damaged_file_is_refused_by_name(name: str, content: bytes, tmp_path: Path) -> None:
     """An error page saved under the file's name is no traceback."""
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=rf"{name}: not a file of weights alone"):
+    with pytest.raises(DataError, match=rf"{name}: must hold weights and nothing else"):
         read_weights(tmp_path / name)
 
 
 def test_a_file_without_named_tensors_is_refused(tmp_path: Path) -> None:
     """A bare tensor, or a dictionary of numbers, says what was expected."""
     for content in (torch.zeros(3), {"model": {"epochs": 3}}, {"a": torch.zeros(1), "b": 2}):
-        with pytest.raises(DataError, match="expected named tensors"):
+        with pytest.raises(DataError, match="must hold named tensors"):
             read_weights(write_pth(tmp_path / "x.pth", content))
 
 
@@ -131,17 +133,19 @@ def test_the_stage_names_the_file_and_prints_what_became_of_it(
     """The report of a run says it, and an error names the file once."""
     write_pth(tmp_path / "Cnn6.pth", {"model": published()})
     params = model_params(kind="cnn6", init_from="Cnn6.pth", reinit=("fc1",))
-    adopted = start(cnn6(0), params, tmp_path)
+    adopted = adopt_pretrained(cnn6(0), params, tmp_path)
     assert adopted is not None
     said = capsys.readouterr().out
     assert f"{tmp_path}/Cnn6.pth:\n  matched: 29 " in said
     assert "  reinit: 2 fc1.weight, fc1.bias\n" in said
     assert "  unused: 3 spectrogram_extractor.stft.conv_real.weight" in said
-    with pytest.raises(DataError, match=r"Cnn6\.pth: nothing in it fits"):
-        start(nn.Linear(2, 2), params, tmp_path)
-    with pytest.raises(DataError, match=r"gone\.pth: no such file; put it there, dvc add it, or set model\.init_from"):
-        start(cnn6(0), model_params(init_from="gone.pth"), tmp_path)
-    assert start(cnn6(0), model_params(), tmp_path) is None
+    with pytest.raises(DataError, match=r"Cnn6\.pth: no weight fits the network"):
+        adopt_pretrained(nn.Linear(2, 2), params, tmp_path)
+    with pytest.raises(
+        DataError, match=r"gone\.pth: no such file; put it there and `dvc add` it, or set model\.init_from"
+    ):
+        adopt_pretrained(cnn6(0), model_params(init_from="gone.pth"), tmp_path)
+    assert adopt_pretrained(cnn6(0), model_params(), tmp_path) is None
 
 
 @pytest.mark.parametrize(

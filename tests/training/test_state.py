@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from spira.training.early_stopping import BestWeights
-from spira.training.loop import Epoch, learn
+from spira.training.loop import Epoch, train_epochs
 from spira.training.params import TrainParams
 from spira.training.state import State
-from tiny_training import MASKS, N_CLIPS, clips, net_of, params
+from tiny_training import MASKS, N_CLIPS, clips, make_net, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_EPOCHS, SIZE = 2, (32, 64)  # features and frames of a window that every kind can take
@@ -17,13 +17,13 @@ DRAWN: dict[str, object] = {"mixup_alpha": 0.4, "spec_augment": MASKS, "balance"
 
 def fresh(kind: str, norm: str, process: int) -> nn.Module:
     """A network as a stage makes it that starts, and torch's own generator as some process has it."""
-    net = net_of(kind, norm, *SIZE)
+    net = make_net(kind, norm, *SIZE)
     torch.manual_seed(process)
     return net
 
 
 def trained(net: nn.Module, p: TrainParams, since: State | None = None) -> list[Epoch]:
-    return list(learn(net, clips(p.windows, *SIZE), p, seed=3, names=["?"] * N_CLIPS, since=since))
+    return list(train_epochs(net, clips(p.windows, *SIZE), p, seed=3, names=["?"] * N_CLIPS, since=since))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_state_does_not_change_with_what_it_was_taken_of() -> None:
     net, best = fresh("spiraconv", "group", process=2), BestWeights(patience=9)
     p = params(max_epochs=2)
     states: list[State] = []
-    for epoch in learn(net, clips("overlap", *SIZE), p, seed=3, names=["?"] * N_CLIPS):
-        best.seen(len(states) + 1, float(len(states)), net.state_dict().items())
+    for epoch in train_epochs(net, clips("overlap", *SIZE), p, seed=3, names=["?"] * N_CLIPS):
+        best.update(len(states) + 1, float(len(states)), net.state_dict().items())
         assert epoch.state
         states.append(epoch.state)
     first, last = (state.tensors["net.fc1.weight"] for state in states)
@@ -68,10 +68,10 @@ def test_early_stopping_goes_on_counting() -> None:
     """One epoch without a lower loss before the kill and one after it are two; what was best stays so, to the bit."""
     before, after = BestWeights(patience=2), BestWeights(patience=2)
     weights = [("loss", torch.tensor([0.1]))]  # a weight may have any name
-    assert [before.seen(1, 1 / 3, weights), before.seen(2, 0.5, [])] == [False, False]
+    assert [before.update(1, 1 / 3, weights), before.update(2, 0.5, [])] == [False, False]
     after.resume(before.state())
     assert (after.loss, after.epoch, after.weights) == (1 / 3, 1, {"loss": torch.tensor([0.1])})
-    assert after.seen(3, 1 / 3, [])
+    assert after.update(3, 1 / 3, [])
 
 
 def test_the_logistic_regression_has_nothing_to_resume() -> None:

@@ -72,7 +72,8 @@ def processor() -> str:
 
 def _asked() -> Arithmetic:
     with suppress(ParamError):
-        return load("arithmetic", Arithmetic)  # type: ignore[arg-type]
+        asked: Arithmetic = load("arithmetic", Arithmetic)
+        return asked
     return "portable"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,12 +18,16 @@ _LONGEST_SHOWN = 300  # characters of a value in a message
 T = TypeVar("T")
 
 
-def load(name: str, kind: type[T], *, path: Path = PARAMS) -> T:
+@overload
+def load(name: str, kind: type[T], *, path: Path = PARAMS) -> T: ...
+@overload
+def load(name: str, kind: object, *, path: Path = PARAMS) -> Any: ...
+def load(name: str, kind: Any, *, path: Path = PARAMS) -> Any:
     """The section or value ``name`` of ``params.yaml``, checked against its type.
 
     Args:
         name: a top-level key, such as ``"features"``.
-        kind: a ``Section``, or a plain type such as ``tuple[int, ...]``.
+        kind: a ``Section``, or a plain type such as ``tuple[int, ...]`` or a ``Literal``.
         path: the file to read.
 
     Raises:

@@ -12,20 +12,20 @@ from spira.base.utf8 import escape_what_cannot_be_shown, restart_in_utf8
 
 
 @contextmanager
-def exit_on_error() -> Iterator[None]:
+def exit_on_error(help_text: str | None = None) -> Iterator[None]:
     """The message of a ``ParamError`` or ``DataError``, or of a disk that fails, without a traceback; exit status 1.
 
-    130 after Ctrl-C and 143 after SIGTERM, each once what was half done is put away. A command that is asked for
-    ``--help`` says what it does, and does nothing. It starts anew where the locale would change names of files.
+    130 after Ctrl-C and 143 after SIGTERM, each once what was half done is put away. The program starts anew where the
+    locale would change names of files.
+
+    Args:
+        help_text: printed where ``-h`` or ``--help`` is asked for, and then nothing is run; None where the program
+            reads its own arguments.
     """
     restart_in_utf8()
     escape_what_cannot_be_shown()
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(
-            sys.modules["__main__"].__doc__,
-            "Settings are in params.yaml, files and descriptions in dvc.yaml.",
-            sep="\n",
-        )
+    if help_text is not None and {"-h", "--help"} & set(sys.argv[1:]):
+        print(help_text, "Settings are in params.yaml, files and descriptions in dvc.yaml.", sep="\n")
         sys.exit()
     before = signal.signal(signal.SIGTERM, _end)
     try:

@@ -46,7 +46,8 @@ def as_stage() -> Iterator[None]:
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """
     name = Path(sys.argv[0]).stem
-    with exit_on_error(), _alone(quote("-".join([name, *sys.argv[1:]]), safe="")):
+    identity = quote("-".join([name, *sys.argv[1:]]), safe="")
+    with exit_on_error(sys.modules["__main__"].__doc__), _alone(identity):
         arithmetic.require()
         require_unchanged(name, sys.argv[1:])
         yield

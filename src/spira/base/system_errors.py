@@ -9,8 +9,8 @@ from pathlib import Path
 from spira.base.errors import DataError
 
 ADVICE = {
-    errno.ENOSPC: "free some of the disk that it is on; `make doctor` says how much a run needs",
-    errno.EDQUOT: "free some of what you may use of that disk; `make doctor` says how much a run needs",
+    errno.ENOSPC: "free some of the disk that it is on; `spira doctor` says how much a run needs",
+    errno.EDQUOT: "free some of what you may use of that disk; `spira doctor` says how much a run needs",
     errno.EFBIG: "larger than this process may write; see `ulimit -f`",
     errno.EIO: "the disk fails; see `dmesg`, and work on another",
     errno.EROFS: "mount that disk for writing, or work in another folder",

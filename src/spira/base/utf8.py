@@ -24,13 +24,15 @@ def restart_in_utf8() -> None:
 
     A DVC above it does not, so it is named: its hashes of a corpus depend on the locale.
     """
-    program = getattr(sys.modules["__main__"], "__file__", None) or ""
-    ours = Path(__file__).parents[1] in Path(program).resolve().parents
+    program = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    package = Path(__file__).parents[1]
+    # a stage or ``python -m spira``; the console script lies in a bin/
+    ours = package in program.resolve().parents or program.name == package.name
     if not (variables := utf8_variables()) or not ours or sys.orig_argv[1:3] == _UTF8:
         return
     if "DVC_ROOT" in os.environ:
         print(
-            f"{Path(program).stem}: names of files are UTF-8 here, but dvc reads them in the locale's "
+            f"{program.stem}: names of files are UTF-8 here, but dvc reads them in the locale's "
             f"{sys.getfilesystemencoding()}, and hashes data/raw otherwise than elsewhere where one is not ASCII: "
             "export PYTHONUTF8=1",
             file=sys.stderr,

@@ -1,8 +1,8 @@
-"""What sections can say only together of the model and how it is trained."""
+"""Contradictions between the sections of params.yaml that describe a model and its training."""
 
 from collections.abc import Iterator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.features.params import FeatureParams
 from spira.models.params import FEATURES, ModelParams
 from spira.training.params import TrainParams
@@ -15,7 +15,7 @@ MOST_NUMBERS, MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 G
 def contradictions(
     model: ModelParams, train: TrainParams, features: FeatureParams, *, n_frames: int, n_features: int
 ) -> Iterator[Problem]:
-    """Each setting that another makes impossible, with both named; none when training can begin.
+    """Yields each setting that another makes impossible, with both named; none when training can begin.
 
     Args:
         n_frames: in a window, or the fewest that it may have.
@@ -26,41 +26,46 @@ def contradictions(
         yield "features.kind", f"must be {' or '.join(takes)} for model.kind={model.kind}, got {features.kind!r}"
         return
     if n_frames * n_features > MOST_NUMBERS:
-        yield "windows.seconds", f"must give at most {MOST_NUMBERS} numbers, got {n_frames} frames of {n_features}"
+        yield (
+            "windows.seconds",
+            f"a window must hold at most {MOST_NUMBERS} numbers, got {n_frames} frames of {n_features} features",
+        )
         return
     try:
         model.require_room(n_frames, n_features)
-    except ParamError as error:
-        key, _, message = str(error).partition(": ")
-        yield key, message
+    except ParamKeyError as error:
+        yield error.key, error.message
         return
     if model.reinit or model.kind in SIZED:
-        yield from _of_the_network(model, n_frames, n_features)
+        yield from _network_problems(model, n_frames, n_features)
     if model.has_batch_norm and min(train.micro_batch_size, train.batch_size) < 2:
         key = "micro_batch_size" if train.micro_batch_size < 2 else "batch_size"
         yield f"train.{key}", f"must be at least 2 for model.kind={model.kind}, which normalises by batch, got 1"
-    yield from _masks(train, n_frames, n_features)
+    yield from _mask_problems(train, n_frames, n_features)
     if model.kind == "logistic_regression":
-        yield from _nothing_to_descend(model, train)
+        yield from _solver_problems(model, train)
 
 
-def _of_the_network(model: ModelParams, n_frames: int, n_features: int) -> Iterator[Problem]:
+def _network_problems(model: ModelParams, n_frames: int, n_features: int) -> Iterator[Problem]:
     import torch  # a second and a half, which no other setting needs to wait for
 
     from spira.models.build import build
-    from spira.training.pretrained import of_layers
+    from spira.training.pretrained import tensors_in_layers
 
     with torch.device("meta"):  # shapes without numbers
         net = build(model, n_frames, n_features)
     if (n_weights := sum(weight.numel() for weight in net.parameters())) > MOST_WEIGHTS:
-        yield "model.kind", f"must have at most {MOST_WEIGHTS} weights, got {n_weights} of {model.kind} as it is set"
+        yield (
+            "model.kind",
+            f"the network must have at most {MOST_WEIGHTS} weights, got {n_weights} for {model.kind}",
+        )
     known = f"known: {', '.join(name for name, _ in net.named_children())}, and what they hold"
     for layer in model.reinit:
-        if not of_layers(net.state_dict(), [layer]):
+        if not tensors_in_layers(net.state_dict(), [layer]):
             yield "model.reinit", f"must name layers of model.kind={model.kind}, got {layer!r}; {known}"
 
 
-def _masks(train: TrainParams, n_frames: int, n_features: int) -> Iterator[Problem]:
+def _mask_problems(train: TrainParams, n_frames: int, n_features: int) -> Iterator[Problem]:
     p = train.spec_augment
     if p.n_time_masks and p.time_width >= n_frames:
         yield (
@@ -74,8 +79,8 @@ def _masks(train: TrainParams, n_frames: int, n_features: int) -> Iterator[Probl
         )
 
 
-def _nothing_to_descend(model: ModelParams, train: TrainParams) -> Iterator[Problem]:
-    """A model with one solution has no epochs, so what differs between epochs means nothing."""
+def _solver_problems(model: ModelParams, train: TrainParams) -> Iterator[Problem]:
+    """Settings of epochs, for a model that is solved at once and has none."""
     p = train.spec_augment
     neutral = {
         "model.init_from": (model.init_from, "none"),
@@ -88,4 +93,7 @@ def _nothing_to_descend(model: ModelParams, train: TrainParams) -> Iterator[Prob
     }
     for key, (got, allowed) in neutral.items():
         if got != allowed:
-            yield key, f"must be {allowed} for model.kind=logistic_regression, which is solved at once, got {got}"
+            yield (
+                key,
+                f"must be {allowed} for model.kind=logistic_regression, which has no epochs, got {got}",
+            )

@@ -21,7 +21,7 @@ class ArrayWriter:
     """A ``.npy`` file of float32 rows that grows along its first axis.
 
     Rows are written as they come and the header's length is filled in at the end
-    (NumPy leaves room for it), so an array larger than memory needs none. It has its name once it is whole.
+    (NumPy leaves room for it), so an array larger than memory needs none. It has its name once it is complete.
     """
 
     def __init__(self, path: Path, *row_shape: int) -> None:
@@ -30,7 +30,7 @@ class ArrayWriter:
         self.n_rows = 0
 
     def __enter__(self) -> Self:
-        self._writing = self._begun()
+        self._writing = self._open()
         self._writing.__enter__()
         return self
 
@@ -48,7 +48,7 @@ class ArrayWriter:
         self._writing.__exit__(kind, error, trace)
 
     @contextmanager
-    def _begun(self) -> Iterator[None]:
+    def _open(self) -> Iterator[None]:
         with whole(self.path) as self._file:
             self._write_header()
             yield
@@ -72,21 +72,23 @@ def read_array(path: Path) -> Float32s:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a whole .npy array: {error}") from error
+        raise DataError(f"{path}: must be a complete .npy array: {error}") from error
     if array.dtype != np.float32:
-        raise DataError(f"{path}: expected float32, got {array.dtype}")
+        raise DataError(f"{path}: must be float32, got {array.dtype}")
     return array
 
 
-def require_finite(array: Float32s, places: Iterable[tuple[str, int, int]], path: Path) -> None:
-    """Raises DataError, which names the clips, where a row is NaN or infinite: no stage writes one.
+def require_finite(array: Float32s, slices: Iterable[tuple[str, int, int]], path: Path) -> None:
+    """Raises DataError, with the names of the clips, where a row is NaN or infinite: no stage writes one.
 
     Args:
         array: shape (n_rows, ...).
-        places: whose rows are which: name, first row, number of rows.
-        path: of the array, for the message.
+        slices: the clips' rows: name, first row, number of rows.
+        path: the array's file, for the message.
     """
-    odd = sorted({name for name, start, n in places if not np.isfinite(array[start : start + n]).all()})
+    odd = sorted({name for name, start, n in slices if not np.isfinite(array[start : start + n]).all()})
     if odd:
         more = f" and {len(odd) - 20} more" if len(odd) > 20 else ""
-        raise DataError(f"{path}: must be finite, got NaN or infinity in {', '.join(odd[:20])}{more}; is it damaged?")
+        raise DataError(
+            f"{path}: must be finite, got NaN or infinity in {', '.join(odd[:20])}{more}; is the file damaged?"
+        )

@@ -1,4 +1,4 @@
-"""The cells of a table that people filled in: each is a value, or unknown, or wrong in a way that can be said.
+"""Cells of a table that people filled in: each is a value, or unknown, or wrong.
 
 A number has a point or a comma before its decimals. A date begins with its year, or ends with it; then the column
 decides whether days or months come first, since ``11/07/2020`` alone does not. What is neither a value nor a marker
@@ -39,7 +39,7 @@ _YEARS = range(1900, 2101)
 
 
 class Limits(NamedTuple):
-    """Of a column of numbers, both included."""
+    """The lowest and highest number of a column."""
 
     low: float
     high: float
@@ -54,14 +54,14 @@ NUMBERS: Mapping[str, Limits] = {
 
 
 class Cells(NamedTuple, Generic[T]):
-    """A column that was read."""
+    """The values of one column, and what is wrong with its cells."""
 
     values: list[T | None]  # None where unknown, or wrong
-    problems: dict[int, str]  # by place, what the cell must be and is not
+    problems: dict[int, str]  # by row, what the cell must be and is not
 
 
 def is_unknown(cell: str) -> bool:
-    """Whether nothing is said: blank, or a marker of a missing value such as ``NA``, ``?`` or ``não informado``."""
+    """Whether a cell says nothing: blank, or a marker of a missing value such as ``NA``, ``?`` or ``não informado``."""
     if len(cell) > _LONGEST_MARKER:
         return False
     text = visible(cell).lower()
@@ -71,12 +71,12 @@ def is_unknown(cell: str) -> bool:
 
 
 def read_numbers(column: str, cells: Sequence[str]) -> Cells[float]:
-    """Each cell of one of the columns in ``NUMBERS``, as its number."""
+    """Reads the cells of one of the columns in ``NUMBERS`` as numbers."""
     limits, found = NUMBERS[column], Cells[float]([], {})
     expected = (
         f"must be a number of {limits.unit} from {limits.low} to {limits.high}, such as {limits.such_as}, or blank"
     )
-    for place, cell in enumerate(cells):
+    for row, cell in enumerate(cells):
         text = visible(cell)
         value = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
         if value is not None and limits.low <= value <= limits.high:
@@ -84,12 +84,12 @@ def read_numbers(column: str, cells: Sequence[str]) -> Cells[float]:
             continue
         found.values.append(None)
         if not is_unknown(cell):
-            found.problems[place] = f"{column} {expected}"
+            found.problems[row] = f"{column} {expected}"
     return found
 
 
 def read_dates(column: str, cells: Sequence[str], *, day_first: bool) -> Cells[date]:
-    """Each cell as its day; a time behind it is not read.
+    """Reads the cells as days; a time behind one is not read.
 
     Args:
         day_first: what to take where every date of the column could be read both ways; where false, that is a problem.
@@ -99,14 +99,14 @@ def read_dates(column: str, cells: Sequence[str], *, day_first: bool) -> Cells[d
     order = 0 if by_day <= by_month else 1
     unsure = by_day == by_month and not day_first
     found = Cells[date]([], {})
-    for place, (cell, reading) in enumerate(zip(cells, both, strict=True)):
+    for row, (cell, reading) in enumerate(zip(cells, both, strict=True)):
         value = reading[order]
         if value is None and not is_unknown(cell):
-            found.problems[place] = f"{column} must be a date such as 2020-07-31, or blank"
+            found.problems[row] = f"{column} must be a date such as 2020-07-31, or blank"
             if reading != (None, None):
-                found.problems[place] += f", and other dates of the column are {('day', 'month')[order]} first"
+                found.problems[row] += f", and other dates of the column are {('day', 'month')[order]} first"
         elif unsure and None not in reading and reading[0] != reading[1]:
-            found.problems[place] = (
+            found.problems[row] = (
                 f"{column} may be day or month first, and no date of the column decides: write {reading[0]} or "
                 f"{reading[1]}"
             )
@@ -134,17 +134,17 @@ def _day(year: str, month: str, day: str) -> date | None:
 
 
 def number_text(cell: str, value: float | None) -> str:
-    """A number as later stages read it: as it is written where that is plain, "" where unknown."""
+    """The number as later stages read it: unchanged where it is plain, "" where unknown."""
     return "" if value is None else cell if _PLAIN_NUMBER.fullmatch(cell) else f"{value:.10g}"
 
 
 def date_text(cell: str, value: date | None) -> str:
-    """A date as later stages read it: as it is written where that is ISO 8601, its time too; "" where unknown."""
+    """The date as later stages read it: unchanged, with its time, where it is ISO 8601; "" where unknown."""
     return "" if value is None else cell if _ISO.fullmatch(cell) else value.isoformat()
 
 
 def require_read(read: Cells[T], cells: Sequence[str]) -> list[T | None]:
-    """The values, None where unknown; raises DataError where a cell is neither."""
-    for place, problem in read.problems.items():
-        raise DataError(f"{problem}, got {cells[place]!r}")
+    """The values, None where unknown; raises DataError where a cell is wrong."""
+    for row, problem in read.problems.items():
+        raise DataError(f"{problem}, got {cells[row]!r}")
     return read.values

@@ -1,4 +1,4 @@
-"""Every noise recording as one array, and where each lies in it."""
+"""All noise recordings in one array."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ class NoiseBank:
 
     @cached_property
     def peaks(self) -> list[np.float32]:
-        """|amplitude| of each recording's loudest sample, looked for once: an excerpt is held against it each time."""
+        """The largest |amplitude| of each recording, computed once: every excerpt is compared with it."""
         return [peak(self.recording(index)) for index in range(len(self.starts))]
 
 

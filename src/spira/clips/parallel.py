@@ -1,4 +1,4 @@
-"""Work spread over the cores, results in the order of the work; and how far it has come."""
+"""Work in parallel threads, results in the order of the work; and a progress bar."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def n_cores() -> int:
-    """Cores that this process may use: ``taskset -c 0 dvc repro`` gives it one."""
+    """The number of cores that this process may use: ``taskset -c 0 dvc repro`` gives it one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -44,13 +44,13 @@ def ordered_map(
 
 
 def progress(items: Iterable[Item], total: int, name: str) -> Generator[Item]:
-    """The items, with a bar on a terminal and a line now and then elsewhere."""
+    """Yields the items, with a bar on a terminal and a line every ten seconds elsewhere."""
     if sys.stderr.isatty():
         yield from tqdm(items, desc=name, total=total, leave=False)
         return
-    told = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    printed = time.monotonic()
+    for n_items, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
-            print(f"{name}: {done} of {total}", file=sys.stderr, flush=True)
+        if time.monotonic() - printed > _SECONDS_BETWEEN_LINES:
+            printed = time.monotonic()
+            print(f"{name}: {n_items} of {total}", file=sys.stderr, flush=True)

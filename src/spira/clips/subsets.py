@@ -1,4 +1,4 @@
-"""Which clips teach, choose and judge in each fold, on disk."""
+"""The training, validation and test clips of each fold, on disk."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,44 +8,44 @@ import polars as pl
 
 from spira.base.tables import read_table, write_table
 
-_LEARNING = {"clip_id": pl.String, "subset": pl.String}
-_SUBSETS = {"fold": pl.String, **_LEARNING}
+_FOLD = {"clip_id": pl.String, "subset": pl.String}
+_SUBSETS = {"fold": pl.String, **_FOLD}
 
 
 class Clips(NamedTuple):
-    """Of one fold."""
+    """Names of the clips of one fold, by subset."""
 
     train: list[str]
     validation: list[str]
     test: list[str]
 
 
-def write_subsets(clips: Sequence[str], chosen: Mapping[str, Sequence[str]], subsets: Path, folds: Path) -> None:
-    """One table of all; and a table a fold of what its training may hear, which a new test clip leaves as it is.
+def write_subsets(clips: Sequence[str], by_fold: Mapping[str, Sequence[str]], subsets: Path, folds: Path) -> None:
+    """Writes one table of all clips, and one for each fold without its test clips: a new test clip leaves it as it is.
 
     Args:
         clips: shape (n_clips,).
-        chosen: by fold, the subset of each clip.
+        by_fold: the subset of each clip.
         subsets: the table of all.
         folds: the folder of the tables.
     """
-    tables = [pl.DataFrame([[name] * len(clips), clips, of], schema=_SUBSETS) for name, of in chosen.items()]
+    tables = [pl.DataFrame([[fold] * len(clips), clips, subset], schema=_SUBSETS) for fold, subset in by_fold.items()]
     write_table(pl.concat(tables), subsets)
     for old in folds.glob("*.csv"):
         old.unlink()
-    for name, table in zip(chosen, tables, strict=True):
-        write_table(table.filter(pl.col("subset") != "test").select(_LEARNING.keys()), folds / f"{name}.csv")
+    for name, table in zip(by_fold, tables, strict=True):
+        write_table(table.filter(pl.col("subset") != "test").select(_FOLD.keys()), folds / f"{name}.csv")
 
 
 def read_subsets(path: Path) -> dict[str, Clips]:
-    """By fold, in the order of the file."""
+    """Reads the clips by fold, in the order of the file."""
     parts = read_table(path, _SUBSETS).partition_by("fold", maintain_order=True, as_dict=True)
     return {str(name): _clips(part) for (name,), part in parts.items()}
 
 
-def read_learning(folds: Path, fold: str) -> Clips:
-    """What the training of one fold may hear; ``test`` is empty."""
-    return _clips(read_table(folds / f"{fold}.csv", _LEARNING))
+def read_fold(folds: Path, fold: str) -> Clips:
+    """Reads the training and validation clips of one fold; ``test`` is empty."""
+    return _clips(read_table(folds / f"{fold}.csv", _FOLD))
 
 
 def _clips(table: pl.DataFrame) -> Clips:

@@ -1,163 +1,59 @@
-"""report: two revisions -> what changed in data, parameters and metrics, as a reviewer reads it.
+"""review: two revisions -> what changed in data, parameters and metrics, as a reviewer reads it."""
 
-``spira review BASE [HEAD]``: Markdown on stdout. It reads git and DVC's cache, never the working tree.
-"""
-
-import argparse
-import csv
-import io
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-import vl_convert
+import click
 
 from spira.base.errors import DataError, visible
-from spira.base.files import write_bytes
-from spira.base.params import check, parse
-from spira.base.program import exit_on_error
-from spira.compare.committed import Lock, Metrics, Params, ProbeFile, measured
-from spira.compare.corpus_versions import corpus_changes_section
-from spira.compare.plots import drawings
-from spira.compare.results import declared, fetch, judged, validation_losses
-from spira.compare.review import review
-from spira.compare.revision import (
-    Revision,
-    changed_inside,
-    content,
-    corpora,
-    own_hashes,
-    read_tree,
-    refuse_what_dvc_cannot_read,
-    resolve,
-)
-from spira.compare.sides import Comparison, Rules, Side
-from spira.compare.staleness import hashes, stale
-from spira.evaluation.markdown import inert
-from spira.predictions.table import ONLY_FOLD
+from spira.repository.git import repository_root
 
-METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
-_PIXELS_A_POINT = 1.5
-K = TypeVar("K")
-V = TypeVar("V")
+if TYPE_CHECKING:
+    from spira.compare.sides import Comparison
 
 
-def side(revision: Revision, *, from_remote: bool) -> Side:
-    """All that the report says of a revision.
+@click.command
+@click.argument("base")
+@click.argument("head", default="HEAD")
+@click.option("--check", is_flag=True, help="Exit with 1 where HEAD's dvc.lock is stale, or a file cannot be read.")
+@click.option("--fetch", is_flag=True, help="Bring missing predictions and curves from DVC's remote.")
+@click.option("--plots", type=Path, metavar="FOLDER", help="Draw the curves of both there, as PNG files.")
+def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | None) -> int:
+    """Report what changed between two commits, for their reviewer.
 
-    Raises:
-        DataError: what its results are cannot be read: dvc.lock, params.yaml or another file of DVC's.
+    BASE and HEAD (unless given: the last commit) are commits, branches or experiments' names. Markdown, with the
+    verdict first. The working tree is not read. The workflow `metrics` posts it on a pull request.
+
+    \b
+    Example:
+      spira review main
+
+    Exit codes: 0 done, whatever changed; 1 one of the two cannot be read, or --check found something.
     """
-    refuse_what_dvc_cannot_read(revision)
-    lock = read_tree(revision, "dvc.lock", Lock).get("stages", {})
-    params = read_tree(revision, "params.yaml", Params)
-    failed = fetch(revision, lock) if from_remote and declared(revision) else None  # whose stages end, as fetch asks
-    unread: list[str] = []
-    found = _read(lambda: judged(revision, lock, params.get("evaluate", {})) or {}, unread)
-    missing = f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch"
-    return Side(
-        name=revision.name,
-        commit=revision.commit,
-        lock=lock,
-        params=params,
-        missing="; they are not readable" if unread else missing,
-        metrics=_read(lambda: measured(read_tree(revision, METRICS, Metrics)), unread),
-        probes=_read(lambda: read_tree(revision, PROBES, ProbeFile).get("probes", {}), unread),
-        corpora=corpora(revision),
-        subsets=_read(lambda: _subsets(revision), unread),
-        judged=found,
-        losses=_read(lambda: validation_losses(revision, lock), unread),
-        refused=tuple(unread),
-    )
+    from spira.compare.corpus_versions import corpus_changes_section
+    from spira.compare.read_side import compared, read_side, stale_stages
+    from spira.compare.review import review
+    from spira.compare.revision import resolve
+    from spira.evaluation.markdown import inert
 
-
-def _read(what: Callable[[], dict[K, V]], unread: list[str]) -> dict[K, V]:
-    """Empty where the commit's file is not as it must be: that is noted, and the rest of the report goes without."""
+    root = repository_root()
+    revisions = [resolve(root, name) for name in (base, head)]
+    pair = compared(*(read_side(revision, from_remote=fetch) for revision in revisions))
+    stale = stale_stages(revisions[1], pair.head)
+    if plots:
+        draw(pair, plots)
     try:
-        return what()
-    except DataError as error:
-        unread.append(str(error))
-        return {}
-
-
-def _subsets(revision: Revision) -> dict[tuple[str, str], str]:
-    try:
-        rows = list(csv.DictReader(io.StringIO((content(revision, SUMMARY) or b"subset").decode()), strict=True))
-        return {
-            (_subset(row), name): value for row in rows for name, value in row.items() if name not in ("fold", "subset")
-        }
-    except (csv.Error, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise DataError(f"{revision.name}:{SUMMARY}: not a table with a column subset: {error}") from error
-
-
-def _subset(row: Mapping[str, str]) -> str:
-    """Without the fold where it is all there is, as in commits from before there were others."""
-    fold = row.get("fold", ONLY_FOLD)
-    return row["subset"] if fold == ONLY_FOLD else f"{row['subset']} of fold {fold}"
-
-
-def compare(base: Side, head: Side) -> Comparison:
-    """Both sides, to be judged by the parameters of head."""
-    if problems := list(check("evaluate", Rules, head.params.get("evaluate"))):
-        raise DataError(f"{head.name}:params.yaml: {problems[0][0]}: {problems[0][1]}")
-    return Comparison(base, head, parse(Rules, head.params["evaluate"]))
-
-
-def stale_stages(revision: Revision, of: Side) -> dict[str, list[str]]:
-    """Why each stage's results are not those of the revision; {} where all are."""
-    stages = declared(revision)
-    made = {path for entry in of.lock.values() for path in hashes(entry, "outs")}
-    paths = {path for stage in stages for path in (*stage.deps, *stage.outs)} - made
-    above = {
-        path for path in paths if any(out.startswith(f"{path}/") for out in made)
-    }  # git may have a .gitignore in it
-    in_git = (paths - above) | {path for path in made if content(revision, path) is not None}
-    now = own_hashes(revision, in_git)
-    folders = {
-        (path, then)
-        for entry in of.lock.values()
-        for path, then in hashes(entry, "deps").items()
-        if then.endswith(".dir") and now.get(path, then) != then
-    }
-    inside = {(path, then): changed_inside(revision, path, then) for path, then in folders}
-    return stale(stages, of.lock, now, {"params.yaml": of.params}, inside)
-
-
-def draw(compared: Comparison, folder: Path) -> None:
-    """The curves of both sides, a PNG file each."""
-    for name, spec in drawings(compared).items():
-        write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS_A_POINT), folder / name)
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m spira.commands.review", description="What changed between two revisions."
-    )
-    parser.add_argument("base")
-    parser.add_argument("head", nargs="?", default="HEAD")
-    parser.add_argument(
-        "--check", action="store_true", help="exit 1 where head's dvc.lock is stale, or a file not readable"
-    )
-    parser.add_argument("--fetch", action="store_true", help="bring missing predictions and curves from DVC's remote")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw both revisions' curves there, as PNG files")
-    asked = parser.parse_args(arguments)
-    root = Path.cwd()
-    if not (root / "dvc.yaml").is_file():
-        raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
-    base, head = resolve(root, asked.base), resolve(root, asked.head)
-    compared = compare(*(side(revision, from_remote=asked.fetch) for revision in (base, head)))
-    old = stale_stages(head, compared.head)
-    if asked.plots:
-        draw(compared, asked.plots)
-    try:
-        clips = corpus_changes_section(base, head, from_remote=asked.fetch)
+        clips = corpus_changes_section(*revisions, from_remote=fetch)
     except DataError as error:
         clips = f"What changed in the corpus is not known: {inert(error)}."
-    sys.stdout.write(visible(review(compared, old, clips), lines=True))
-    return int(asked.check and bool(old or compared.head.refused))
+    click.echo(visible(review(pair, stale, clips), lines=True), nl=False)
+    return int(check and bool(stale or pair.head.refused))
 
 
-if __name__ == "__main__":
-    with exit_on_error():
-        sys.exit(main(sys.argv[1:]))
+def draw(pair: "Comparison", folder: Path) -> None:
+    """The curves of both sides, a PNG file each."""
+    from spira.compare.plots import drawings
+    from spira.plots.png import write_png
+
+    for name, chart in drawings(pair).items():
+        write_png(chart, folder / name)

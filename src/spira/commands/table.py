@@ -1,144 +1,27 @@
-"""table: the experiments of a table -> one row each, aligned as text that is Markdown too.
+"""table: the experiments of a table -> one row each, aligned as text that is Markdown too."""
 
-``spira table experiments/ablation.yaml [--rev HEAD]``. It reads the experiments that ``dvc exp show`` lists
-under that commit: their metrics, and for spreads and differences their predictions from DVC's cache.
-"""
-
-import argparse
-import csv
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from spira.base.errors import DataError, visible
-from spira.base.params import PARAMS, read
-from spira.base.program import exit_on_error
-from spira.commands.review import compare, side
-from spira.commands.sweep import PICTURES, WORK
-from spira.compare.against_first import against, conclusion, signed
-from spira.compare.committed import Params
-from spira.compare.paired import Difference
-from spira.compare.revision import Revision, read_tree, resolve
-from spira.compare.sides import Side
-from spira.evaluation.markdown import cell, inert
-from spira.evaluation.metrics import auc, spread
-from spira.evaluation.origin import origin
-from spira.repository.git import object_name
-from spira.sweeps.clones import reference
-from spira.sweeps.log import minutes
-from spira.sweeps.plan import Plan, applied
-from spira.sweeps.plan_file import read_plan
+import click
 
-CONDITIONS = ("clean", "noisy", "noisy_controls")
+from spira.base.errors import visible
 
 
-def table(path: Path, rev: str) -> str:
-    """The plan's rows in its order, or a study's trials in theirs."""
-    params, _ = read(PARAMS)
-    plan = read_plan(path, params)
-    if plan.study:
-        return _history(PICTURES / plan.name / "history.csv")
-    base = resolve(Path.cwd(), rev)
-    headline = applied(params, plan.base)["evaluate"]["threshold_condition"]
-    corpora = dict.fromkeys(applied(params, plan.base | row)["corpus"] for row in plan.rows.values())
-    ran = {row: _ran(plan, row, base) for row in plan.rows}
-    differences, said = _differences(ran, headline)
-    rows = [_row(plan, row, ran[row], differences.get(row), headline) for row in plan.rows]
-    others = [f"AUC {name}" for name in CONDITIONS if name != headline]
-    head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
-    notes = (
-        f"Corpus: {', '.join(inert(origin(corpus)) for corpus in corpora)}. From {base.commit[:7]}. "
-        "AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
-        f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
-    )
-    if plan.published:
-        notes += " Published figures are of other recordings."
-    return f"{aligned([*head, *others, 'minutes', *plan.published], rows)}\n{notes}\n{said}"
+@click.command
+@click.argument("plan", type=Path)
+@click.option("--rev", default="HEAD", show_default=True, help="The commit that the experiments started from.")
+def command(plan: Path, rev: str) -> None:
+    """Print what came out of a table or a study.
 
+    PLAN is a file of experiments/. Each row has its metrics and, from the predictions in DVC's cache, its spread over
+    seeds and its difference from the first row. Of a study, each trial has its validation loss. Markdown.
 
-def _differences(ran: Mapping[str, Side | str], headline: str) -> tuple[dict[str, Difference | str], str]:
-    """Each row's difference from the first that has run, and the sentences that conclude; empty where one alone has."""
-    sides = [of for of in ran.values() if isinstance(of, Side)]
-    if len(sides) < 2:
-        return {}, ""
-    first, *others = sides
-    pairs = {of.name: compare(first, of) for of in others}
-    found = {row: against(pair) for row, pair in pairs.items()}
-    said = conclusion(first.name, found, headline, next(iter(pairs.values())).rules.confidence)
-    if noisy := [f"`{of.name}`" for of in others if of.params.get("noise") != first.params.get("noise")]:
-        said += f" {', '.join(noisy)}: its own `noise` was inserted into the test clips too."
-    return found, f"\n{said}\n"
+    \b
+    Example, after `spira sweep experiments/ablation.yaml`:
+      spira table experiments/ablation.yaml
 
+    Exit codes: 0 done; 1 the plan is wrong, or a study has not run.
+    """
+    from spira.compare.experiments import table
 
-def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
-    """What came of a row; why nothing did, in two words."""
-    name = reference(base.commit, plan.experiment(row))
-    if (commit := object_name(base.root, name)) is None:
-        return "not run"
-    found = Revision(base.root, name, commit)
-    params = read_tree(found, str(PARAMS), Params)
-    if applied(params, plan.base | plan.rows[row]) != params:
-        return "other parameters"
-    return replace(side(found, from_remote=False), name=row, missing="; dvc exp pull")
-
-
-def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | None, headline: str) -> list[str]:
-    published = [cells.get(row, "") for cells in plan.published.values()]
-    if isinstance(ran, str):
-        return [row, ran, *[""] * (7 + len(CONDITIONS) - 1), *published]
-    of = ran.metrics.get(headline, {})
-    others = [_number(ran.metrics.get(name, {}), "auc") for name in CONDITIONS if name != headline]
-    took = minutes(WORK / plan.name).get(ran.commit)
-    return [
-        *(row, _number(of, "auc"), *_over_seeds(ran, headline), f"[{_number(of, 'auc_lo')}, {_number(of, 'auc_hi')}]"),
-        signed(difference) if isinstance(difference, Difference) else "–",
-        *(_number(of, "sensitivity"), _number(of, "specificity"), *others),
-        *("" if took is None else f"{took:.1f}", *published),
-    ]
-
-
-def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
-    """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
-    if condition not in ran.judged:
-        return "", ""
-    of = ran.judged[condition]
-    values = [float(auc(of.labels, scores)) for scores in of.scores]
-    return str(len(values)), f"{spread(values):.3f}" if len(values) > 1 else ""
-
-
-def _number(metrics: Mapping[str, Any], key: str) -> str:
-    return f"{metrics[key]:.3f}" if key in metrics else ""
-
-
-def _history(path: Path) -> str:
-    """A study's trials as its sweep left them: the validation loss, nothing of the test set."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; make sweep first")
-    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    return aligned(head, rows)
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns also stand under each other as plain text."""
-    cells = [list(map(cell, row)) for row in (head, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "".join(f"| {line} |\n" for line in lines)
-
-
-def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m spira.commands.table", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("plan", type=Path, help="experiments/<name>.yaml")
-    parser.add_argument("--rev", default="HEAD", help="the commit that the experiments started from")
-    asked = parser.parse_args(arguments)
-    sys.stdout.write(visible(table(asked.plan, asked.rev), lines=True))
-
-
-if __name__ == "__main__":
-    with exit_on_error():
-        main(sys.argv[1:])
+    click.echo(visible(table(plan, rev), lines=True), nl=False)

@@ -21,40 +21,41 @@ def against(compared: Comparison) -> Difference | str:
 
 def signed(difference: Difference) -> str:
     """``+0.014 [-0.040, +0.068]``, bold where the interval excludes 0 and other trainings are allowed for."""
-    said = f"{difference.difference:+.3f} [{difference.lo:+.3f}, {difference.hi:+.3f}]"
-    return Marked(f"**{said}**") if verdict(difference) in ("regression", "improvement") else said
+    text = f"{difference.difference:+.3f} [{difference.lo:+.3f}, {difference.hi:+.3f}]"
+    return Marked(f"**{text}**") if verdict(difference) in ("regression", "improvement") else text
 
 
 def conclusion(first: str, rows: Mapping[str, Difference | str], condition: str, confidence: float) -> str:
-    """Which rows differ from the first by more than their paired interval, which do not, and which cannot be told.
+    """Which rows differ from the first by more than their paired interval, which do not, and which cannot be compared.
 
     Args:
         first: the row that the others are held against.
         rows: by row, what ``against`` says of it; without the first.
     """
-    told: dict[str, list[str]] = {}
-    for row, of in rows.items():
-        told.setdefault(of if isinstance(of, str) else verdict(of), []).append(code(row))
+    groups: dict[str, list[str]] = {}
+    for row, difference in rows.items():
+        key = difference if isinstance(difference, str) else verdict(difference)
+        groups.setdefault(key, []).append(code(row))
     better, worse, neither, one_training = (
-        told.pop(said, []) for said in ("improvement", "regression", "no evidence", "no verdict")
+        groups.pop(key, []) for key in ("improvement", "regression", "no evidence", "no verdict")
     )
     parts = [
-        f"{', '.join(names)}: {said}"
-        for names, said in (
+        f"{', '.join(names)}: {words}"
+        for names, words in (
             (better, "better by more than its interval"),
             (worse, "worse by more than its interval"),
             (neither, "no difference larger than its interval"),
-            (one_training, "no verdict, a row with one training cannot tell its seed's luck"),
-            *((names, f"not comparable, {inert(reason)}") for reason, names in told.items()),
+            (one_training, "no verdict, since a row with one training may owe its AUC to its seed"),
+            *((names, f"not comparable, {inert(reason)}") for reason, names in groups.items()),
         )
         if names
     ]
-    n_judged = len(better) + len(worse) + len(neither)
-    chance = f" Were all {n_judged} truly 0, {n_judged * (1 - confidence):.2g} would exceed its interval by chance."
+    n_compared = len(better) + len(worse) + len(neither)
+    chance = f" Were all {n_compared} truly 0, {n_compared * (1 - confidence):.2g} would exceed its interval by chance."
     return (
         f"Difference: AUC under `{condition}` less that of {code(first)} on the same clips, "
         f"with its {100 * confidence:g}% interval over other speakers and other trainings. "
         + "; ".join(parts)
         + "."
-        + (chance if n_judged > 1 else "")
+        + (chance if n_compared > 1 else "")
     )

@@ -82,22 +82,40 @@ class Params(_Part):
     evaluate: dict[str, Any] = {}
 
 
-class Condition(_Part):
-    """What was measured under one condition; an old commit may lack some."""
+class Estimated(_Part):
+    """A metric and its interval."""
 
-    auc: Share = UNDETERMINED
-    auc_lo: Share = UNDETERMINED
-    auc_hi: Share = UNDETERMINED
-    sensitivity: Share = UNDETERMINED
-    specificity: Share = UNDETERMINED
+    mean: Share
+    lo: Share
+    hi: Share
+
+
+class HeadlineMetrics(_Part):
+    """The metrics that a report compares."""
+
+    auc: Estimated
+    sensitivity: Estimated
+    specificity: Estimated
+
+
+class Condition(_Part):
+    """What was measured under one condition."""
+
+    metrics: HeadlineMetrics
+
+
+class Conditions(_Part):
+    """Those that a report compares, where they were measured."""
+
+    clean: Condition | None = None
+    noisy: Condition | None = None
+    noisy_controls: Condition | None = None
 
 
 class Metrics(_Part):
-    """data/evaluation.json."""
+    """data/evaluation.json; that of an older commit has no ``conditions``."""
 
-    clean: Condition = Condition()
-    noisy: Condition = Condition()
-    noisy_controls: Condition = Condition()
+    conditions: Conditions | None = None
 
 
 class Probe(_Part):
@@ -157,11 +175,31 @@ def _values(tree: Any, key: str) -> Iterator[Any]:
             yield from _values(item, key)
 
 
-def measured(tree: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """By condition, the numbers of data/evaluation.json; what is not determined is left out."""
-    found = Metrics.model_validate(tree).model_dump().items()
-    numbers = {name: {key: value for key, value in of.items() if value != UNDETERMINED} for name, of in found}
-    return {name: of for name, of in numbers.items() if "auc" in of}
+def measured(tree: Mapping[str, Any], where: str) -> dict[str, dict[str, float]]:
+    """By condition, ``auc``, ``auc_lo``, ``auc_hi`` and so on; what is not determined is left out.
+
+    Args:
+        tree: data/evaluation.json; {} of a commit that has none.
+        where: the commit and the file, as messages name them.
+
+    Raises:
+        DataError: the file has the form that it had before there were ``conditions`` in it.
+    """
+    found = Metrics.model_validate(tree)
+    if found.conditions is None:
+        if tree:
+            raise DataError(f"{where}: has an older form, without conditions; its point estimates are not shown")
+        return {}
+    return {name: _numbers(condition.metrics) for name, condition in found.conditions if condition}
+
+
+def _numbers(metrics: HeadlineMetrics) -> dict[str, float]:
+    return {
+        f"{metric}{suffix}": value
+        for metric, estimate in metrics
+        for suffix, value in (("", estimate.mean), ("_lo", estimate.lo), ("_hi", estimate.hi))
+        if value != UNDETERMINED
+    }
 
 
 def _problem(error: ValidationError) -> str:

@@ -11,23 +11,12 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
-from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
 from spira.compare.variance import distinct, error_of_difference, judge
+from spira.predictions.scored import ScoredClips
 
 COMPARED = ("auc", "sensitivity", "specificity")
 Verdict = Literal["regression", "no evidence", "improvement", "no verdict"]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One revision under one condition: what its models said of the test clips."""
-
-    clips: tuple[str, ...]
-    speakers: tuple[str, ...]
-    labels: Ints  # (n_clips,)
-    scores: Floats  # (n_seeds, n_clips); the number of seeds may differ between revisions
-    thresholds: Floats  # (n_seeds, n_clips); under cross-validation each clip has its fold's
 
 
 @dataclass(frozen=True)
@@ -39,10 +28,10 @@ class Difference:
     difference: float
     lo: float
     hi: float
-    of_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
+    over_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
 
 
-def why_not_paired(base: Judged, head: Judged) -> str | None:
+def why_not_paired(base: ScoredClips, head: ScoredClips) -> str | None:
     """What keeps two test sets from being the same clips of the same people; None where nothing does."""
     of_base, of_head = (
         dict(zip(j.clips, zip(j.speakers, j.labels.tolist(), strict=True), strict=True)) for j in (base, head)
@@ -55,13 +44,14 @@ def why_not_paired(base: Judged, head: Judged) -> str | None:
         return f"the test sets differ: {len(added)} clips only in head"
     if changed := [clip for clip, who in of_base.items() if of_head[clip] != who]:
         return f"the test sets differ: {len(changed)} clips have another speaker or label"
-    n_speakers, n_patients, _ = sizes(base)
-    if min(n_patients, n_speakers - n_patients) < 2:
+    if min(base.n_patients, base.n_speakers - base.n_patients) < 2:
         return "an interval needs two patients and two controls in the test set"
     return None
 
 
-def paired_differences(base: Judged, head: Judged, confidence: float, names: tuple[str, ...]) -> dict[str, Difference]:
+def paired_differences(
+    base: ScoredClips, head: ScoredClips, confidence: float, names: tuple[str, ...]
+) -> dict[str, Difference]:
     """The difference of each named metric of ``COMPARED``, with its interval over other speakers and other trainings.
 
     Where a revision has one seed, the interval is over other speakers alone, and says so.
@@ -74,16 +64,15 @@ def paired_differences(base: Judged, head: Judged, confidence: float, names: tup
     place = {clip: i for i, clip in enumerate(head.clips)}
     order = [place[clip] for clip in base.clips]
     trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds[:, order])
-    people = sizes(base)[0]
     found = {}
     for name in names:
         metrics, covariance = judge(name, base.labels, base.speakers, trainings)
-        before, after = (float(metrics[list(members)].mean()) for members in (trainings.of_base, trainings.of_head))
-        error = error_of_difference(trainings, metrics, covariance, people - 2)
+        before, after = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
+        error = error_of_difference(trainings, metrics, covariance, base.n_speakers - 2)
         reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
         difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
         lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
-        found[name] = Difference(before, after, difference, lo, hi, error.of_trainings)
+        found[name] = Difference(before, after, difference, lo, hi, error.over_trainings)
     return found
 
 
@@ -94,12 +83,6 @@ def verdict(difference: Difference) -> Verdict:
     """
     if difference.lo <= 0 <= difference.hi:
         return "no evidence"
-    if not difference.of_trainings:
+    if not difference.over_trainings:
         return "no verdict"
     return "regression" if difference.hi < 0 else "improvement"
-
-
-def sizes(judged: Judged) -> tuple[int, int, int]:
-    """(speakers, patients among them, clips) of a test set."""
-    patients = {who for who, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
-    return len(set(judged.speakers)), len(patients), len(judged.clips)

@@ -27,17 +27,17 @@ class Reproduction:
             here: this one.
         """
         named = ", ".join(self.other[:_N_NAMED]) + (", ..." if len(self.other) > _N_NAMED else "")
-        said = []
+        parts = []
         if self.other:
-            said.append(
+            parts.append(
                 f"NOT the committed bytes: {len(self.other)} of {len(self.other) + len(self.same)} outputs are others "
                 f"of the same inputs: {named}"
             )
         elif self.same:
-            said.append(f"the committed bytes came out: {len(self.same)} outputs of the same inputs")
+            parts.append(f"the committed bytes came out: {len(self.same)} outputs of the same inputs")
         if self.changed:
-            said.append(f"{len(self.changed)} of {self.n_stages} stages have other inputs than the committed ones")
-        return f"{'; '.join(said) or 'no stage has run'} (committed: {before}; here: {here})"
+            parts.append(f"{len(self.changed)} of {self.n_stages} stages have other inputs than the committed ones")
+        return f"{'; '.join(parts) or 'no stage has run'} (committed: {before}; here: {here})"
 
 
 def reproduced(before: Stages, after: Stages) -> Reproduction:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
 from spira.compare.committed import Listed
-from spira.compare.paired import Judged
 from spira.compare.revision import Revision
 from spira.compare.staleness import Declared, Tree, hashes
 from spira.evaluation.files import refuse_incomplete
-from spira.evaluation.thresholds import of_each_clip, rule_of, thresholds_of_folds
-from spira.predictions.table import ONLY_FOLD, PREDICTIONS, Scored, read_predictions, scored
+from spira.evaluation.thresholds import threshold_rule, thresholds_by_clip, thresholds_by_fold
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import ONLY_FOLD, PREDICTIONS, read_predictions, scored_clips
 
 SECONDS = 20  # for DVC to read a commit's stages; ours take one
 # What DVC raises of files that it did not expect.
@@ -72,7 +73,7 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
     return None
 
 
-def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, Judged] | None:
+def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, ScoredClips] | None:
     """By condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
 
     Args:
@@ -86,19 +87,18 @@ def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[
         return None
     condition, where = str(evaluate.get("threshold_condition", "")), f"{revision.name}:{PREDICTIONS}"
     try:
-        table, rule = read_predictions(path), rule_of(evaluate)
+        table, rule = read_predictions(path), threshold_rule(evaluate)
         refuse_incomplete(table, Path(where))
     except DataError as error:
         raise DataError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
-    validation = scored(table, "validation").get(condition)
+    validation = scored_clips(table, "validation").get(condition)
     if validation is None:
         raise DataError(f"{where}: no validation clip under {condition!r} for a threshold")
-    of_folds = thresholds_of_folds(validation.labels, validation.scores, validation.folds, rule)
-    return {name: _judged(of, of_folds) for name, of in scored(table, "test").items()}
-
-
-def _judged(of: Scored, of_folds: Mapping[str, Floats]) -> Judged:
-    return Judged(of.clips, of.speakers, of.labels, of.scores, of_each_clip(of_folds, of.folds))
+    thresholds = thresholds_by_fold(validation, rule)
+    return {
+        name: replace(clips, thresholds=thresholds_by_clip(thresholds, clips.folds))
+        for name, clips in scored_clips(table, "test").items()
+    }
 
 
 def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:

@@ -7,12 +7,12 @@ import numpy as np
 
 from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.compare.paired import COMPARED, Difference, sizes, verdict
+from spira.compare.paired import COMPARED, Difference, verdict
 from spira.compare.probe_changes import probes_section, regression
 from spira.compare.sides import Comparison, Side
 from spira.evaluation.curves import mean_roc
 from spira.evaluation.markdown import Marked, chart, code, inert, table
-from spira.report.headline import title
+from spira.evaluation.results import title
 
 _N_ROWS = 300  # of one table; the rest is counted
 _RULES = (
@@ -33,7 +33,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     base, head = compared.both
     sections = [
         heading(compared),
-        of_corpus(compared),
+        corpus(compared),
         refused(compared),
         _stale(stale),
         verdict_and_metrics(compared),
@@ -48,17 +48,23 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
+def comparison(compared: Comparison) -> str:
+    """Verdict and metrics alone, by the predictions."""
+    parts = [heading(compared), corpus(compared), refused(compared), verdict_and_metrics(compared)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def heading(compared: Comparison) -> str:
     """Which two commits."""
     base, head = compared.both
     return f"# {inert(head.name)} ({head.commit[:8]}) against {inert(base.name)} ({base.commit[:8]})"
 
 
-def of_corpus(compared: Comparison) -> str:
+def corpus(compared: Comparison) -> str:
     """Whose corpora they are, with the warning that the demo's numbers carry wherever they appear."""
     names = [str(side.params.get("corpus", "?")) for side in compared.both]
-    said = f"Corpus: {' -> '.join(map(inert, dict.fromkeys(names)))}"
-    return said + (". The demo is SYNTHETIC speech: no number has medical meaning." if "demo" in names else ".")
+    text = f"Corpus: {' -> '.join(map(inert, dict.fromkeys(names)))}"
+    return text + (". The demo is SYNTHETIC speech: no number has medical meaning." if "demo" in names else ".")
 
 
 def refused(compared: Comparison) -> str:
@@ -71,8 +77,8 @@ def _stale(stale: Mapping[str, list[str]]) -> str:
     if not stale:
         return ""
     lines = [f"- {code(stage)}: {'; '.join(reasons)}" for stage, reasons in stale.items()]
-    said = "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n"
-    return said + "\n".join(lines[:_N_ROWS]) + _more(len(lines))
+    head = "## Stale results\n\nNewer than dvc.lock; `dvc repro`, then commit dvc.lock:\n\n"
+    return head + "\n".join(lines[:_N_ROWS]) + _more(len(lines))
 
 
 def verdict_and_metrics(compared: Comparison) -> str:
@@ -81,16 +87,15 @@ def verdict_and_metrics(compared: Comparison) -> str:
     points = [side.metrics for side in compared.both]
     rows = [
         _row(name, metric, [tree.get(name, {}).get(metric) for tree in points], found.get(name, {}).get(metric))
-        for name in {**points[0], **points[1]}
-        if any(isinstance(tree.get(name), dict) and "auc" in tree[name] for tree in points)
+        for name in {**points[0], **points[1], **found}
         for metric in COMPARED
     ]
     percent = 100 * compared.rules.confidence
     head = ["condition", "metric", "base", "head", "difference", f"{percent:g}% paired interval", ""]
     probes = regression(compared.base.probes, compared.head.probes)
-    said = "\n\n".join(filter(None, [probes, _verdict(compared, found.get(compared.headline, {}).get("auc"))]))
+    words = "\n\n".join(filter(None, [probes, _verdict(compared, found.get(compared.headline, {}).get("auc"))]))
     rules = _RULES.format(confidence=percent, condition=compared.headline)
-    return "\n\n".join(["## Verdict", said, "## Metrics", table(head, rows), rules])
+    return "\n\n".join(["## Verdict", words, "## Metrics", table(head, rows), rules])
 
 
 def _verdict(compared: Comparison, found: Difference | None) -> str:
@@ -98,12 +103,11 @@ def _verdict(compared: Comparison, found: Difference | None) -> str:
         why = compared.why_not() or f"{compared.headline} was not scored by both"
         return f"No verdict: {inert(why)}. Point estimates only."
     base, head = (side.judged[compared.headline] for side in compared.both)
-    n_speakers, n_patients, n_clips = sizes(head)
     return (
         f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
-        f"[{found.lo:+.3f}, {found.hi:+.3f}]; {n_speakers} test speakers ({n_patients} patients), {n_clips} clips, "
-        f"{len(base.scores)} and {len(head.scores)} trainings.{_folds(compared.head)}"
-        f"{'' if found.of_trainings else _ONE_TRAINING}"
+        f"[{found.lo:+.3f}, {found.hi:+.3f}]; {head.n_speakers} test speakers ({head.n_patients} patients), "
+        f"{len(head.clips)} clips, {len(base.scores)} and {len(head.scores)} trainings.{_folds(compared.head)}"
+        f"{'' if found.over_trainings else _ONE_TRAINING}"
     )
 
 
@@ -111,7 +115,8 @@ def _folds(side: Side) -> str:
     if side.scheme != "kfold":
         return ""
     n_folds = len(side.params["split"]["folds"])
-    return f" {n_folds}-fold cross-validation: a training is {n_folds} models, and none judges a speaker whom it heard."
+    words = f"a training is {n_folds} models, and each scores the speakers on whom it was not trained."
+    return f" {n_folds}-fold cross-validation: {words}"
 
 
 def _row(condition: str, metric: str, points: list[float | None], paired: Difference | None) -> list[str]:
@@ -172,7 +177,7 @@ def _lowest(losses: Floats | None) -> str:
 def _mean_loss(losses: Mapping[str, Floats]) -> Floats:
     """Over the epochs that every seed has."""
     n_epochs = min(map(len, losses.values()))
-    return np.asarray(np.mean([of_seed[:n_epochs] for of_seed in losses.values()], axis=0))
+    return np.asarray(np.mean([curve[:n_epochs] for curve in losses.values()], axis=0))
 
 
 def _parameters(base: Mapping[str, Any], head: Mapping[str, Any]) -> str:

@@ -14,12 +14,12 @@ from dvc_data.hashfile.tree import Tree
 from pydantic import BaseModel
 
 from spira.base.errors import DataError
-from spira.compare.committed import Mapped, Pointer, files_of_vars, read_committed
+from spira.compare.committed import Mapped, Params, Pointer, files_of_vars, read_committed
 from spira.repository.git import git, object_name
 
 _LONGEST_PATH = 4096  # bytes, of Linux
 _N_COMMITS = 50  # that are looked through for the one that a folder's hash is of
-_OF_DVC = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore")  # what it reads of a commit, beside .dvc and *.dvc
+_DVC_FILES = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore")  # what it reads of a commit, beside .dvc and *.dvc
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def _what_has_it(root: Path) -> str:
 def _experiment(root: Path, name: str) -> str | None:
     """What ``dvc exp show`` calls by this name, whatever commit it started from."""
     listed = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode()
-    of_name = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
-    if len(of_name) > 1:
-        raise DataError(f"{name}: {len(of_name)} experiments have this name; give a commit: {', '.join(of_name)}")
-    return of_name[0] if of_name else None
+    commits = [line.split()[0] for line in listed.splitlines() if line.split("/")[4:] == [name]]
+    if len(commits) > 1:
+        raise DataError(f"{name}: {len(commits)} experiments have this name; give a commit: {', '.join(commits)}")
+    return commits[0] if commits else None
 
 
 def content(revision: Revision, path: str) -> bytes | None:
@@ -91,6 +91,11 @@ def read_tree(revision: Revision, path: str, kind: type[BaseModel]) -> dict[str,
     """
     blob = content(revision, path)
     return read_committed(blob, f"{revision.name}:{path}", kind) if blob else {}
+
+
+def read_params(revision: Revision) -> dict[str, Any]:
+    """Its params.yaml."""
+    return read_tree(revision, "params.yaml", Params)
 
 
 def own_hashes(revision: Revision, paths: set[str]) -> dict[str, str]:
@@ -158,7 +163,7 @@ def refuse_what_dvc_cannot_read(revision: Revision) -> None:
     kinds = {path: kind for kind, _, path in (entry.partition("\t") for entry in entries) if path}
     odd = {path for path, kind in kinds.items() if not kind.startswith("100")}
     for path in map(PurePosixPath, kinds):
-        if str(path) in odd and (path.name in _OF_DVC or path.suffix == ".dvc" or ".dvc" in path.parts):
+        if str(path) in odd and (path.name in _DVC_FILES or path.suffix == ".dvc" or ".dvc" in path.parts):
             raise DataError(f"{revision.name}:{path}: must be a file, and is a link or a submodule")
         if path.name == "dvc.yaml":
             read_tree(revision, str(path.parent / "params.yaml"), Mapped)

@@ -8,9 +8,10 @@ from pydantic import ConfigDict, Field
 
 from spira.base.array_types import Floats
 from spira.base.section import Section
-from spira.compare.paired import COMPARED, Difference, Judged, paired_differences, why_not_paired
+from spira.compare.paired import COMPARED, Difference, paired_differences, why_not_paired
 from spira.compare.probe_changes import Probes
 from spira.compare.staleness import Tree, hashes
+from spira.predictions.scored import ScoredClips
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class Side:
     commit: str  # 40 hex digits
     lock: Tree  # the stages of dvc.lock, by name
     params: Tree  # params.yaml
-    metrics: Tree  # evaluation.json, by condition
+    metrics: Mapping[str, dict[str, float]]  # of evaluation.json, by condition
     corpora: Mapping[str, str]  # md5 by path of every folder that a .dvc file names
     subsets: Mapping[tuple[str, str], str]  # each cell of the table of subsets, by row and column
     probes: Probes = field(default_factory=dict)  # of probes.json, by name; {} from before there were any
-    judged: Mapping[str, Judged] = field(default_factory=dict)  # by condition; {} where not at hand
+    judged: Mapping[str, ScoredClips] = field(default_factory=dict)  # by condition; {} where not at hand
     missing: str = ""  # why not
     losses: Mapping[str, Floats] = field(
         default_factory=dict
@@ -78,7 +79,9 @@ class Comparison:
         if self.base.params.get("corpus") != self.head.params.get("corpus"):
             return "the corpora differ, so the test clips are of other people"
         if (schemes := [side.scheme for side in self.both])[0] != schemes[1]:
-            return f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the trainings heard other people"
+            return (
+                f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the models were trained on other people"
+            )
         reasons = (why_not_paired(self.base.judged[name], self.head.judged[name]) for name in self._conditions())
         return next(filter(None, reasons), None)
 

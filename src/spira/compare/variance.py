@@ -28,22 +28,20 @@ class Trainings:
 
     scores: Floats  # (n_trainings, n_clips)
     thresholds: Floats  # (n_trainings, n_clips)
-    of_base: tuple[int, ...]  # places in scores, one a seed
-    of_head: tuple[int, ...]
+    base: tuple[int, ...]  # rows of scores, one a seed
+    head: tuple[int, ...]
 
     @property
     def shares(self) -> Floats:
         """What each adds to head's mean less what it adds to base's, (n_trainings,)."""
         n = len(self.thresholds)
-        of_base, of_head = (
-            np.bincount(members, minlength=n) / len(members) for members in (self.of_base, self.of_head)
-        )
-        return np.asarray(of_head - of_base)
+        base, head = (np.bincount(members, minlength=n) / len(members) for members in (self.base, self.head))
+        return np.asarray(head - base)
 
     @property
     def populations(self) -> list[list[int]]:
         """Draws of the same thing: each revision's trainings, or all of them where the revisions have one in common."""
-        base, head = set(self.of_base), set(self.of_head)
+        base, head = set(self.base), set(self.head)
         return [sorted(base | head)] if base & head else [sorted(base), sorted(head)]
 
 
@@ -52,24 +50,24 @@ class Error(NamedTuple):
 
     size: float  # the standard error
     freedom: float  # degrees of freedom of its estimate
-    of_trainings: bool  # False: some revision has a single training, so the error is over people alone
+    over_trainings: bool  # False: some revision has a single training, so the error is over people alone
 
 
-def distinct(base: Floats, of_base: Floats, head: Floats, of_head: Floats) -> Trainings:
+def distinct(base: Floats, base_thresholds: Floats, head: Floats, head_thresholds: Floats) -> Trainings:
     """Each training once, by its scores and its thresholds.
 
     Args:
         base, head: scores, shape (n_seeds, n_clips), of the same clips in the same order.
-        of_base, of_head: the threshold of each clip, shape (n_seeds, n_clips).
+        base_thresholds, head_thresholds: the threshold of each clip, shape (n_seeds, n_clips).
     """
     places: dict[tuple[bytes, bytes], int] = {}
     members = [
         places.setdefault((scores.tobytes(), thresholds.tobytes()), len(places))
-        for scores, thresholds in [*zip(base, of_base, strict=True), *zip(head, of_head, strict=True)]
+        for scores, thresholds in [*zip(base, base_thresholds, strict=True), *zip(head, head_thresholds, strict=True)]
     ]
     firsts = [members.index(place) for place in places.values()]
-    every, judged_by = (np.concatenate(pair)[firsts] for pair in ((base, head), (of_base, of_head)))
-    return Trainings(every, judged_by, tuple(members[: len(base)]), tuple(members[len(base) :]))
+    every, cuts = (np.concatenate(pair)[firsts] for pair in ((base, head), (base_thresholds, head_thresholds)))
+    return Trainings(every, cuts, tuple(members[: len(base)]), tuple(members[len(base) :]))
 
 
 def judge(metric: str, labels: Ints, speakers: Sequence[str], trainings: Trainings) -> tuple[Floats, Floats]:
@@ -98,13 +96,13 @@ def _credit(metric: str, labels: Ints, scores: Floats, thresholds: Floats) -> Fl
     return beats
 
 
-def _below(of: Floats, scores: Floats) -> Floats:
-    """The share of each row of ``of`` that is below each score of the same row, ties counting half."""
+def _below(others: Floats, scores: Floats) -> Floats:
+    """The share of each row of ``others`` that is below each score of the same row, ties counting half."""
     ends = [
         [np.searchsorted(row, places, side) for side in ("left", "right")]
-        for row, places in zip(np.sort(of, axis=1), scores, strict=True)
+        for row, places in zip(np.sort(others, axis=1), scores, strict=True)
     ]
-    return np.asarray(np.mean(ends, axis=1) / of.shape[1])
+    return np.asarray(np.mean(ends, axis=1) / others.shape[1])
 
 
 def error_of_difference(trainings: Trainings, metrics: Floats, covariance: Floats, freedom: int) -> Error:
@@ -128,5 +126,6 @@ def error_of_difference(trainings: Trainings, metrics: Floats, covariance: Float
             over_people -= weight * (np.trace(own) / n - alike)
             parts.append((weight * float(np.var(metrics[members], ddof=1)), n - 1))
     parts.append((max(over_people, 0.0), freedom))
-    variance, spread = sum(part for part, _ in parts), sum(part**2 / of for part, of in parts)
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / part_freedom for part, part_freedom in parts)
     return Error(sqrt(variance), variance**2 / spread if spread > 0 else freedom, known)

@@ -15,7 +15,7 @@ from spira.base.errors import DataError
 from spira.base.files import PART
 from spira.doctor.diagnosis import Finding, only_absent, space
 from spira.doctor.repairs import at_work
-from spira.remote.transfer import UNSET, explained
+from spira.remote.transfer import UNSET, explain_faults
 
 SECONDS = 10  # until a remote that says nothing counts as unreachable
 
@@ -40,7 +40,7 @@ def disk(root: Path, repo: Any) -> list[Finding]:
 
 def staleness(repo: Any) -> Iterator[Finding]:
     """Stages whose parameters, code or data are not those that dvc.lock names."""
-    with explained("dvc status"):
+    with explain_faults("dvc status"):
         status = repo.status()
     absent = sorted(name for name, changes in status.items() if only_absent(changes))
     stale = sorted(status.keys() - set(absent))
@@ -48,7 +48,7 @@ def staleness(repo: Any) -> Iterator[Finding]:
         found = f"dvc.lock: not of the parameters, code or data that are here, for {', '.join(stale)}"
         yield Finding(found, todo="make repro; or git checkout what you did not mean to change")
     elif absent:
-        yield Finding(f"no data here of {', '.join(absent)}: make pull brings them, make repro makes them")
+        yield Finding(f"no data here of {', '.join(absent)}: spira pull brings them, make repro makes them")
 
 
 def remote(root: Path) -> list[Finding]:
@@ -60,7 +60,9 @@ def remote(root: Path) -> list[Finding]:
     except Late:
         why = f"it has not answered in {SECONDS} s"
     pool.shutdown(wait=False, cancel_futures=True)
-    return [Finding(f"the remote cannot be reached: {why}", todo="see docs/storage.md; local work goes on")] * bool(why)
+    return [
+        Finding(f"the remote cannot be reached: {why}", todo="see docs/how-to/storage.md; local work goes on")
+    ] * bool(why)
 
 
 def _unreachable(root: Path) -> str:
@@ -71,7 +73,7 @@ def _unreachable(root: Path) -> str:
             if not name or UNSET in repo.config["remote"].get(name, {}).get("url", UNSET):
                 return ""
             fs_remote = repo.cloud.get_remote(name)
-            with explained(f"remote {name}"):
+            with explain_faults(f"remote {name}"):
                 fs_remote.fs.ls(fs_remote.path.partition("/")[0] if fs_remote.fs.protocol == "s3" else fs_remote.path)
     except (DataError, DvcException) as error:
         return str(error).partition("\n")[0]

@@ -44,7 +44,7 @@ def _remove(root: Path, path: Path, text: str) -> Finding:
         f"{RWLOCK}: {'not what DVC writes' if text else 'empty'}, as a killed dvc leaves it, so that dvc refuses to run"
     )
     if who := at_work(root):
-        return Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+        return Finding(found, todo=f"wait until nothing runs here, then spira doctor; now there is {', '.join(who)}")
     if text:
         return Finding(found, f"moved it to {aside(root, path)}; nothing runs here that it could hold")
     path.unlink()
@@ -63,12 +63,12 @@ def _repair_dvc_lock(root: Path) -> Iterator[Finding]:
     if "merge" in fault:
         yield Finding(found, todo="git checkout --ours dvc.lock (or --theirs), then make repro")
     elif who := at_work(root):
-        yield Finding(found, todo=f"wait until nothing runs here, then make doctor; now there is {', '.join(who)}")
+        yield Finding(found, todo=f"wait until nothing runs here, then spira doctor; now there is {', '.join(who)}")
     else:
         try:
             before = _in_git(root)
         except DataError as error:
-            yield Finding(f"{found}; and {error}", todo="let git work here, then make doctor")
+            yield Finding(f"{found}; and {error}", todo="let git work here, then spira doctor")
         else:
             yield Finding(found, _restore(root, path, text, before))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding, pins, wrong_versions
 
-PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that pyproject.toml admits
 REQUIREMENTS = ("requirements.txt", "requirements-tools.txt")
 _N_NAMED = 5
 _EXTENSION = """
@@ -23,9 +23,10 @@ if torch.version.cuda is None and file.exists():
 
 def environment(root: Path) -> list[Finding]:
     """Another Python, packages that are missing or of another version, and a torchaudio that cannot be imported."""
-    if sys.version_info[:2] != PYTHON:
-        here = ".".join(map(str, sys.version_info[:2]))
-        return [Finding(f"{sys.executable}: Python {here}, must be 3.11", todo="make venv PYTHON=/path/to/python3.11")]
+    if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        here, oldest, newest = (f"{major}.{minor}" for major, minor in (sys.version_info[:2], *PYTHONS))
+        found = f"{sys.executable}: Python {here}, must be {oldest} to {newest}"
+        return [Finding(found, todo=f"rm -rf .venv && make venv PYTHON=/path/to/python{oldest}")]
     pinned: dict[str, str] = {}
     for name in REQUIREMENTS:
         with naming(root / name, "read"):

@@ -20,7 +20,7 @@ _N_NAMED = 5
 def machine(root: Path) -> Iterator[Finding]:
     """What keeps dvc from running, or makes it see other names than elsewhere; in a moment where there is nothing."""
     if why := refusal(root):
-        yield Finding(why, todo="do what it says there, then make doctor")
+        yield Finding(why, todo="do what it says there, then spira doctor")
     yield from _user()
     yield from _locks(root)
     if (encoding := locale_encoding()) != "utf-8":

@@ -1,12 +1,13 @@
-"""Validation's scores -> a map that makes scores probabilities; and how far from probabilities scores are.
+"""Calibration: a map from scores to probabilities, fitted on validation clips, and measures of miscalibration.
 
-Scores, labels and their conventions are those of ``spira.evaluation.metrics``. A score is calibrated where, of
-the clips that are given 0.8, eight in ten are patients': at the share of patients that these clips have.
+Scores, labels and their conventions are those of ``spira.evaluation.metrics``. Scores are calibrated where, of
+the clips scored 0.8, eight in ten are patients': at the share of patients that these clips have.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import brentq, root
 from scipy.special import expit, logit
 
 from spira.base.array_types import Floats, Ints
@@ -15,8 +16,8 @@ from spira.evaluation.params import CalibrationParams
 
 Calibrator = Callable[[Floats], Floats]
 _CLIP = 1e-6  # a score of exactly 0 or 1 has no logit
-_MOST_STEPS = 100  # ten are usual
 _HOTTEST = 20.0  # temperatures are sought from 1 / this to this; separable clips ask for 0
+_TOLERANCE = 1e-12  # of a root; what is written has six decimals
 
 
 def log_odds(scores: Floats) -> Floats:
@@ -25,21 +26,21 @@ def log_odds(scores: Floats) -> Floats:
 
 
 def calibrator(labels: Ints, scores: Floats, p: CalibrationParams) -> Calibrator:
-    """The map from scores to probabilities that these clips, which must be validation's, recommend."""
+    """The map from scores to probabilities, fitted on these clips, which must be validation clips."""
     require_both_classes(labels, "calibration")
     if p.method == "temperature":
         heat = temperature(labels, scores)
-        return lambda of: np.asarray(expit(log_odds(of) / heat))
+        return lambda raw: np.asarray(expit(log_odds(raw) / heat))
     from sklearn.isotonic import IsotonicRegression  # a second, which the other method need not wait for
 
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
-    return lambda of: np.asarray(fitted.predict(of))
+    return lambda raw: np.asarray(fitted.predict(raw))
 
 
 def temperature(labels: Ints, scores: Floats) -> float:
-    """By what to divide the log odds so that the clips' likelihood is highest; over 1 where scores are too sure.
+    """The divisor of the log odds that makes the clips' likelihood highest; over 1 where scores are too sure.
 
-    It changes no order, so neither AUC nor any call at a threshold that moves with it.
+    It keeps the order of the scores, so neither the AUC nor any call at a threshold that moves with it changes.
 
     Returns:
         In [0.05, 20]; clips that the scores separate, or order worse than chance, end at a limit.
@@ -49,11 +50,11 @@ def temperature(labels: Ints, scores: Floats) -> float:
     """
     odds, signs = log_odds(scores), 2 * labels - 1
 
-    def gain(log_heat: float) -> float:
-        return float(np.mean(signs * odds * expit(-signs * odds / np.exp(log_heat))))  # were it a little colder
+    def slope_of_loss(log_heat: float) -> float:
+        return float(np.mean(signs * odds * expit(-signs * odds / np.exp(log_heat))))
 
     limit = float(np.log(_HOTTEST))
-    return float(np.exp(_crossing(gain, -limit, limit)))
+    return float(np.exp(_root(slope_of_loss, -limit, limit)))
 
 
 def squared_error(labels: Ints, scores: Floats, weights: Floats | None = None) -> Floats:
@@ -100,7 +101,7 @@ def expected_error(labels: Ints, scores: Floats, n_bins: int, weights: Floats | 
 
 
 def slope(labels: Ints, scores: Floats) -> float:
-    """Of the logistic regression of the label on the log odds: 1 is calibrated, less is too sure.
+    """Slope of the logistic regression of the label on the log odds: 1 is calibrated, less is too sure.
 
     Returns:
         NaN where it is infinite or anything: one score separates the classes, or all are the same.
@@ -112,25 +113,20 @@ def slope(labels: Ints, scores: Floats) -> float:
     patients, controls = odds[labels == 1], odds[labels == 0]
     if patients.min() >= controls.max() or controls.min() >= patients.max():
         return float("nan")
-    line, columns = np.zeros(2), np.stack([odds - odds.mean(), np.ones(odds.size)], axis=1)
-    for _ in range(_MOST_STEPS):  # of Newton
+    columns = np.stack([(odds - odds.mean()) / odds.std(), np.ones(odds.size)], axis=1)
+
+    def gradient(line: Floats) -> Floats:
+        return np.asarray(columns.T @ (expit(columns @ line) - labels) / labels.size)
+
+    def hessian(line: Floats) -> Floats:
         expected = expit(columns @ line)
-        pull = columns.T @ (labels - expected)
-        step = np.linalg.solve((columns * (expected * (1 - expected))[:, None]).T @ columns, pull)
-        while _loss(labels, columns @ (line + step)) > _loss(labels, columns @ line) + 1e-12:
-            step /= 2  # past the top of the likelihood
-        line += step
-        if np.abs(step).max() < 1e-9:
-            break
-    return float(line[0])
+        return np.asarray((columns * (expected * (1 - expected))[:, None]).T @ columns / labels.size)
 
-
-def _loss(labels: Ints, odds: Floats) -> float:
-    return float(np.mean(np.logaddexp(0, (1 - 2 * labels) * odds)))
+    return float(root(gradient, np.zeros(2), jac=hessian, tol=_TOLERANCE).x[0] / odds.std())
 
 
 def intercept(labels: Ints, scores: Floats) -> float:
-    """What to add to the log odds so that as many patients are expected as there are: 0 is calibrated in the large.
+    """Calibration in the large: what to add to the log odds so that the expected patients are as many as the real ones.
 
     Above 0 the scores are too low on the whole.
 
@@ -143,12 +139,11 @@ def intercept(labels: Ints, scores: Floats) -> float:
     def surplus(added: float) -> float:
         return float(np.mean(expit(odds + added) - labels))
 
-    return _crossing(surplus, -reach, reach)
+    return _root(surplus, -reach, reach)
 
 
-def _crossing(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function that rises passes 0, by halves, to a millionth of a millionth; else the end nearer to it."""
-    while high - low > 1e-12 * max(1.0, abs(low), abs(high)):
-        middle = (low + high) / 2
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
-    return (low + high) / 2
+def _root(rising: Callable[[float], float], low: float, high: float) -> float:
+    """The zero of a rising function in [low, high]; the nearer end where it has none there."""
+    if rising(high) <= 0:
+        return high
+    return low if rising(low) >= 0 else float(brentq(rising, low, high, xtol=_TOLERANCE))

@@ -14,7 +14,7 @@ from spira.evaluation.metrics import confusion, roc_counts
 def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
     """(false positive rate, true positive rate): the vertical mean of the seeds' ROC curves.
 
-    From (0, 0), straight up to what is detected without a false alarm, then on to (1, 1).
+    It goes from (0, 0) straight up to the sensitivity without a false alarm, then on to (1, 1).
     Where a curve steps up, its height is the top of the step.
 
     Returns:
@@ -22,22 +22,22 @@ def mean_roc(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats,
     """
     grid = np.linspace(0, 1, n_points)
     curves = []
-    for of_seed in scores:
-        alarms, hits, _ = roc_counts(labels, of_seed)
+    for seed_scores in scores:
+        alarms, hits, _ = roc_counts(labels, seed_scores)
         curves.append(np.interp(grid, np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])))
     return np.concatenate([[0.0], grid]), np.concatenate([[0.0], np.mean(curves, axis=0)])
 
 
 def mean_precision_recall(labels: Ints, scores: Floats, n_points: int = 101) -> tuple[Floats, Floats]:
-    """(recall, precision): the mean over seeds of the best precision at each recall or above.
+    """(recall, precision): the mean over seeds of the best precision at that recall or a higher one.
 
     Returns:
         Each of shape (n_points,).
     """
     grid = np.linspace(0, 1, n_points)
     curves = []
-    for of_seed in scores:
-        alarms, hits, _ = roc_counts(labels, of_seed)
+    for seed_scores in scores:
+        alarms, hits, _ = roc_counts(labels, seed_scores)
         best = np.maximum.accumulate((hits / (hits + alarms))[::-1])[::-1]  # at this recall or above
         curves.append(best[np.searchsorted(hits / hits[-1], grid)])
     return grid, np.mean(curves, axis=0)
@@ -54,7 +54,7 @@ def score_histogram(labels: Ints, scores: Floats, n_bins: int = 20) -> tuple[Flo
 
 
 def curves(labels: Ints, scores: Floats, thresholds: Floats) -> dict[str, dict[str, Floats | Sequence[str]]]:
-    """By name, the columns of every plot of one condition's test clips."""
+    """By plot, the columns of its table."""
     fpr, tpr = mean_roc(labels, scores)
     recall, precision = mean_precision_recall(labels, scores)
     score, controls, patients = score_histogram(labels, scores)

@@ -1,28 +1,31 @@
-"""What evaluate reads, refused where nothing can be judged by it; and what it found: numbers as JSON, plots as CSV."""
+"""Predictions are refused where they cannot be evaluated; results are written as JSON, plots and clips as CSV."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
 from spira.base.tables import read_json, write_json, write_sheet, write_table
-from spira.evaluation.metrics import CLASSES, UNDETERMINED, require_both_classes
-from spira.evaluation.worst_clips import Wrong
-from spira.predictions.table import ONLY_FOLD, Scored
+from spira.evaluation.metrics import CLASSES, require_both_classes
+from spira.evaluation.results import Evaluation, written_number
+from spira.evaluation.worst_clips import WorstClip
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import ONLY_FOLD
 
 
 def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
-    """Scores pair with clips by their place, so each clip has one under each condition by each seed.
+    """Raise where the table cannot be evaluated: scores pair with clips by position, so none may be missing or twice.
 
     Raises:
-        DataError: it has not, a score is no probability, or a fold's validation or test clips are of one class.
+        DataError: a clip lacks a score under some condition by some seed, or has two; a clip is both in validation
+            and in test of a fold; a score is no probability; a fold's validation or test clips are of one class.
     """
     n_each = table["condition"].n_unique() * table["seed"].n_unique()
-    once = table.select("fold", "condition", "seed", "clip_id").n_unique() == table.height  # none chooses and judges
+    once = table.select("fold", "condition", "seed", "clip_id").n_unique() == table.height  # in one subset of a fold
     for part in table.partition_by("subset"):
         keys, n_clips = part.select("condition", "seed", "clip_id"), part["clip_id"].n_unique()
         once &= keys.n_unique() == part.height == n_each * n_clips == n_each * part["fold", "clip_id"].n_unique()
@@ -44,48 +47,54 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
 
 
 def write_numbers(tree: Mapping[str, Any], path: Path) -> None:
-    """Scalars only, six decimals: ``dvc metrics diff`` drops lists, and nobody reads the seventh; NaN is a word."""
+    """Write a tree of scalars, its numbers as ``written_number`` gives them; ``dvc metrics diff`` would drop a list."""
 
-    def rounded(value: Any) -> Any:
+    def written(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: rounded(inner) for key, inner in value.items()}
-        if isinstance(value, float):
-            return UNDETERMINED if isnan(value) else round(value, 6)
-        return value
+            return {key: written(inner) for key, inner in value.items()}
+        return written_number(value) if isinstance(value, float) else value
 
-    write_json(rounded(tree), path)
+    write_json(written(tree), path)
 
 
-def read_numbers(path: Path) -> dict[str, Any]:
-    """What ``write_numbers`` wrote, its words for what is undetermined as NaN again."""
-
-    def number(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: number(inner) for key, inner in value.items()}
-        return nan if value == UNDETERMINED else value
-
-    tree: dict[str, Any] = number(read_json(path))
-    return tree
+def write_evaluation(found: Evaluation, path: Path) -> None:
+    """data/evaluation.json: six decimals, and a word where a number is not determined."""
+    write_json(found.model_dump(mode="json"), path)
 
 
-def write_worst(worst: Sequence[Wrong], of: Scored, facts: Mapping[str, Sequence[str]], path: Path) -> None:
-    """A row a clip, named: this file is DVC's, never git's.
+def read_evaluation(path: Path) -> Evaluation:
+    """What ``write_evaluation`` wrote.
+
+    Raises:
+        DataError: the file is missing, or has another form than this version of the code writes.
+    """
+    try:
+        return Evaluation.model_validate(read_json(path))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"])) or "the file"
+        raise DataError(f"{path}: {key}: {problem['msg']}; another version wrote it: dvc repro evaluate") from error
+
+
+def write_worst(worst: Sequence[WorstClip], test: ScoredClips, facts: Mapping[str, Sequence[str]], path: Path) -> None:
+    """data/worst_clips.csv: a row a clip, with its name, so this file is DVC's and never git's.
 
     Args:
-        of: whom the places in ``worst`` speak of.
-        facts: by column, what is known of each of those clips.
+        worst: what ``worst_clips`` returns.
+        test: the test clips whose positions it names.
+        facts: by column, what is known of each test clip.
     """
     rows = [
         {
-            "clip_id": of.clips[wrong.clip],
-            "speaker_id": of.speakers[wrong.clip],
-            "label": CLASSES[of.labels[wrong.clip]],
-            **{name: round(getattr(wrong, name), 6) for name in Wrong._fields if name != "clip"},
-            **{name: cells[wrong.clip] for name, cells in facts.items()},
+            "clip_id": test.clips[wrong.position],
+            "speaker_id": test.speakers[wrong.position],
+            "label": CLASSES[test.labels[wrong.position]],
+            **{name: round(getattr(wrong, name), 6) for name in WorstClip._fields if name != "position"},
+            **{name: cells[wrong.position] for name, cells in facts.items()},
         }
         for wrong in worst
     ]
-    names = ["clip_id", "speaker_id", "label", *Wrong._fields[1:], *facts]
+    names = ["clip_id", "speaker_id", "label", *WorstClip._fields[1:], *facts]
     write_sheet(pl.DataFrame(rows, schema=names), path)
 
 

@@ -7,31 +7,30 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from spira.base.array_types import Floats, Ints
+from spira.base.array_types import Floats
 from spira.evaluation.bootstrap import Measure, Resamples, share_interval
-from spira.evaluation.metrics import all_metrics, spread
+from spira.evaluation.metrics import all_metrics, std_over_seeds
+from spira.evaluation.results import Estimate, Metrics
+from spira.predictions.scored import ScoredClips
 
 Interval = Callable[[float, Floats, int, float], tuple[float, float]]
 
 
 def estimates(
     measure: Measure, resamples: Resamples, confidence: float, interval: Interval = share_interval
-) -> dict[str, float]:
+) -> dict[str, Estimate]:
     """Each metric as its mean over seeds, its interval over resampled speakers and its spread over seeds.
 
     A metric that some seed's clips do not determine is NaN, and so is its interval; a resample that does not
     determine it is left out.
 
     Args:
-        measure: of which the intervals are.
+        measure: computes the metrics.
         resamples: of the clips that it measures.
         confidence: of the interval, in (0, 1).
-        interval: ``share_interval`` of what is in [0, 1], ``difference_interval`` of what is in [-1, 1].
-
-    Returns:
-        ``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd`` (``spread``), and so on.
+        interval: ``share_interval`` for what is in [0, 1], ``difference_interval`` for what is in [-1, 1].
     """
-    return with_intervals(measure(None), resamples.measured(measure), resamples.n_fewest, confidence, interval)
+    return with_intervals(measure(None), resamples.measure(measure), resamples.n_fewest, confidence, interval)
 
 
 def with_intervals(
@@ -40,52 +39,52 @@ def with_intervals(
     n_fewest: int,
     confidence: float,
     interval: Interval = share_interval,
-) -> dict[str, float]:
-    """``estimates`` of what has been measured.
+) -> dict[str, Estimate]:
+    """The ``estimates`` of metrics that have been computed already.
 
     Args:
         once: by name, shape (n_seeds,).
         resampled: by name, shape (n_seeds, n_resamples).
-        n_fewest: of ``Resamples``.
+        n_fewest: speakers in the smaller class, as in ``Resamples``.
+        confidence, interval: as in ``estimates``.
     """
-    summary: dict[str, float] = {}
-    for name, of_seeds in once.items():
+    found = {}
+    for name, values in once.items():
         means = resampled[name].mean(axis=0)
         means = means[~np.isnan(means)]
-        known = means.size > 0 and not np.isnan(of_seeds).any()
-        mean = float(of_seeds.mean())
+        known = means.size > 0 and not np.isnan(values).any()
+        mean = float(values.mean())
         lo, hi = interval(mean, means, n_fewest, confidence) if known else (np.nan, np.nan)
-        summary |= {name: mean, f"{name}_lo": lo, f"{name}_hi": hi, f"{name}_sd": spread(of_seeds)}
-    return summary
+        found[name] = Estimate(mean=mean, lo=lo, hi=hi, sd=std_over_seeds(values))
+    return found
 
 
-def of_seeds(
-    metric: Callable[[Floats, Floats, Floats | None], Mapping[str, Floats]], scores: Floats, thresholds: Floats
-) -> Measure:
-    """The measure that computes a metric a seed at a time.
+def per_seed(metric: Callable[[Floats, Floats, Floats | None], Mapping[str, Floats]], clips: ScoredClips) -> Measure:
+    """The measure that computes a metric one seed at a time.
 
     Args:
         metric: (scores, thresholds, weights or None) of one seed -> by name, () or (n_resamples,).
-        scores, thresholds: shape (n_seeds, n_clips).
+        clips: with their thresholds.
     """
 
     def measure(weights: Floats | None) -> dict[str, Floats]:
-        rows = [metric(of_seed, at, weights) for of_seed, at in zip(scores, thresholds, strict=True)]
+        seeds = zip(clips.scores, clips.thresholds, strict=True)
+        rows = [metric(scores, thresholds, weights) for scores, thresholds in seeds]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     return measure
 
 
-def summarize(
-    labels: Ints, scores: Floats, thresholds: Floats, resamples: Resamples, confidence: float
-) -> dict[str, float]:
-    """``estimates`` of every metric of ``all_metrics``.
+def summarize(clips: ScoredClips, resamples: Resamples, confidence: float) -> Metrics:
+    """Every metric of ``all_metrics`` with its interval.
 
     Args:
-        labels: shape (n_clips,).
-        scores: shape (n_seeds, n_clips).
-        thresholds: shape (n_seeds, n_clips), chosen elsewhere.
+        clips: with thresholds that were chosen on other clips.
         resamples: of these clips.
         confidence: of the intervals.
     """
-    return estimates(lambda weights: all_metrics(labels, scores, thresholds, weights), resamples, confidence)
+
+    def measure(weights: Floats | None) -> dict[str, Floats]:
+        return all_metrics(clips.labels, clips.scores, clips.thresholds, weights)
+
+    return Metrics(**estimates(measure, resamples, confidence))

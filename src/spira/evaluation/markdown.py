@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from spira.base.array_types import Floats
@@ -96,30 +95,3 @@ def chart(title: str, x: str, y: str, last_x: int, lines: Mapping[str, Floats]) 
 def _number(value: float) -> str:
     """Without an exponent, which mermaid cannot read."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def html(text: str) -> str:
-    """HTML of the Markdown that this repository writes: paragraphs, tables, **bold** and `code`, and nothing else.
-
-    A verdict in bold is a badge, and an estimate with its interval stays on one line.
-    """
-    blocks = [block for block in text.strip().split("\n\n") if block]
-    return "\n".join(
-        _table(block.splitlines()) if block.startswith("|") else f"<p>{_inline(block)}</p>" for block in blocks
-    )
-
-
-def _table(lines: Sequence[str]) -> str:
-    head, _, *rows = ([_inline(part.strip()) for part in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
-    top = "".join(f'<th scope="col">{part}</th>' for part in head)
-    body = "".join(f"<tr>{''.join(f'<td>{part}</td>' for part in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _inline(text: str) -> str:
-    safe = escape(text.replace("\\|", "|"))
-    safe = re.sub(r"\*\*(pass|warn|fail)\*\*", r'<strong class="badge \1">\1</strong>', safe)
-    safe = re.sub(r"[-+]?[\d.]+ \[[^\]]+\]", r'<span class="estimate">\g<0></span>', safe)  # never broken over lines
-    safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
-    safe = re.sub(r"`(.+?)`", r"<code>\1</code>", safe)
-    return re.sub(r"&amp;(#\d+|lt|amp);", r"&\1;", safe)  # what ``inert`` wrote, which is no markup here either

@@ -1,7 +1,7 @@
-"""Clip scores -> how good a detector is at points of its ROC curve that people ask for, and what a call is worth.
+"""Clip scores -> metrics at chosen points of the ROC curve, and the predictive values of a classification.
 
-Scores, labels, weights and their conventions are those of ``spira.evaluation.metrics``. What is read off the test
-clips' own curve says what some threshold can do there; no threshold was chosen on validation for it.
+Scores, labels, weights and their conventions are those of ``spira.evaluation.metrics``. A point is read
+off the test clips' own curve: some threshold reaches it, but none was chosen for it on validation.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ _ROUNDING = 1e-9  # equal fractions differ by less, as floats
 def operating_points(
     labels: Ints, scores: Floats, at_specificity: float, at_sensitivity: float, weights: Floats | None = None
 ) -> dict[str, Floats]:
-    """The best sensitivity at no less than a specificity, the reverse, and the average precision.
+    """The best sensitivity at a specificity or above, the reverse, and the average precision.
 
-    No point is interpolated: each is reached by some threshold, calling nobody or everybody among them.
+    No point is interpolated: some threshold reaches each, if need be by calling no clip or every clip a patient.
 
     Returns:
         ``sensitivity_at_specificity``, ``specificity_at_sensitivity`` and ``average_precision``, each of shape
@@ -30,24 +30,24 @@ def operating_points(
     """
     require_both_classes(labels, "operating_points")
     weights = np.ones(labels.size) if weights is None else weights
-    places = [np.flatnonzero(labels == label) for label in (1, 0)]
-    patients, controls = (of[np.argsort(-scores[of], kind="stable")] for of in places)  # the highest scores first
+    classes = [np.flatnonzero(labels == label) for label in (1, 0)]
+    patients, controls = (clips[np.argsort(-scores[clips], kind="stable")] for clips in classes)  # highest score first
     gained, found = np.take(weights, patients, axis=-1), running_sum(np.take(weights, patients, axis=-1))
     alarms = running_sum(np.take(weights, controls, axis=-1))
     low, high = -scores[patients], -scores[controls]  # rising, as searchsorted needs
 
-    # Without the next control's score: up to which is specific enough, and whom that leaves above it.
+    # The false alarms that the specificity allows, and the patients above the next control's score.
     limit = (1 - at_specificity + _ROUNDING) * alarms[..., -1:]
     n_allowed = np.sum(alarms <= limit, axis=-1, keepdims=True) - 1
     above = np.append(np.searchsorted(low, high, "left"), patients.size)
     best = np.take_along_axis(found, above[n_allowed], axis=-1)[..., 0]
-    # The first patients who are enough, and the controls who score no less than the last of them.
+    # The fewest patients that reach the sensitivity, and the controls that score no less than the last of them.
     n_needed = np.sum(found < (at_sensitivity - _ROUNDING) * found[..., -1:], axis=-1, keepdims=True)
     beside = np.searchsorted(high, low, "right")
     fewest = np.take_along_axis(alarms, beside[n_needed - 1], axis=-1)[..., 0]
-    called = np.take(found, np.searchsorted(low, low, "right"), axis=-1)  # from each patient's score on, ties too
-    every = called + np.take(alarms, beside, axis=-1)
-    precision = np.divide(called, every, out=np.zeros_like(called), where=every > 0)
+    hits = np.take(found, np.searchsorted(low, low, "right"), axis=-1)  # at each patient's score, ties too
+    positive = hits + np.take(alarms, beside, axis=-1)
+    precision = np.divide(hits, positive, out=np.zeros_like(hits), where=positive > 0)
     return {
         "sensitivity_at_specificity": np.asarray(best / found[..., -1]),
         "specificity_at_sensitivity": np.asarray(1 - fewest / alarms[..., -1]),
@@ -56,16 +56,14 @@ def operating_points(
 
 
 def predictive_values(sensitivity: Floats, specificity: Floats, prevalences: Sequence[float]) -> dict[str, Floats]:
-    """Of those called patient the share who are, and of those called control, where patients are so frequent.
-
-    Where nobody is called so, there is no such share: NaN.
+    """The positive and the negative predictive value at each prevalence; NaN where no clip is classified so.
 
     Args:
-        sensitivity, specificity: of any shape, the same.
+        sensitivity, specificity: arrays of one shape.
         prevalences: shares of patients among those who are tested, each in (0, 1).
 
     Returns:
-        ``ppv_at_0.05``, ``npv_at_0.05`` and so on, of that shape.
+        ``ppv_at_0.05``, ``npv_at_0.05`` and so on, each of that shape.
 
     Source:
         Altman and Bland, "Diagnostic tests 2: predictive values", BMJ, 1994.

@@ -1,4 +1,4 @@
-"""The parameters of judging and of what is written of it."""
+"""The parameters of evaluate and report."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,31 +12,33 @@ Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
 class ThresholdParams(Section):
     rule: Literal["youden", "sensitivity", "cost"]
-    sensitivity: float = Field(gt=0, le=1)  # of validation's patients' clips, at least; read by that rule
-    cost_of_a_miss: float = Field(gt=0, le=10**6)  # where a false alarm costs 1; read by the rule cost
+    sensitivity: float = Field(gt=0, le=1)  # at least, among validation's patients' clips; read by that rule
+    cost_of_a_miss: float = Field(gt=0, le=10**6)  # a false alarm costs 1; read by the rule cost
 
 
 class CalibrationParams(Section):
     method: Literal["temperature", "isotonic"]
-    n_bins: int = Field(strict=True, ge=2, le=100)  # of equal width, for the expected error and its curve
+    n_bins: int = Field(strict=True, ge=2, le=100)  # bins of equal width, for the expected error and its curve
 
 
 class EvaluateParams(Section):
-    threshold_condition: Literal["clean", "noisy", "noisy_controls"]  # under which validation picks it
+    threshold_condition: Literal[
+        "clean", "noisy", "noisy_controls"
+    ]  # under which validation clips choose the threshold
     threshold: ThresholdParams
-    inconclusive_width: float = Field(ge=0, le=1)  # of the band about the threshold, in score; 0 is none
+    inconclusive_width: float = Field(ge=0, le=1)  # width of the band about the threshold, in score; 0 is none
     at_specificity: Share  # at which the best sensitivity is read off the test clips' curve
     at_sensitivity: Share  # and the reverse
     prevalences: tuple[Share, ...] = Field(
         min_length=1, max_length=100
-    )  # of patients; predictive values are stated for each
+    )  # shares of patients; predictive values are stated for each
     calibration: CalibrationParams
     subgroups: Columns  # columns of the table of clips
     age_bands: tuple[Annotated[int, Field(gt=0, le=150)], ...] = Field(
         min_length=1, max_length=100
-    )  # years in which the next begins
-    min_speakers: Count  # of each class in a group that is judged
-    n_worst: Count  # clips that are listed as most confidently wrong
+    )  # years; at each the next band begins
+    min_speakers: Count  # of each class, for a group to have metrics
+    n_worst: Count  # clips listed as most confidently wrong
     n_resamples: Resamples  # of the speakers, for intervals
     confidence: float = Field(gt=0, lt=1)
     seed: Seed
@@ -45,7 +47,7 @@ class EvaluateParams(Section):
     def _groups(self) -> Self:
         for name in self.subgroups:
             if name in _NO_GROUPS:
-                raise ValueError(f"subgroups: must group people, not name one or the answer, got {name!r}")
+                raise ValueError(f"subgroups: must group people, not name a person or the label, got {name!r}")
         for key in ("subgroups", "age_bands"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
@@ -56,4 +58,4 @@ class EvaluateParams(Section):
 
 
 class ReportParams(Section):
-    embed_audio: bool  # whether the page plays the worst clips of a corpus other than the demo
+    embed_audio: bool  # whether the page holds the sound of the worst clips; the demo's is always there

@@ -1,7 +1,7 @@
-"""Validation's scores -> the threshold that a named rule picks, and the band about it in which a score decides nothing.
+"""Validation scores -> the threshold that a named rule chooses, and the band about it that is inconclusive.
 
-Scores, labels and their conventions are those of ``spira.evaluation.metrics``. Of several thresholds that are
-equally good the highest is taken: the fewest false alarms. Each is one of the scores, so it is finite.
+Scores, labels and their conventions are those of ``spira.evaluation.metrics``. Of several equally good
+thresholds the highest is taken: the fewest false alarms. Each is one of the scores, so it is finite.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,15 @@ from pydantic import ValidationError
 
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.evaluation.metrics import places, ratio, require_both_classes, roc_counts
+from spira.evaluation.metrics import ratio, require_both_classes, roc_counts
 from spira.evaluation.params import ThresholdParams
+from spira.predictions.scored import ScoredClips
 
 _BEFORE: dict[str, Any] = {"rule": "youden", "sensitivity": 0.9, "cost_of_a_miss": 1.0}
 
 
-def rule_of(evaluate: Mapping[str, Any]) -> ThresholdParams:
-    """The rule that a commit's section ``evaluate`` names; Youden's index where it is from before there was a choice.
+def threshold_rule(evaluate: Mapping[str, Any]) -> ThresholdParams:
+    """The rule in a commit's section ``evaluate``; Youden's index where the commit is older than the choice of a rule.
 
     Raises:
         DataError: it names another.
@@ -43,19 +44,20 @@ def youden_threshold(labels: Ints, scores: Floats) -> float:
 
 
 def sensitivity_threshold(labels: Ints, scores: Floats, sensitivity: float) -> float:
-    """The highest score at which at least this share of the patients' clips is called patient."""
+    """The highest score at which at least this share of the patients' clips is classified as patient."""
     _, tpr, thresholds = _candidates(labels, scores)
     return float(thresholds[np.argmax(np.round(tpr, 9) >= np.round(sensitivity, 9))])
 
 
 def cost_threshold(labels: Ints, scores: Floats, cost_of_a_miss: float) -> float:
-    """The score at which missed patients and false alarms, counted among these clips, cost least together.
+    """The score at which missed patients and false alarms among these clips cost least together.
 
-    They are weighed at the share of patients that these clips have: where patients are rarer, a false
-    alarm is more frequent than here, so a lower ``cost_of_a_miss`` says the same.
+    They are counted at the prevalence of these clips. Where patients are rarer, false alarms are
+    more frequent than here: a lower ``cost_of_a_miss`` allows for it.
 
     Args:
-        cost_of_a_miss: of a patient's clip that is not called; a false alarm costs 1.
+        labels, scores: shape (n_clips,).
+        cost_of_a_miss: the cost of a missed patient's clip; a false alarm costs 1.
     """
     fpr, tpr, thresholds = _candidates(labels, scores)
     cost = cost_of_a_miss * (1 - tpr) * np.sum(labels == 1) + fpr * np.sum(labels == 0)
@@ -70,7 +72,7 @@ def _candidates(labels: Ints, scores: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def threshold(labels: Ints, scores: Floats, p: ThresholdParams) -> float:
-    """What the named rule picks among these clips' scores."""
+    """The threshold that the named rule chooses among these clips' scores."""
     match p.rule:
         case "youden":
             return youden_threshold(labels, scores)
@@ -80,35 +82,25 @@ def threshold(labels: Ints, scores: Floats, p: ThresholdParams) -> float:
             return cost_threshold(labels, scores, p.cost_of_a_miss)
 
 
-def thresholds_of_folds(labels: Ints, scores: Floats, folds: Sequence[str], p: ThresholdParams) -> dict[str, Floats]:
-    """By fold, the ``threshold`` of each seed on the validation clips of that fold alone.
-
-    Args:
-        labels: shape (n_clips,).
-        scores: shape (n_seeds, n_clips).
-        folds: whose model scored each clip, shape (n_clips,).
-        p: the rule.
-
-    Returns:
-        Each of shape (n_seeds,).
-    """
+def thresholds_by_fold(validation: ScoredClips, p: ThresholdParams) -> dict[str, Floats]:
+    """By fold, the ``threshold`` of each seed, shape (n_seeds,), from the validation clips of that fold alone."""
     return {
-        fold: np.array([threshold(labels[clips], of_seed[clips], p) for of_seed in scores])
-        for fold, clips in places(folds).items()
+        fold: np.array([threshold(validation.labels[own], scores[own], p) for scores in validation.scores])
+        for fold, own in validation.fold_masks().items()
     }
 
 
-def of_each_clip(of_folds: Mapping[str, Floats], folds: Sequence[str]) -> Floats:
-    """``thresholds_of_folds`` by clip, each that of its own fold: shape (n_seeds, n_clips)."""
-    return np.stack([of_folds[fold] for fold in folds], axis=1)
+def thresholds_by_clip(by_fold: Mapping[str, Floats], folds: Sequence[str]) -> Floats:
+    """The threshold of each clip, that of its own fold: shape (n_seeds, n_clips)."""
+    return np.stack([by_fold[fold] for fold in folds], axis=1)
 
 
 def inconclusive(
     labels: Ints, scores: Floats, thresholds: Floats, width: float, weights: Floats | None = None
 ) -> dict[str, Floats]:
-    """The share of clips whose score lies in the band about its threshold, and how good the calls outside it are.
+    """The share of clips in the band about their threshold, and the metrics of the clips outside it.
 
-    The band is open, so that a width of 0 holds nobody::
+    The band is open: with a width of 0 no clip is inside::
 
         0 ......... ( t - width/2 .. t .. t + width/2 ) ......... 1
           control          inconclusive                 patient
@@ -116,21 +108,21 @@ def inconclusive(
     Args:
         labels, scores: shape (n_clips,).
         thresholds: t of each clip, shape (n_clips,).
-        width: of the band, in score.
+        width: width of the band, in score.
         weights: shape (n_resamples, n_clips), or absent.
 
     Returns:
-        ``share``, and ``sensitivity`` and ``specificity`` among the others: NaN where none of a class is left.
+        ``share``, and ``sensitivity`` and ``specificity`` of the others: NaN where no clip of a class is left.
         Each of shape (n_resamples,), or () without weights.
     """
     weights = np.ones(labels.size) if weights is None else weights
-    inside, called = np.abs(scores - thresholds) < width / 2, scores >= thresholds
+    inside, positive = np.abs(scores - thresholds) < width / 2, scores >= thresholds
     patients, controls = (~inside & (labels == label) for label in (1, 0))
-    columns = [inside, patients & called, patients, controls & ~called, controls]
+    columns = [inside, patients & positive, patients, controls & ~positive, controls]
     counts = np.moveaxis(weights @ np.stack(columns, axis=1).astype(np.float64), -1, 0)
-    held, hits, of_patients, rejections, of_controls = counts
+    n_inside, hits, n_patients, rejections, n_controls = counts
     return {
-        "share": held / weights.sum(axis=-1),
-        "sensitivity": ratio(hits, of_patients),
-        "specificity": ratio(rejections, of_controls),
+        "share": n_inside / weights.sum(axis=-1),
+        "sensitivity": ratio(hits, n_patients),
+        "specificity": ratio(rejections, n_controls),
     }

@@ -1,4 +1,4 @@
-"""What a stage keeps for its next run: where it lies, and the key by which only the same work finds it.
+"""Cache of a stage for its next run: a folder, and keys by which only the same work finds a file again.
 
 DVC deletes a stage's outs before it runs, and sets ``DVC_ROOT`` to the repository that it was started in, also where
 the experiment runs in a temporary copy; there a file survives whatever becomes of the copy.
@@ -20,23 +20,24 @@ import torch
 from spira.base.arithmetic import processor
 from spira.base.files import digest_of, linked
 
-# How the variables begin that choose how numbers are computed.
+# Prefixes of the environment variables that decide how numbers are computed.
 _SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
 _HASH = "[0-9a-f]" * 32
 
 
-def kept_in() -> Path:
+def cache_folder() -> Path:
+    """SPIRA_CHECKPOINTS, or .ckpt in the repository that DVC was started in."""
     return Path(os.environ.get("SPIRA_CHECKPOINTS") or Path(os.environ.get("DVC_ROOT", "."), ".ckpt"))
 
 
-def key_of(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
-    """A hash of all that decides what some work comes to: another one has another.
+def work_key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
+    """A hash of all that decides the result of some work; other work has another.
 
     Args:
         facts: all parameters, and what else is no file.
         data: all files that the work reads.
     """
-    all_ = {
+    inputs = {
         "facts": dict(facts),
         "code": {name: digest_of(file) for name, file in _code()},
         "data": {str(file): digest_of(file) for file in data},
@@ -46,7 +47,7 @@ def key_of(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
         "settings": {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)},
         "threads": torch.get_num_threads(),  # among which torch splits the sums of some networks
     }
-    return _hash(all_)
+    return _hash(inputs)
 
 
 def _code() -> Iterator[tuple[str, Path]]:
@@ -60,29 +61,29 @@ def _code() -> Iterator[tuple[str, Path]]:
 
 
 class Shards:
-    """Outputs that need not be made again, each found by all that decides its bytes: of this run, or of the one before.
+    """Outputs of this run and the one before, each found again by all that decides its bytes.
 
     Those of the run before are second names of its outputs (hard links; where DVC's cache copies, DVC makes the output
     another file, and they take its room once more). Nothing is an output because it is kept: without them a run takes
-    longer and writes the same bytes. There are none where the disk has no such links, nor where the stage is no DVC's:
-    by hand, it makes all.
+    longer and writes the same bytes. Nothing is kept where the disk has no such links, nor where DVC did not start the
+    stage: by hand, it makes all.
     """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """``facts`` and ``data`` as ``key_of`` takes them: what all the outputs of the stage depend on.
+        """Takes ``facts`` and ``data`` as ``work_key`` does: what all outputs of the stage depend on.
 
-        What was kept of other facts is removed: its room is free before the first output is written.
+        What was kept for other facts is removed: its room is free before the first output is written.
         """
         self._made: dict[str, tuple[Path, str]] = {}  # by name, where it is, and its SHA-256
         self._folder: Path | None = None
         if "DVC_ROOT" in os.environ:
-            self._folder = kept_in() / name / key_of(facts, data)
+            self._folder = cache_folder() / name / work_key(facts, data)
             for other in self._folder.parent.glob(_HASH):
                 if other != self._folder:
                     shutil.rmtree(other, ignore_errors=True)
 
     def restored(self, path: Path, facts: object) -> bool:
-        """Whether the output ``path``, which depends on ``facts`` besides, is there again."""
+        """Restores the output ``path``, which also depends on ``facts``; False if not kept."""
         name = _hash(facts)
         for source, digest in self._found(name):
             with suppress(OSError):
@@ -93,7 +94,7 @@ class Shards:
         return False
 
     def keep(self, path: Path, facts: object) -> None:
-        """Once it is written."""
+        """Keeps an output that is written."""
         name, digest = _hash(facts), digest_of(path)
         self._made[name] = path, digest
         if self._folder:
@@ -104,7 +105,7 @@ class Shards:
                 kept.hardlink_to(path)
 
     def forget_others(self) -> None:
-        """Of the runs before, what is no output of this one."""
+        """Removes what earlier runs kept and this one does not use."""
         used = {f"{name}-{digest}" for name, (_, digest) in self._made.items()}
         for kept in self._folder.glob(f"{_HASH}-*") if self._folder else ():
             if kept.name not in used:

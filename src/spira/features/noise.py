@@ -1,7 +1,7 @@
-"""Noise insertion: the same noise for patients and controls, so that the ward teaches nothing.
+"""Noise insertion: the same noise for patients and controls, so that a model cannot learn the ward.
 
 SPIRA's patients were recorded in wards and its controls at home. Unless noise is
-inserted into both, a model learns the ward and not the breath.
+inserted into both, a model learns the ward and not the breathing.
 """
 
 from hashlib import sha256
@@ -33,14 +33,14 @@ class NoiseParams(Section):
         return self
 
     def n_noises(self, label: int, condition: Condition) -> int:
-        """How many recordings are summed onto a clip: the one place where the label is looked at."""
+        """How many recordings are summed onto a clip: the only place that reads the label."""
         if condition == "clean" or (condition == "noisy_controls" and label == 1):
             return 0
         return self.n_patient if label == 1 else self.n_control
 
 
 def generator(seed: int, clip_id: str, view: int) -> np.random.Generator:
-    """Randomness that belongs to one view of one clip, whatever its position or neighbours."""
+    """The random generator of one view of one clip, whatever its position or neighbours."""
     identity = int.from_bytes(sha256(clip_id.encode()).digest()[:16], "big")
     return np.random.default_rng([seed, identity, view])
 
@@ -84,8 +84,8 @@ def _excerpt(bank: NoiseBank, index: int, time: int, rng: np.random.Generator) -
     while True:
         start = int(rng.integers(recording.size))
         n_loops, last = divmod(start + time, recording.size)
-        whole = [recording] * (n_loops - 1)
-        excerpt = np.concatenate([recording[start:], *whole, recording[:last]]) if n_loops else recording[start:last]
+        loops = [recording] * (n_loops - 1)
+        excerpt = np.concatenate([recording[start:], *loops, recording[:last]]) if n_loops else recording[start:last]
         loudest = peak(excerpt)
         if loudest >= audible:
             return excerpt, loudest

@@ -1,11 +1,11 @@
-"""How sound becomes frames, and frames become windows: the numbers alone, which `check` reads without torch."""
+"""Sections of params.yaml for features and windows; `check` reads them without importing torch."""
 
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.base.section import Seconds, Section
 
 
@@ -64,8 +64,8 @@ class WindowParams(Section):
             raise ValueError(f"step_seconds: must not exceed seconds={self.seconds}, got {self.step_seconds}")
         if self.step_seconds < self.seconds / 100:
             raise ValueError(
-                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are windows "
-                f"without end, got {self.step_seconds}"
+                f"step_seconds: must be at least a hundredth of seconds={self.seconds}, or there are too many "
+                f"windows, got {self.step_seconds}"
             )
         return self
 
@@ -77,10 +77,10 @@ class WindowParams(Section):
         """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
 
         Raises:
-            ParamError: the step is shorter than one frame.
+            ParamKeyError: the step is shorter than one frame.
         """
         step = round(self.step_seconds * sample_rate) // hop_length
         if step < 1:
             shortest = hop_length / sample_rate
-            raise ParamError(f"windows.step_seconds: must be at least {shortest} s, got {self.step_seconds}")
+            raise ParamKeyError("windows.step_seconds", f"must be at least {shortest} s, got {self.step_seconds}")
         return 1 + self.samples(sample_rate) // hop_length, step

@@ -26,7 +26,7 @@ class Frames:
     Frames are centred (reflection at both ends).
 
     Blocks of frames go from samples to decibels while they are in a core's cache; a whole clip's spectra would
-    not fit. Only the taper is transformed, not the zeros that n_fft pads it with: see ``_finer``.
+    not fit. Only the taper is transformed, not the zeros that n_fft pads it with: see ``_interpolation``.
 
     Source:
         torchaudio's transforms, whose parameters keep their names here; HTK mel scale, no
@@ -42,12 +42,12 @@ class Frames:
         self.bins = p.bins(sample_rate)
         self.size = p.n_fft if p.kind == "spectrogram" else min(p.n_fft, 2 * p.win_length)
         bank = melscale_fbanks(p.n_bins, p.f_min, p.f_max, p.n_mels, sample_rate).double()
-        folded = (_finer(self.size, p.win_length, p.n_fft) @ bank).float()
+        folded = (_interpolation(self.size, p.win_length, p.n_fft) @ bank).float()
         self.bank = folded.repeat_interleave(2, dim=0)  # for the squares of each bin's real and imaginary part
         self.dct = create_dct(p.n_mfcc, p.n_mels, norm="ortho") if p.kind == "mfcc" else None
 
     def n_frames(self, time: int) -> int:
-        """Of a waveform of so many samples."""
+        """Frames of a waveform with so many samples."""
         return 1 + (time + 2 * (self.p.n_fft // 2) - self.p.n_fft) // self.p.hop_length
 
     def __call__(self, waveform: Tensor) -> Tensor:
@@ -64,8 +64,8 @@ class Frames:
         tapered = slices.new_zeros(len(slices), self.size)
         torch.mul(slices, self.taper, out=tapered[:, : self.p.win_length])
         squares = torch.view_as_real(torch.fft.rfft(tapered)).square_()  # (frame, bin, real and imaginary)
-        of_bins = self.p.kind == "spectrogram"
-        power = squares[:, self.bins].sum(2) if of_bins else _product(squares.flatten(1), self.bank)
+        by_bin = self.p.kind == "spectrogram"
+        power = squares[:, self.bins].sum(2) if by_bin else _product(squares.flatten(1), self.bank)
         decibels = _decibels(power)
         return decibels if self.dct is None else _product(decibels, self.dct)
 
@@ -81,8 +81,8 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
 
 
-def _finer(size: int, win_length: int, n_fft: int) -> Tensor:
-    """What turns a power spectrum of ``size`` points into the one of ``n_fft``, shape (size // 2 + 1, n_fft // 2 + 1).
+def _interpolation(size: int, win_length: int, n_fft: int) -> Tensor:
+    """The matrix from a power spectrum of ``size`` points to that of ``n_fft``, (size // 2 + 1, n_fft // 2 + 1).
 
     Zeros behind a taper add no information: the power spectrum is the transform of the taper's autocorrelation,
     which has 2 * win_length - 1 lags, so that many points hold all of it, and any other point is a sum of them.
@@ -94,5 +94,5 @@ def _finer(size: int, win_length: int, n_fft: int) -> Tensor:
     mirrored = torch.zeros(len(lags), n_fft, dtype=torch.float64)
     mirrored[:, :win_length] = lags
     mirrored[:, n_fft - win_length + 1 :] += lags[:, 1:].flip(1)
-    finer: Tensor = torch.fft.rfft(mirrored).real
-    return finer
+    interpolation: Tensor = torch.fft.rfft(mirrored).real
+    return interpolation

@@ -1,4 +1,4 @@
-"""How a recording of any length becomes slices of one length."""
+"""Windows: slices of one length that cover a recording of any length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class Windows:
     starts: Tensor  # (n_views, n_windows), first frame of each window in its array
     remaining: Tensor  # (n_windows,), frames of the clip from the window's start to the clip's end
     labels: Tensor  # (n_windows,), 1.0 for patient
-    clips: Tensor  # (n_windows,), which clip each window is of
+    clips: Tensor  # (n_windows,), the clip that each window belongs to
     length: int  # frames in a window
 
     def __len__(self) -> int:
@@ -60,27 +60,27 @@ class Windows:
 
     def batch(self, windows: Tensor, views: Tensor) -> Tensor:
         """The frames of some windows, shape (batch, length, n_features)."""
-        return self._copied(windows, views) if self.device.type == "cpu" else self._gathered(windows, views)
+        return self._copy(windows, views) if self.device.type == "cpu" else self._gather(windows, views)
 
-    def _copied(self, windows: Tensor, views: Tensor) -> Tensor:
-        """One after the other."""
-        found = self.frames[0].new_empty(len(windows), self.length, self.frames[0].shape[1])
-        places = (self.arrays[windows], self.starts[views, windows], self.remaining[windows])
-        for window, array, start, remaining in zip(found, *(place.tolist() for place in places), strict=True):
-            held = min(remaining, self.length)
-            window[:held] = self.frames[array][start : start + held]
-            window[held:] = 0.0
-        return found
+    def _copy(self, windows: Tensor, views: Tensor) -> Tensor:
+        """Copies one window after the other."""
+        batch = self.frames[0].new_empty(len(windows), self.length, self.frames[0].shape[1])
+        slices = (self.arrays[windows], self.starts[views, windows], self.remaining[windows])
+        for window, array, start, remaining in zip(batch, *(numbers.tolist() for numbers in slices), strict=True):
+            n_frames = min(remaining, self.length)
+            window[:n_frames] = self.frames[array][start : start + n_frames]
+            window[n_frames:] = 0.0
+        return batch
 
-    def _gathered(self, windows: Tensor, views: Tensor) -> Tensor:
-        """All at once, out of the one array: a GPU is never waited for."""
+    def _gather(self, windows: Tensor, views: Tensor) -> Tensor:
+        """Indexes all windows at once, out of the one array: a GPU is never waited for."""
         offsets = torch.arange(self.length, device=self.device)
         rows = self.starts[views, windows][:, None] + offsets
         inside = offsets < self.remaining[windows][:, None]
         return self.frames[0][rows.where(inside, 0)].where(inside[:, :, None], 0.0)
 
 
-def windows_of(
+def make_windows(
     frames: Sequence[Tensor],
     arrays: Tensor,
     firsts: Tensor,
@@ -91,7 +91,7 @@ def windows_of(
     step: int,
     device: torch.device,
 ) -> Windows:
-    """Every window of every clip in every view, clip by clip.
+    """Cuts every clip, in every view, into windows; clip by clip.
 
     Args:
         frames: of all clips and views, in one array or more of (n_frames, n_features).
@@ -106,15 +106,15 @@ def windows_of(
     if device.type != "cpu":
         frames, arrays, firsts = _in_one_array(frames, arrays, firsts, device)
     offsets = [window_starts(n_frames, length, step) for n_frames in lengths.tolist()]
-    whose = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
+    owners = torch.tensor([clip for clip, starts in enumerate(offsets) for _ in starts])
     flat = torch.tensor([start for starts in offsets for start in starts])
     return Windows(
         frames=tuple(frames),
-        arrays=arrays[whose].to(device),
-        starts=(firsts[:, whose] + flat).to(device),
-        remaining=(lengths[whose] - flat).to(device),
-        labels=labels[whose].to(device),
-        clips=whose.to(device),
+        arrays=arrays[owners].to(device),
+        starts=(firsts[:, owners] + flat).to(device),
+        remaining=(lengths[owners] - flat).to(device),
+        labels=labels[owners].to(device),
+        clips=owners.to(device),
         length=length,
     )
 
@@ -122,7 +122,7 @@ def windows_of(
 def _in_one_array(
     frames: Sequence[Tensor], arrays: Tensor, firsts: Tensor, device: torch.device
 ) -> tuple[tuple[Tensor], Tensor, Tensor]:
-    """All frames end to end on the device, which never holds them twice; and where the clips are then."""
+    """Puts all frames end to end on the device, which never holds them twice; and where the clips are then."""
     sizes = [len(array) for array in frames]
     one = frames[0].new_empty(sum(sizes), frames[0].shape[1], device=device)
     for part, array in zip(one.split(sizes), frames, strict=True):
@@ -132,7 +132,7 @@ def _in_one_array(
 
 
 def first_of_each_clip(windows: Windows) -> Windows:
-    """One window a clip, the first; ``moved_at_random`` then puts it anywhere in the clip."""
+    """Keeps the first window of each clip; ``moved_at_random`` then puts it anywhere in the clip."""
     first = torch.ones_like(windows.clips, dtype=torch.bool)
     first[1:] = windows.clips[1:] != windows.clips[:-1]
     return replace(
@@ -146,7 +146,7 @@ def first_of_each_clip(windows: Windows) -> Windows:
 
 
 def moved_at_random(windows: Windows, rng: np.random.Generator) -> Windows:
-    """Each window later by an even draw over all that its clip leaves room for, the same in every view."""
+    """Moves each window later by a uniform draw over the room that its clip leaves, the same in every view."""
     room: NDArray[Any] = (windows.remaining - windows.length).clamp(min=0).cpu().numpy()
     later = torch.from_numpy(rng.integers(0, room + 1)).to(windows.starts.device)
     return replace(windows, starts=windows.starts + later, remaining=windows.remaining - later)

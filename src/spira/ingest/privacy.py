@@ -1,4 +1,4 @@
-"""What a corpus tells of people: reported when it is taken in, and kept out of what comes of it."""
+"""Personal data in a corpus: reported or refused at ingest, and kept out of every output."""
 
 import os
 from collections import Counter, defaultdict
@@ -11,21 +11,25 @@ import polars as pl
 
 from spira.base.errors import ParamError
 from spira.ingest.column_names import USED
-from spira.ingest.corpus import at_most, columns_of, told_at_once
+from spira.ingest.corpus import at_most, raise_all, read_columns
 from spira.ingest.personal_data import NAME, OLD_DATE, kinds, personal_column, pseudonym, taken_for
 
 KEY = "SPIRA_PSEUDONYM_KEY"
 _SHORTEST_KEY = 16  # bytes; fewer can be guessed
 _HASHED = ("file_path", "speaker_id")
-_OF_A_PLACE = MappingProxyType({NAME: "or that of something called after one: take it out where it is a person's"})
-_BY_RIGHT = {  # by column, what may be there though it looks like a person's, and what that is
-    "file_path": {OLD_DATE: "of birth, or of the recording: rename the file where it is of birth"},
-    **dict.fromkeys(("site", "device", "task"), _OF_A_PLACE),
+_NOT_A_PERSON = MappingProxyType({NAME: "or that of a place or a thing: take it out where it is a person's"})
+_ALLOWED = {  # by column, what looks personal and is only warned of, with what to do
+    "file_path": {
+        OLD_DATE: "of birth, or of the recording: rename the file where it is of birth",
+        NAME: "or other words: rename the file where it is a person's, or set ingest.personal_data=pseudonymise",
+    },
+    **dict.fromkeys(("site", "device", "task"), _NOT_A_PERSON),
 }
+_READ_OTHERWISE = {("recorded_on", OLD_DATE), ("label", NAME)}  # a date, and what is refused for being no label
 
 
 def namer(personal_data: str) -> Callable[[str], str]:
-    """What clips and speakers are called in every output: their own names, or a keyed hash of them.
+    """A function from a clip's or speaker's name to its name in every output: itself, or a keyed hash.
 
     Raises:
         ParamError: a hash is asked for and the environment holds no key that is worth one.
@@ -42,33 +46,33 @@ def namer(personal_data: str) -> Callable[[str], str]:
 
 
 def renamed(table: pl.DataFrame, name: Callable[[str], str]) -> pl.DataFrame:
-    """The table with each file and speaker called what ``name`` calls them."""
+    """The table with every file's and speaker's name replaced by what ``name`` makes of it."""
     columns = [column for column in _HASHED if column in table.columns]
     return table.with_columns(pl.Series(column, map(name, table[column]), pl.String) for column in columns)
 
 
 def refuse_personal(folder: Path, *, hashed: bool) -> None:
-    """Says which columns tell of people, a line a value, without a word of what they tell.
+    """Refuses columns with personal data, a line a value, which never quotes it.
 
-    What may be there by right is said and goes on: a site is where, not who, and the date in the name of a file is most
-    often that of the recording.
+    What is ``_ALLOWED`` is warned of and goes on: a site is where, not who, and the date in the name of a file is most
+    often that of the recording. A column that is not read is warned of too.
 
     Args:
         folder: of the corpus.
         hashed: names of files and speakers reach no output.
 
     Raises:
-        DataError: a column that is read and reaches an output does.
+        DataError: a column that is read and reaches an output holds personal data.
     """
     path, refused, doubtful = folder / "metadata.csv", list[str](), list[str]()
-    for name, fields in columns_of(folder).items():
+    for name, fields in read_columns(folder).items():
         found = list(_personal_values(name, fields))
         if name in USED and not (hashed and name in _HASHED):
-            by_right = _BY_RIGHT.get(name, {})
+            allowed = _ALLOWED.get(name, {})
             for kind, line, n_rows in found:
                 many = f" ({n_rows} rows)" if n_rows > 1 else ""
-                if kind in by_right:
-                    doubtful.append(f"{path}:{line}: {name} holds {kind}{many}, {by_right[kind]}")
+                if kind in allowed:
+                    doubtful.append(f"{path}:{line}: {name} holds {kind}{many}, {allowed[kind]}")
                 else:
                     refused.append(f"{path}:{line}: {name} holds {taken_for(kind)}{many}; {_way_out(name)}")
         elif found or personal_column(name):
@@ -77,7 +81,7 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
                 rows_of[taken_for(kind)] += n_rows
             what = ", ".join(f"{kind} in {n} rows" for kind, n in rows_of.items()) or personal_column(name)
             print(f"{path}: column {name}: {what}: personal data, which reaches no output; better left out")
-    told_at_once(refused)
+    raise_all(refused)
     for said in at_most(doubtful):
         print(said)
 
@@ -88,10 +92,10 @@ def _way_out(column: str) -> str:
 
 
 def _personal_values(column: str, fields: Sequence[tuple[int, str]]) -> Iterator[tuple[str, int, int]]:
-    """What each value that tells of a person tells, the first line that has it, and how many have."""
+    """The surest kind of each value with personal data, its first line, and how many rows have it."""
     counts = Counter(field for _, field in fields)
     first = {field: line for line, field in reversed(fields)}
     for field, n_rows in counts.items():
-        if found := [kind for kind in kinds(field) if (column, kind) != ("recorded_on", OLD_DATE)]:
-            surest = next((kind for kind in found if kind not in _BY_RIGHT.get(column, {})), found[0])
+        if found := [kind for kind in kinds(field) if (column, kind) not in _READ_OTHERWISE]:
+            surest = next((kind for kind in found if kind not in _ALLOWED.get(column, {})), found[0])
             yield surest, first[field], n_rows

@@ -7,12 +7,12 @@ from torch import nn
 from spira.models.logistic_regression import LogisticRegression
 from spira.models.mfcc_transformer import MfccTransformer
 from spira.models.panns import Panns
-from spira.models.params import ModelParams
+from spira.models.params import CpuKernels, ModelParams
 from spira.models.spiraconv import SpiraConv
 
 
 def build(p: ModelParams, n_frames: int, n_features: int) -> nn.Module:
-    """A fresh model, its weights drawn from torch's generator.
+    """A fresh model of torch's own layers, its weights drawn from torch's generator.
 
     Args:
         p: which model.
@@ -27,6 +27,19 @@ def build(p: ModelParams, n_frames: int, n_features: int) -> nn.Module:
     """
     p.require_room(n_frames, n_features)
     return MODELS[p.kind](p, n_frames, n_features)
+
+
+def with_cpu_kernels(net: nn.Module, kernels: CpuKernels) -> nn.Module:
+    """The same network with the same weights, computed on a CPU by torch or by what numba compiles.
+
+    The numbers agree to float32 rounding. This is the only place that imports models/cpu; without that folder
+    ``torch`` still trains and predicts, in four times the CPU time, and numba is not needed.
+    """
+    if kernels == "compiled":
+        from spira.models.cpu.layers import use_compiled_layers
+
+        use_compiled_layers(net)
+    return net
 
 
 Build = Callable[[ModelParams, int, int], nn.Module]  # (parameters, frames, features) -> a fresh network

@@ -1,4 +1,4 @@
-"""The device that computes, and how exactly it repeats itself."""
+"""The device that computes, with torch set to repeat itself bit for bit."""
 
 import ctypes
 from typing import Literal
@@ -11,26 +11,26 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h; see
 
 
 def prepare(device: Literal["auto", "cpu", "cuda"], seed: int) -> torch.device:
-    """The device, with torch's generators seeded and its algorithms deterministic.
+    """Seeds torch, makes its algorithms deterministic, and returns the device to compute on.
 
     Raises:
-        ParamError: CUDA was asked for by name and there is none.
+        ParamError: ``device`` is cuda and torch finds none.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ParamError("train.device: cuda was asked for, but torch finds no CUDA device; auto takes what there is")
-    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        raise ParamError("train.device: must be auto or cpu where torch finds no CUDA device, got cuda")
+    found = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)  # initial weights and dropout draw from it
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without importing torch's compiler: 2 s
-    # What such algorithms are told to do besides, and what cost a tenth of a step: nothing here reads unwritten memory.
+    # Such algorithms also fill unwritten memory, which cost a tenth of a step; nothing here reads any.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32 in a convolution too, as in a product
     torch.set_flush_denormal(True)
     _keep_memory()
-    return chosen
+    return found
 
 
 def _keep_memory() -> None:
-    """Has glibc keep what torch frees, for the next tensor: on a CPU a training step is a third faster.
+    """Makes glibc keep what torch frees, for the next tensor: on a CPU a training step is a third faster.
 
     By default blocks of some megabytes go back to the kernel when they are freed, and come back page by page, zeroed.
     Another C library has no ``mallopt`` and is left alone.

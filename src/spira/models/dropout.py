@@ -1,6 +1,6 @@
-"""Dropout whose draws cost little."""
+"""Dropout that draws few random words, each from a seed of its own where one is given."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import local
 from typing import NamedTuple, Self
@@ -9,29 +9,43 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+GOLDEN = 0x9E3779B97F4A7C15  # from one state of splitmix to the next: 2^64 over the golden ratio, made odd
 _LEVELS = 2**16  # a draw is 16 bits
 
 
-class Words:
-    """On a CPU, random words from a seed on, each once."""
+def splitmix(state: int, n: int) -> Tensor:
+    """The ``n`` words of 64 random bits that follow a state, shape (n,), int64.
 
-    state = 0
+    After them the state is ``state + n * GOLDEN``, modulo 2^64. Each word depends on its place alone and not on the
+    word before it.
+
+    Source:
+        Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    z = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(state)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return torch.from_numpy((z ^ (z >> np.uint64(31))).view(np.int64))
+
+
+class CpuGenerator:
+    """The state of ``splitmix``, which moves on with every word that is taken."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed
 
     def manual_seed(self, seed: int) -> Self:
-        """As ``torch.Generator``'s."""
+        """Starts from a seed, as ``torch.Generator.manual_seed``."""
         self.state = seed
         return self
 
-    def __call__(self, n: int) -> Tensor:
-        from spira.models.cpu.splitmix import GOLDEN, splitmix  # numba takes a third of a second to import
-
-        words = torch.empty(n, dtype=torch.int64)
-        splitmix(np.uint64(self.state), words.numpy())
-        self.state = (self.state + n * GOLDEN) % 2**64
-        return words
+    def advance(self, n: int) -> int:
+        """The state that the next ``n`` words follow; they are then taken."""
+        before, self.state = self.state, (self.state + n * GOLDEN) % 2**64
+        return before
 
 
-Generator = Words | torch.Generator
+Generator = CpuGenerator | torch.Generator
 
 
 class _Source(local):
@@ -41,14 +55,14 @@ class _Source(local):
 _source = _Source()
 
 
-def generator_of(seed: int, device: torch.device) -> Generator:
-    """What ``drawn`` can draw from, for values on a device."""
-    return (Words() if device.type == "cpu" else torch.Generator(device)).manual_seed(seed)
+def new_generator(seed: int, device: torch.device) -> Generator:
+    """A generator that ``Dropout`` can draw from, for values on a device."""
+    return CpuGenerator(seed) if device.type == "cpu" else torch.Generator(device).manual_seed(seed)
 
 
 @contextmanager
 def drawing_from(generator: Generator) -> Iterator[None]:
-    """In this thread, until the end of the block, ``drawn`` draws from this and not from torch's own generator."""
+    """``Dropout`` in this thread draws from this generator, and not from torch's own, until the block ends."""
     _source.generator, before = generator, _source.generator
     try:
         yield
@@ -57,50 +71,27 @@ def drawing_from(generator: Generator) -> Iterator[None]:
 
 
 class Draws(NamedTuple):
-    """One a value, even over the numbers of 16 bits."""
+    """One draw a value, uniform over the numbers of 16 bits."""
 
     numbers: Tensor  # int16
     least: int  # a value is kept where its number is no less,
     scale: float  # and then multiplied by this
 
     def factors(self, dtype: torch.dtype) -> Tensor:
-        """What dropout multiplies by."""
+        """The factor of each value: 0 or the scale."""
         out = torch.empty(self.numbers.shape, dtype=dtype, device=self.numbers.device)
         return torch.ge(self.numbers, self.least, out=out).mul_(self.scale)
 
 
-def drawn(shape: torch.Size, p: float, device: torch.device) -> Draws:
-    """What dropout drops: each value with probability ``p``; the others are multiplied by 1 / (1 - p).
-
-    Four numbers are drawn at once, of 64 bits. On a CPU torch draws one value after the other, which at 0.7 after
-    every convolution takes two thirds as long as all the rest of SpiraConv's training step;
-    models/cpu/splitmix.py takes a hundredth of that. The probability is rounded to 1 / 65,536.
-
-    Args:
-        shape: of the values.
-        p: in [0, 1).
-        device: where they are.
-    """
-    n = shape.numel()
-    numbers = _words(-(-n // 4), device).view(torch.int16)[:n].view(shape)
-    return Draws(numbers, round(p * _LEVELS) - _LEVELS // 2, 1 / (1 - p))
-
-
-def _words(n: int, device: torch.device) -> Tensor:
-    """Numbers of 64 random bits."""
-    source = _source.generator
-    if device.type == "cpu" and source is None:
-        source = generator_of(int(torch.randint(2**63 - 1, ())), device)
-    if isinstance(source, Words):
-        return source(n)
-    return torch.randint(-(2**63), 2**63 - 1, (n,), device=device, generator=source)
-
-
 class Dropout(nn.Module):
-    """``nn.Dropout`` with the draws of ``drawn``.
+    """``nn.Dropout`` with draws that are cheaper, and that can follow from a seed: see ``drawing_from``.
 
     ``forward``: any shape; in training each element is 0 with probability ``p`` and
     scaled by 1 / (1 - p) otherwise, in evaluation nothing changes.
+
+    One word of 64 bits decides about four values. torch draws one value after the other, which on a CPU at 0.7 after
+    every convolution takes two thirds as long as all the rest of SpiraConv's training step. The probability is
+    rounded to 1 / 65,536.
 
     Source:
         Srivastava et al., "Dropout", 2014; ``nn.Dropout`` is the reference in tests/models/test_dropout.py.
@@ -109,6 +100,22 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
+        self.words: Callable[[int, int], Tensor] = splitmix  # models/cpu has the same words, ten times as fast
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * drawn(x.shape, self.p, x.device).factors(x.dtype) if self.training else x
+        return x * self.draw(x.shape, x.device).factors(x.dtype) if self.training else x
+
+    def draw(self, shape: torch.Size, device: torch.device) -> Draws:
+        """Which of the values of this shape are kept; the others are 0."""
+        n = shape.numel()
+        numbers = self._words(-(-n // 4), device).view(torch.int16)[:n].view(shape)
+        return Draws(numbers, round(self.p * _LEVELS) - _LEVELS // 2, 1 / (1 - self.p))
+
+    def _words(self, n: int, device: torch.device) -> Tensor:
+        """Numbers of 64 random bits, shape (n,)."""
+        source = _source.generator
+        if device.type == "cpu" and source is None:
+            source = new_generator(int(torch.randint(2**63 - 1, ())), device)
+        if isinstance(source, CpuGenerator):
+            return self.words(source.advance(n), n)
+        return torch.randint(-(2**63), 2**63 - 1, (n,), device=device, generator=source)

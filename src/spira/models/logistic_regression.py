@@ -1,4 +1,4 @@
-"""The simple model that a complicated one has to beat: a line through statistics of the features."""
+"""Logistic regression on statistics of the features: the simple model that a complicated one has to beat."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ class LogisticRegression(nn.Module):
     all zero are padding and do not count, so where a window is the whole clip
     (``train.windows=whole``) the statistics are the clip's.
 
-    Nothing is descended: ``solve`` sets the weights to the optimum, the same for every seed.
+    There is no gradient descent: ``solve`` sets the weights to the optimum, the same for every seed.
 
     Source:
         Cox, "The regression analysis of binary sequences", 1958; scikit-learn's solver.
@@ -58,12 +58,14 @@ class LogisticRegression(nn.Module):
             balanced: whether both classes weigh the same.
 
         Raises:
-            DataError: only one class is there to learn from.
+            DataError: all windows are of one class.
         """
-        from sklearn.linear_model import LogisticRegression as Solver  # a second, which no other model need wait
+        from sklearn.linear_model import LogisticRegression as Solver  # slow to import: a second
 
         if len(labels.unique()) < 2:
-            raise DataError("logistic_regression needs windows of both classes to learn from, got one class")
+            raise DataError(
+                "model.kind=logistic_regression: training needs windows of both classes, patient and control, got one"
+            )
         x, y = statistics.double().cpu().numpy(), labels.cpu().numpy()
         centre, spread = x.mean(axis=0), x.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)  # a statistic that never differs says nothing

@@ -7,7 +7,7 @@ from spira.models.params import MfccTransformerParams
 
 
 class MfccTransformer(nn.Module):
-    """One logit a window: an encoder over its frames, the mean of what they became, a linear layer.
+    """One logit a window: a transformer encoder over its frames, the mean of its outputs, a linear layer.
 
     ``forward``: (batch, n_frames, n_features) -> (batch,), logits of `patient`.
 
@@ -18,7 +18,7 @@ class MfccTransformer(nn.Module):
         Gauy and Finger, "Audio MFCC-gram transformers for respiratory insufficiency detection
         in COVID-19", STIL 2021 (their baseline, without self-supervised pretraining). The
         encoder is Vaswani et al., 2017, with each layer normalised before it and not after (Xiong et al., ICML 2020):
-        the other way round it learnt nothing in some hundred steps. The sizes, the normalisation
+        the other way round its loss did not fall in some hundred steps. The sizes, the normalisation
         of the window and the mean over frames are ours: the paper's were not at hand.
     """
 
@@ -37,7 +37,7 @@ class MfccTransformer(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         centred = windows - windows.mean(dim=1, keepdim=True)
         frames = centred * (centred.square().mean(dim=1, keepdim=True) + 1e-5).rsqrt()
-        # Vaswani et al. (3.4) scale the other way round; at full size position codes drown what is heard.
+        # Vaswani et al. (3.4) scale the other way round; at full size position codes drown the features.
         embedded = self.project(frames) + self.positions / self.project.out_features**0.5
         encoded = self.encoder(embedded)
         logits: Tensor = self.classify(encoded.mean(dim=1)).squeeze(1)

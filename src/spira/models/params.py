@@ -1,10 +1,10 @@
-"""Which model, and of which shape: the numbers alone, which `check` reads without torch."""
+"""Sections of params.yaml for the models; `check` reads them without importing torch."""
 
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.base.section import FolderName, Section
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -13,6 +13,7 @@ Sizes = Annotated[
 ]  # one a convolution
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 PannsKind = Literal["cnn6", "cnn10", "cnn14"]
+CpuKernels = Literal["compiled", "torch"]  # see models/build.py; no weight depends on which, but for rounding
 
 _ALL = ("mfcc", "mel", "spectrogram")
 FEATURES: dict[str, tuple[str, ...]] = {  # that each kind of model takes
@@ -36,7 +37,7 @@ class SpiraConvParams(Section):
     dropout: Probability
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
+    def _equal_lengths(self) -> Self:
         for name in ("kernels", "dilations"):
             sizes = list(getattr(self, name))
             if len(sizes) != len(self.channels):
@@ -60,7 +61,7 @@ V1 = V2.model_copy(update={"norm": "batch"})
 
 
 class Shape(NamedTuple):
-    """What differs between the members of PANNs: CNN6, CNN10 and CNN14."""
+    """Sizes of a member of PANNs: CNN6, CNN10 or CNN14."""
 
     channels: tuple[int, ...]  # of each block
     kernel: int
@@ -69,7 +70,7 @@ class Shape(NamedTuple):
 
     @property
     def least(self) -> int:
-        """Frames, and bands, of the smallest input that poolings leave something of."""
+        """The fewest frames, and bands, of which the poolings leave at least one."""
         return int(2**self.n_pooled)
 
 
@@ -123,20 +124,21 @@ class ModelParams(Section):
 
     @property
     def shape(self) -> SpiraConvParams:
-        """Of a kind of SpiraConv."""
+        """The sizes of ``kind``, which is a SpiraConv."""
         return {"spiraconv_v2": V2, "spiraconv_v1": V1}.get(self.kind, self.spiraconv)
 
     @property
     def has_batch_norm(self) -> bool:
-        """Whether a window's logit depends, in training, on those beside it."""
+        """Whether, in training, a window's logit depends on the other windows of its batch."""
         return self.kind in SHAPES or (self.kind.startswith("spiraconv") and self.shape.norm == "batch")
 
     def require_room(self, n_frames: int, n_features: int) -> None:
-        """Raises ParamError, with the key to change, where the model would have nothing left of such a window."""
-        short = f"windows.seconds: too short for model.kind={self.kind}: {n_frames} frames"
+        """Raises ParamKeyError, with the key to change, where a window is too small for the model."""
+        key, short = "windows.seconds", f"too short for model.kind={self.kind}: a window has {n_frames} frames"
         if self.kind.startswith("spiraconv") and self.shape.frames_left(n_frames) < 1:
-            raise ParamError(f"{short}, and none is left")
+            raise ParamKeyError(key, f"{short}, and its convolutions and poolings leave none")
         if self.kind in SHAPES and n_frames < (least := SHAPES[self.kind].least):
-            raise ParamError(f"{short}, fewer than {least}")
+            raise ParamKeyError(key, f"{short}, must have at least {least}")
         if self.kind in SHAPES and n_features < (least := SHAPES[self.kind].least):
-            raise ParamError(f"features.n_mels: must be at least {least} for model.kind={self.kind}, got {n_features}")
+            message = f"must be at least {least} for model.kind={self.kind}, got {n_features}"
+            raise ParamKeyError("features.n_mels", message)

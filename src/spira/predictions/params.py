@@ -1,4 +1,4 @@
-"""How a model is asked for scores."""
+"""The parameters of predict."""
 
 from pydantic import Field
 
@@ -6,4 +6,4 @@ from spira.base.section import Section
 
 
 class PredictParams(Section):
-    batch_size: int = Field(gt=0, le=4096)  # windows a forward pass
+    batch_size: int = Field(gt=0, le=4096)  # windows in a forward pass

@@ -12,9 +12,9 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
 
     Args:
         net: (batch, n_frames, n_features) -> (batch,) logits.
-        windows: of every clip, in one view.
-        n_clips: clips; each has at least one window.
-        batch_size: windows a forward pass.
+        windows: the windows of every clip, in one view.
+        n_clips: number of clips; each has at least one window.
+        batch_size: windows in a forward pass.
 
     Returns:
         Shape (n_clips,), float64, in [0, 1], on the CPU.
@@ -22,7 +22,7 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
     net.eval()
     device = windows.device
     batches = torch.arange(len(windows), device=device).split(batch_size)
-    # One tensor: a small one for each batch lies where the next would have had its own, and memory grows without end.
+    # One tensor for all: a small one for each batch would fragment memory, which then grows without end.
     probabilities = torch.empty(len(windows), dtype=torch.float64, device=device)
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
-"""Which parts of a recording nobody speaks in, by energy alone; and the sound of those parts.
+"""The silent parts of a recording, found by energy alone, and the background noise in them.
 
-A voice detector of another kind would hear breath as voice or as none, by its own lights. This one knows only that
-speech is loud against the rest of the same recording, so what it says can be checked by eye.
+A trained voice detector would count breathing as voice or as silence by rules that nobody can see. This one knows only
+that speech is loud against the rest of the same recording, so its result can be checked by eye.
 """
 
 from typing import Self
@@ -46,7 +46,7 @@ def levels(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Floats:
 
 
 def quiet_frames(loudness: Floats, p: BackgroundParams) -> Mask:
-    """Which frames are background, shape (n_frames,): never none of them.
+    """Which frames are background, shape (n_frames,); at least one is.
 
     ::
 
@@ -70,7 +70,7 @@ def quiet_frames(loudness: Floats, p: BackgroundParams) -> Mask:
 
 
 def quiet_samples(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Mask:
-    """The same for each sample: a sample is background where the frame that begins nearest to its middle is."""
+    """Which samples are background, shape (time,): those whose nearest frame is."""
     quiet = quiet_frames(levels(waveform, sample_rate, p), p)
     length, step = round(p.frame_seconds * sample_rate), round(p.step_seconds * sample_rate)
     nearest = np.clip((np.arange(waveform.size) - length // 2 + step // 2) // step, 0, quiet.size - 1)
@@ -78,7 +78,7 @@ def quiet_samples(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> 
 
 
 def background(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Waveform:
-    """The quiet parts end to end, each faded in and out over a frame, so that a joint does not click."""
+    """The silent parts of a recording end to end, each faded in and out over a frame, so that no joint clicks."""
     quiet = quiet_samples(waveform, sample_rate, p)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
     fade = round(p.frame_seconds * sample_rate)
@@ -89,7 +89,7 @@ def background(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Wav
 
 
 def _joined(first: Waveform, second: Waveform, overlap: int) -> Waveform:
-    """One after the other; over ``overlap`` samples the first fades into the second at even power."""
+    """Two sounds joined; over ``overlap`` samples the first fades into the second at even power."""
     if overlap == 0:
         return np.concatenate([first, second]).astype(np.float32)
     turn = np.linspace(0, np.pi / 2, overlap, dtype=np.float32)

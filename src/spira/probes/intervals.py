@@ -11,8 +11,8 @@ from types import MappingProxyType
 import numpy as np
 
 from spira.base.array_types import Floats, Ints, Mask
+from spira.evaluation import intervals
 from spira.evaluation.bootstrap import difference_interval, share_interval, speaker_resamples
-from spira.evaluation.intervals import estimates as with_intervals_of
 from spira.evaluation.metrics import auc
 from spira.probes.study import ProbeParams, Study
 
@@ -30,29 +30,30 @@ def estimates(
     """Each measure as its mean over seeds, with its interval over resampled speakers: ``auc``, ``auc_lo``, ``auc_hi``.
 
     Args:
-        clips: places of those who are resampled.
-        shares: in [0, 1].
-        differences: of two of these.
+        clips: places of the clips whose speakers are resampled.
+        shares: measures in [0, 1].
+        differences: measures in [-1, 1], each the difference of two of these.
     """
     speakers = [study.speakers[i] for i in clips]
     resamples = speaker_resamples(study.labels[clips], speakers, p.n_resamples, p.seed)
     found: dict[str, float] = {}
     for measures, interval in ((shares, share_interval), (differences, difference_interval)):
         if measures:
-            found |= with_intervals_of(partial(_all, measures), resamples, p.confidence, interval)
-    return {name: value for name, value in found.items() if not name.endswith("_sd")}
+            for name, value in intervals.estimates(partial(_all, measures), resamples, p.confidence, interval).items():
+                found |= {name: value.mean, f"{name}_lo": value.lo, f"{name}_hi": value.hi}
+    return found
 
 
 def _all(measures: Mapping[str, Measure], weights: Floats | None) -> dict[str, Floats]:
     return {name: measure(weights) for name, measure in measures.items()}
 
 
-def auc_of(labels: Ints, scores: Floats) -> Measure:
+def auc_measure(labels: Ints, scores: Floats) -> Measure:
     """The AUC of every seed's scores, shape (n_seeds, n_clips)."""
-    return lambda weights: np.stack([auc(labels, of_seed, weights) for of_seed in scores])
+    return lambda weights: np.stack([auc(labels, seed_scores, weights) for seed_scores in scores])
 
 
-def mean_of(values: Floats, members: Mask) -> Measure:
+def mean_measure(values: Floats, members: Mask) -> Measure:
     """The mean over some clips of every seed's values, shape (n_seeds, n_clips)."""
 
     def measure(weights: Floats | None) -> Floats:
@@ -62,8 +63,8 @@ def mean_of(values: Floats, members: Mask) -> Measure:
     return measure
 
 
-def less(first: Measure, second: Measure) -> Measure:
-    """The first less the second, both of the same resampled people."""
+def difference(first: Measure, second: Measure) -> Measure:
+    """``first - second``, both on the same resampled speakers."""
     return lambda weights: first(weights) - second(weights)
 
 

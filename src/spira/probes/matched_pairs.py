@@ -1,46 +1,42 @@
-"""Patients and controls in pairs alike in what must not decide: age within a caliper, and what is to agree exactly."""
+"""Pairs of a patient and a control alike in what must not decide: age within a caliper, other columns exactly."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from spira.clips.cells import is_unknown, read_numbers, require_read
 from spira.probes.study import Study
 
 
 def matched_pairs(study: Study, exactly: Sequence[str], caliper_years: float) -> list[tuple[str, str]]:
-    """(patient, control) among the speakers who are judged: as many pairs as there can be, and then the closest in age.
+    """(patient, control) among the test speakers: as many pairs as possible, and of those the closest in age.
 
-    Who is of unknown age, or unknown in a column that must agree, is in no pair.
+    A speaker whose age or one of whose ``exactly`` columns is unknown is in no pair.
 
     Raises:
         DataError: an age is neither a number nor unknown.
     """
     from scipy.optimize import linear_sum_assignment  # which `check` need not wait for
 
-    people = _people(study, exactly)
-    patients, controls = (sorted(who for who, (label, *_) in people.items() if label == of) for of in (1, 0))
-    if not patients or not controls:
+    speakers = _test_speakers(study, exactly)
+    patients, controls = (speakers.filter(pl.col("class") == label) for label in (1, 0))
+    if patients.is_empty() or controls.is_empty():
         return []
-    apart = np.array([[abs(people[a][1] - people[b][1]) for b in controls] for a in patients])
-    alike = np.array([[people[a][2] == people[b][2] for b in controls] for a in patients]) & (apart <= caliper_years)
-    cost = np.where(alike, apart, (caliper_years + 1) * (len(patients) + len(controls)))  # never worth a pair less
+    years = np.abs(np.subtract.outer(patients["years"].to_numpy(), controls["years"].to_numpy()))
+    alike = years <= caliper_years
+    for name in exactly:
+        alike &= np.equal.outer(patients[name].to_numpy(), controls[name].to_numpy()).astype(np.bool_)
+    cost = np.where(alike, years, (caliper_years + 1) * len(speakers))  # never worth a pair less
     rows, columns = linear_sum_assignment(cost)
-    return [(patients[i], controls[j]) for i, j in zip(rows, columns, strict=True) if alike[i, j]]
+    kept = alike[rows, columns]
+    return list(zip(patients["speaker"][rows[kept]], controls["speaker"][columns[kept]], strict=True))
 
 
-def _people(study: Study, exactly: Sequence[str]) -> dict[str, tuple[int, float, tuple[str, ...]]]:
-    """By speaker: label, age, and what must agree; a speaker's first clip may leave blank what another tells."""
+def _test_speakers(study: Study, exactly: Sequence[str]) -> pl.DataFrame:
+    """One row a test speaker of whom all is known: each column's first known cell among the speaker's clips."""
     ages = require_read(read_numbers("age", study.columns["age"]), study.columns["age"])
-    years: dict[str, float | None] = {}
-    rest: dict[str, list[str]] = {}
-    labels: dict[str, int] = {}
-    for clip in study.judged:
-        who, cells = study.speakers[clip], [study.columns[name][clip] for name in exactly]
-        told = ["" if is_unknown(cell) else cell for cell in cells]
-        rest[who] = [old or new for old, new in zip(rest.get(who, told), told, strict=True)]
-        years[who] = ages[clip] if years.get(who) is None else years[who]
-        labels[who] = int(study.labels[clip])
-    return {
-        who: (labels[who], age, tuple(rest[who])) for who, age in years.items() if age is not None and all(rest[who])
-    }
+    known = {name: [None if is_unknown(cell) else cell for cell in study.columns[name]] for name in exactly}
+    fixed = {"speaker": study.speakers, "class": study.labels, "years": pl.Series(ages, dtype=pl.Float64)}
+    clips = pl.DataFrame(fixed | known)[study.test_clips]
+    return clips.group_by("speaker").agg(pl.all().drop_nulls().first()).drop_nulls().sort("speaker")

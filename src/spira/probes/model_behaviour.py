@@ -1,4 +1,4 @@
-"""What does the model follow? Its scores under noise, over other people's ward noise, and in other forms."""
+"""What does the model rely on? Its scores under added noise, other speakers' ward noise, and harmless changes."""
 
 from collections.abc import Callable
 
@@ -6,202 +6,201 @@ import numpy as np
 
 from spira.base.array_types import Floats, Ints
 from spira.evaluation.metrics import auc
-from spira.probes.intervals import Measure, auc_of, estimates, less, mean_of, shown
+from spira.probes.intervals import Measure, auc_measure, difference, estimates, mean_measure, shown
 from spira.probes.matched_pairs import matched_pairs
-from spira.probes.missing_values import absent, lacks, unreadable
-from spira.probes.shortcut_models import fitted, models
-from spira.probes.study import Fold, Found, Heard, ProbeParams, Study, Verdict, too_few
+from spira.probes.missing_values import empty_columns, unknown_values, unreadable
+from spira.probes.shortcut_models import models, scaled
+from spira.probes.study import Finding, Fold, ModelScores, ProbeParams, Study, Verdict, too_few
 
-DROP = (
-    "fails where the whole interval of the AUC's fall lies above {max_drop:g}; "
-    "warns where the whole interval lies above 0"
-)
+DROP = "fails if the AUC drops by more than {max_drop:g} (whole interval); warns if it drops (whole interval above 0)"
 SHIFT = (
-    "fails where the whole interval of the scores' mean absolute change lies above {max_shift:g}; "
-    "warns where some of it does"
+    "fails if the mean absolute change of the scores is above {max_shift:g} (whole interval); warns if the interval "
+    "reaches above it"
 )
 PERMUTED = (
-    "passes where 0.5 is within two standard errors of the mean over {n_shuffles} shuffles; otherwise warns, "
-    "and fails where the mean is more than {max_permuted:g} above 0.5"
+    "passes if 0.5 is within two standard errors of the mean AUC over {n_shuffles} shuffles; otherwise warns, and "
+    "fails if the mean is more than {max_permuted:g} above 0.5"
 )
 MATCHED = (
-    "fails where the AUC falls from everybody to the matched pairs by an interval that excludes 0; warns where it "
-    "falls by more than {max_drop:g}"
+    "fails if the AUC drops from all speakers to the matched pairs (whole interval above 0); warns if it drops by more "
+    "than {max_drop:g}"
 )
 
 
-def noise_conditions(study: Study, p: ProbeParams) -> Found:
-    """From clean clips to the same noise on all, and on the controls alone, whatever the model was trained with."""
-    if "noise_added" not in study.heard:
-        return Found("not run", "not run: no clip was scored with noise added")
-    added = study.heard["noise_added"]
+def noise_conditions(study: Study, p: ProbeParams) -> Finding:
+    """Does the AUC drop when noise is added to all clean clips, or to the controls alone?"""
+    if "noise_added" not in study.scores:
+        return Finding("not run", "not run: no clip was scored with noise added")
+    added = study.scores["noise_added"]
     if few := too_few(study, added.clips, p):
         return few
     clean = _clean(study, added.clips)
-    of_controls = Heard(added.clips, np.where(study.labels[added.clips] == 0, added.scores, clean.scores))
+    controls_only = np.where(study.labels[added.clips] == 0, added.scores, clean.scores)
     found: dict[str, float] = {}
-    for name, heard in (("on_all", added), ("on_controls", of_controls)):
-        found |= {f"{name}_{key}": value for key, value in _fall(study, clean, heard, p).items()}
+    for name, scores in (("on_all", added), ("on_controls", ModelScores(added.clips, controls_only))):
+        found |= {f"{name}_{key}": value for key, value in _change(study, clean, scores, p).items()}
     why = (
-        f"the AUC falls by {shown(found, 'on_all_drop', '+')} where noise is on all and by "
-        f"{shown(found, 'on_controls_drop', '+')} where it is on the controls alone; patients' scores move by "
-        f"{shown(found, 'on_all_patients_shift', '+')}, controls' by {shown(found, 'on_all_controls_shift', '+')}"
+        f"drop of the AUC with noise on all clips {shown(found, 'on_all_drop', '+')}, with noise on the controls only "
+        f"{shown(found, 'on_controls_drop', '+')}; mean change of the scores: patients "
+        f"{shown(found, 'on_all_patients_shift', '+')}, controls {shown(found, 'on_all_controls_shift', '+')}"
     )
-    return Found(_by_drop(max(found["on_all_drop_lo"], found["on_controls_drop_lo"]), p), why, found)
+    return Finding(_by_drop(max(found["on_all_drop_lo"], found["on_controls_drop_lo"]), p), why, found)
 
 
-def _clean(study: Study, clips: Ints) -> Heard:
-    """What was said of these clips as they are."""
-    clean = study.heard["clean"]
-    return Heard(clips, clean.scores[:, np.searchsorted(clean.clips, clips)])
+def _clean(study: Study, clips: Ints) -> ModelScores:
+    """The scores of these clips without any change."""
+    clean = study.scores["clean"]
+    return ModelScores(clips, clean.scores[:, np.searchsorted(clean.clips, clips)])
 
 
-def ward_noise_swap(study: Study, p: ProbeParams) -> Found:
-    """From the background of somebody of the same class to that of somebody of the other."""
-    if not {"own_class_noise", "other_class_noise"} <= study.heard.keys():
-        return Found("not run", "not run: no clip was scored with another's background")
-    own, other = study.heard["own_class_noise"], study.heard["other_class_noise"]
+def ward_noise_swap(study: Study, p: ProbeParams) -> Finding:
+    """Does the AUC drop when the background of a same-class speaker is replaced by one of the other class?"""
+    if not {"own_class_noise", "other_class_noise"} <= study.scores.keys():
+        return Finding("not run", "not run: no clip was scored with another speaker's background")
+    own, other = study.scores["own_class_noise"], study.scores["other_class_noise"]
     if few := too_few(study, own.clips, p):
         return few
-    found = _fall(study, own, other, p)
+    found = _change(study, own, other, p)
     why = (
-        f"with the background of the other class the AUC falls by {shown(found, 'drop', '+')}, from "
-        f"{shown(found, 'before')} with that of another speaker of the same class; patients' scores move by "
-        f"{shown(found, 'patients_shift', '+')}, controls' by {shown(found, 'controls_shift', '+')}"
+        f"the AUC is {shown(found, 'before')} with the background of another speaker of the same class and "
+        f"{shown(found, 'after')} with that of a speaker of the other class, a drop of {shown(found, 'drop', '+')}; "
+        f"mean change of the scores: patients {shown(found, 'patients_shift', '+')}, controls "
+        f"{shown(found, 'controls_shift', '+')}"
     )
-    return Found(_by_drop(found["drop_lo"], p), why, found)
+    return Finding(_by_drop(found["drop_lo"], p), why, found)
 
 
 def _by_drop(drop_lo: float, p: ProbeParams) -> Verdict:
-    """By ``DROP``."""
+    """The verdict by ``DROP``."""
     if drop_lo > p.max_drop:
         return "fail"
     return "warn" if drop_lo > 0 else "pass"
 
 
-def _fall(study: Study, before: Heard, after: Heard, p: ProbeParams) -> dict[str, float]:
-    """``before``, ``after``, ``drop`` of the AUC, and how far each class's scores move, each with its interval."""
+def _change(study: Study, before: ModelScores, after: ModelScores, p: ProbeParams) -> dict[str, float]:
+    """``before``, ``after`` and ``drop`` of the AUC, and the mean change of each class's scores, with intervals."""
     labels = study.labels[before.clips]
-    first, second = auc_of(labels, before.scores), auc_of(labels, after.scores)
+    first, second = auc_measure(labels, before.scores), auc_measure(labels, after.scores)
     moved = after.scores - before.scores
     differences = {
-        "drop": less(first, second),
-        "patients_shift": mean_of(moved, labels == 1),
-        "controls_shift": mean_of(moved, labels == 0),
+        "drop": difference(first, second),
+        "patients_shift": mean_measure(moved, labels == 1),
+        "controls_shift": mean_measure(moved, labels == 0),
     }
     return estimates(study, before.clips, p, shares={"before": first, "after": second}, differences=differences)
 
 
-def invariance(alteration: str) -> Callable[[Study, ProbeParams], Found]:
-    """The probe of one alteration that says nothing about the speaker."""
+def invariance(alteration: str) -> Callable[[Study, ProbeParams], Finding]:
+    """The probe of one alteration that changes nothing about the speaker."""
 
-    def probe(study: Study, p: ProbeParams) -> Found:
-        if alteration not in study.heard:
-            return Found("not run", f"not run: no clip was scored with the alteration `{alteration}`")
-        after = study.heard[alteration]
+    def probe(study: Study, p: ProbeParams) -> Finding:
+        if alteration not in study.scores:
+            return Finding("not run", f"not run: no clip was scored with the alteration `{alteration}`")
+        after = study.scores[alteration]
         if few := too_few(study, after.clips, p):
             return few
         before = _clean(study, after.clips)
-        shift = mean_of(np.abs(after.scores - before.scores), np.ones(after.clips.size, dtype=np.bool_))
-        found = _fall(study, before, after, p) | estimates(study, after.clips, p, differences={"shift": shift})
+        shift = mean_measure(np.abs(after.scores - before.scores), np.ones(after.clips.size, dtype=np.bool_))
+        found = _change(study, before, after, p) | estimates(study, after.clips, p, differences={"shift": shift})
         why = (
-            f"scores move by {shown(found, 'shift')} on average, patients' by {shown(found, 'patients_shift', '+')} "
-            f"and controls' by {shown(found, 'controls_shift', '+')}; the AUC falls by {shown(found, 'drop', '+')}"
+            f"mean absolute change of the scores {shown(found, 'shift')}; mean change: patients "
+            f"{shown(found, 'patients_shift', '+')}, controls {shown(found, 'controls_shift', '+')}; drop of the AUC "
+            f"{shown(found, 'drop', '+')}"
         )
-        return Found(shift_verdict(found["shift_lo"], found["shift_hi"], p), why, found)
+        return Finding(shift_verdict(found["shift_lo"], found["shift_hi"], p), why, found)
 
     return probe
 
 
 def shift_verdict(lo: float, hi: float, p: ProbeParams) -> Verdict:
-    """By ``SHIFT``."""
+    """The verdict by ``SHIFT``."""
     if lo > p.max_shift:
         return "fail"
     return "warn" if hi > p.max_shift else "pass"
 
 
-def label_permutation(study: Study, p: ProbeParams) -> Found:
-    """A cheap model of every statistic of the sound, taught and judged with labels that are shuffled over speakers."""
-    if few := too_few(study, study.judged, p):
+def label_permutation(study: Study, p: ProbeParams) -> Finding:
+    """Is the AUC of a simple model of all sound statistics at chance when labels are shuffled over speakers?"""
+    if few := too_few(study, study.test_clips, p):
         return few
     x = np.concatenate([study.sound[kind] for kind in sorted(study.sound)], axis=1)
-    learner = next(models(p))
-    aucs = []
-    for shuffle in range(p.n_shuffles):
-        scores, labels = np.zeros(study.labels.size), study.labels
-        for number, fold in enumerate(study.folds):
-            labels = shuffled(study, fold, np.random.default_rng([p.seed, shuffle, number]))
-            scores[fold.test] = fitted(learner, x[fold.fit], labels[fold.fit])(x[fold.test])
-            aucs.append(float(auc(labels[fold.test], scores[fold.test])))
-    of_shuffles = np.reshape(aucs, (p.n_shuffles, len(study.folds))).mean(axis=1)
-    mean, error = float(of_shuffles.mean()), float(of_shuffles.std(ddof=1) / np.sqrt(p.n_shuffles))
+    model = scaled(next(models(p)))
+    aucs = np.empty((p.n_shuffles, len(study.folds)))
+    for shuffle, number in np.ndindex(aucs.shape):
+        fold = study.folds[number]
+        labels = shuffled(study, fold, np.random.default_rng([p.seed, shuffle, number]))
+        scores = model.fit(x[fold.fit], labels[fold.fit]).predict_proba(x[fold.test])[:, 1]
+        aucs[shuffle, number] = auc(labels[fold.test], scores)
+    means = aucs.mean(axis=1)
+    mean, error = float(means.mean()), float(means.std(ddof=1) / np.sqrt(p.n_shuffles))
     numbers = {"auc": mean, "auc_lo": mean - 2 * error, "auc_hi": mean + 2 * error, "standard_error": error}
     why = (
-        f"with shuffled labels the AUC is {mean:.3f} on average, {abs(mean - 0.5) / max(error, 1e-9):.1f} standard "
-        "errors from 0.5"
+        f"with shuffled labels the mean AUC is {mean:.3f}, {abs(mean - 0.5) / max(error, 1e-9):.1f} standard errors "
+        "from 0.5"
     )
-    return Found(permuted_verdict(mean, error, p), why, numbers)
+    return Finding(permuted_verdict(mean, error, p), why, numbers)
 
 
 def permuted_verdict(mean: float, error: float, p: ProbeParams) -> Verdict:
-    """By ``PERMUTED``."""
+    """The verdict by ``PERMUTED``."""
     if abs(mean - 0.5) <= 2 * error:
         return "pass"
     return "fail" if mean - 0.5 > p.max_permuted else "warn"
 
 
 def shuffled(study: Study, fold: Fold, rng: np.random.Generator) -> Ints:
-    """Labels shuffled over the speakers who teach, and apart from them over those who judge, shape (n_clips,).
+    """Labels shuffled over the fold's training speakers, and separately over its test speakers, shape (n_clips,).
 
-    Apart, because one shuffle over all would make test patients of those whom it spared in training, and pull the
-    AUC below 0.5. Somebody who is in both keeps one label, so that a leak between the two is seen.
+    Separately, because one shuffle over all would make test patients of those whom it spared in training, and pull the
+    AUC below 0.5. A speaker who is on both sides keeps one label, so that a leak between the two is seen.
     """
-    of = dict(zip(study.speakers, study.labels.tolist(), strict=True))
-    teachers = sorted({study.speakers[i] for i in np.flatnonzero(fold.fit)})
-    others = sorted({study.speakers[i] for i in np.flatnonzero(fold.test)} - set(teachers))
-    new = dict(of)
-    for members in (teachers, others):
-        new |= dict(zip(members, rng.permutation([of[who] for who in members]).tolist(), strict=True))
-    return np.array([new[who] for who in study.speakers])
+    labels = dict(zip(study.speakers, study.labels.tolist(), strict=True))
+    train = sorted({study.speakers[i] for i in np.flatnonzero(fold.fit)})
+    test = sorted({study.speakers[i] for i in np.flatnonzero(fold.test)} - set(train))
+    new = dict(labels)
+    for members in (train, test):
+        permuted = rng.permutation([labels[speaker] for speaker in members]).tolist()
+        new |= dict(zip(members, permuted, strict=True))
+    return np.array([new[speaker] for speaker in study.speakers])
 
 
-def matched(study: Study, p: ProbeParams) -> Found:
-    """The headline metric again where every patient judged has a control like them."""
+def matched(study: Study, p: ProbeParams) -> Finding:
+    """Does the AUC hold among matched pairs, in which every patient has a control of the same age, sex and site?"""
     wanted = (*p.match_exactly, "age")
     if wrong := unreadable(study, wanted):
         return wrong
-    unknown, missing = lacks(study, wanted), absent(study, wanted)
-    if "age" in missing:
-        return Found("not run", f"not run: {unknown}")
-    if few := too_few(study, study.judged, p):
+    unknown, empty = unknown_values(study, wanted), empty_columns(study, wanted)
+    if "age" in empty:
+        return Finding("not run", f"not run: {unknown}")
+    if few := too_few(study, study.test_clips, p):
         return few
-    pairs = matched_pairs(study, [name for name in p.match_exactly if name not in missing], p.caliper_years)
+    pairs = matched_pairs(study, [name for name in p.match_exactly if name not in empty], p.caliper_years)
     if len(pairs) < p.min_pairs:
         why = f"not run: {len(pairs)} matched pairs in the test set, and {p.min_pairs} are needed"
-        return Found("not run", f"{why}; {unknown}" if unknown else why)
+        return Finding("not run", f"{why}; {unknown}" if unknown else why)
     found = _matched(study, {who for pair in pairs for who in pair}, p)
     found["n_pairs"] = len(pairs)
-    alike = ", ".join(name for name in wanted if name not in missing)
+    alike = ", ".join(name for name in wanted if name not in empty)
     why = (
         f"among {len(pairs)} pairs of a patient and a control alike in {alike} the AUC is "
-        f"{shown(found, 'auc')}, a fall of {shown(found, 'drop', '+')} from {shown(found, 'model_auc')} "
-        "for everybody"
+        f"{shown(found, 'auc')}, a drop of {shown(found, 'drop', '+')} from {shown(found, 'model_auc')} for "
+        "all speakers"
     )
     why = f"{unknown}; {why}" if unknown else why
     verdict = "fail" if found["drop_lo"] > 0 else "warn" if found["drop"] > p.max_drop else "pass"
-    if missing and verdict == "pass":
-        return Found("not run", f"not run: {why}", found)
-    return Found(verdict, why, found)  # type: ignore[arg-type]
+    if empty and verdict == "pass":
+        return Finding("not run", f"not run: {why}", found)
+    return Finding(verdict, why, found)  # type: ignore[arg-type]
 
 
 def _matched(study: Study, members: set[str], p: ProbeParams) -> dict[str, float]:
-    clips, heard = study.judged, study.heard[p.condition]
+    clips, scores = study.test_clips, study.scores[p.condition].scores
     labels, own = study.labels[clips], np.array([study.speakers[i] in members for i in clips])
 
-    def among_pairs(weights: Floats | None) -> Floats:
-        counted = np.broadcast_to(own.astype(np.float64), own.shape) if weights is None else weights * own
-        return np.stack([auc(labels, of_seed, counted) for of_seed in heard.scores])
+    def pairs_auc(weights: Floats | None) -> Floats:
+        counted = own.astype(np.float64) if weights is None else weights * own
+        return np.stack([auc(labels, seed_scores, counted) for seed_scores in scores])
 
-    everybody: Measure = auc_of(labels, heard.scores)
-    shares: dict[str, Measure] = {"auc": among_pairs, "model_auc": everybody}
-    return estimates(study, clips, p, shares=shares, differences={"drop": less(everybody, among_pairs)})
+    all_auc: Measure = auc_measure(labels, scores)
+    shares: dict[str, Measure] = {"auc": pairs_auc, "model_auc": all_auc}
+    return estimates(study, clips, p, shares=shares, differences={"drop": difference(all_auc, pairs_auc)})

@@ -61,7 +61,7 @@ def fingerprint(waveform: Waveform, sample_rate: int) -> Prints:
 
 
 def _energies(slow: Waveform) -> Floats:
-    """Of each of 33 bands, evenly spaced in the logarithm of frequency, shape (n_frames, 33)."""
+    """Log energy of each of 33 bands, evenly spaced in the logarithm of frequency, shape (n_frames, 33)."""
     taper = np.hanning(_FRAME).astype(np.float32)
     hertz = np.fft.rfftfreq(2048, 1 / _RATE)
     edges = np.searchsorted(hertz, np.geomspace(_LOW, _HIGH, _N_BITS + 2))
@@ -93,8 +93,8 @@ def near_duplicates(prints: Sequence[Prints], p: FingerprintParams) -> list[Pair
 def _meetings(prints: Sequence[Prints], max_sharers: int) -> Counter[tuple[int, int, int]]:
     """How often two clips have a frame with the same bits, by (first clip, second clip, frames between)."""
     bits = np.concatenate([np.zeros(0, dtype=np.uint32), *prints])
-    clips = np.repeat(np.arange(len(prints)), [len(of) for of in prints])
-    places = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(of)) for of in prints)])
+    clips = np.repeat(np.arange(len(prints)), [len(print_) for print_ in prints])
+    places = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(print_)) for print_ in prints)])
     order = np.argsort(bits, kind="stable")
     starts = np.flatnonzero(np.diff(bits[order], prepend=bits[order][:1] ^ np.uint32(1)))
     meetings: Counter[tuple[int, int, int]] = Counter()

@@ -1,4 +1,4 @@
-"""A recording -> the few numbers about its sound that need no breath and no word to be heard.
+"""A recording -> a few statistics of its sound that know neither breathing nor words.
 
 Each function gives one row of a matrix, shape (n_statistics,), in the order of its docstring; levels in dB.
 """
@@ -17,7 +17,7 @@ _LOWEST_HZ = 50.0  # where the first band of a spectrum begins
 def statistics(
     waveform: Waveform, sample_rate: int, quiet: BackgroundParams, n_bands: int, edge_seconds: float
 ) -> Mapping[str, Floats]:
-    """By kind, the statistics of one recording.
+    """The statistics of one recording, by kind.
 
     Args:
         waveform: shape (time,).
@@ -71,11 +71,11 @@ def _bands(power: Floats, sample_rate: int, n_bands: int) -> Floats:
 
 
 def _shape(bands: Floats) -> Floats:
-    """Without its level, which has a probe of its own."""
+    """The bands without their mean level, which has a probe of its own."""
     return np.asarray(bands - bands.mean())
 
 
 def _background(power: Floats, sample_rate: int, n_bands: int) -> Floats:
-    """Of the quiet frames: the level of each band on average, and how far it wanders."""
+    """Mean level and standard deviation of each band over the quiet frames."""
     each = _bands(power, sample_rate, n_bands)
     return np.concatenate([_bands(power.mean(axis=0), sample_rate, n_bands), each.std(axis=0)])

@@ -1,4 +1,4 @@
-"""What every probe looks at, what it answers, and how sure it is.
+"""The types of the probes: what every probe reads, and what it answers.
 
 Scores, labels, groups and their conventions are those of ``spira.evaluation.metrics``; intervals are those of
 ``spira.probes.intervals``, over resampled speakers.
@@ -22,22 +22,22 @@ Verdict = Literal["fail", "warn", "pass", "not run"]
 
 class ProbeParams(Section):
     condition: Literal["clean", "noisy", "noisy_controls"]  # under which the model must beat a shortcut
-    metadata: Columns = Field(min_length=1)  # columns of the table of clips that say who it is
+    metadata: Columns = Field(min_length=1)  # columns of the table of clips that describe the speaker
     match_exactly: Columns  # columns in which a matched pair agrees
     caliper_years: float = Field(ge=0, le=150)  # between the ages of a matched pair
-    min_pairs: Count  # fewer matched pairs are not judged
-    min_speakers: Count  # of each class among those judged; fewer are not judged
-    shortcut_auc: float = Field(ge=0.5, lt=1)  # a shortcut whose whole interval is above it is one
+    min_pairs: Count  # with fewer matched pairs the probe is not run
+    min_speakers: Count  # of each class in the test set; with fewer a probe is not run
+    shortcut_auc: float = Field(ge=0.5, lt=1)  # an AUC whose whole interval is above it is a shortcut's
     max_drop: float = Field(ge=0, lt=1)  # of the AUC, that is not a failure
     max_shift: float = Field(gt=0, lt=1)  # of a score, that is not a failure
     n_shuffles: int = Field(strict=True, ge=2, le=10_000)  # of the labels
     max_permuted: float = Field(ge=0, lt=0.5)  # from 0.5, of the AUC with shuffled labels
     inverse_penalties: tuple[Annotated[float, Field(gt=0, le=10**9)], ...] = Field(
         min_length=1, max_length=100
-    )  # scikit-learn's C of the lines tried
-    tree_depths: tuple[Annotated[int, Field(gt=0, le=100)], ...] = Field(max_length=100)  # of the trees tried
+    )  # scikit-learn's C of the logistic regressions
+    tree_depths: tuple[Annotated[int, Field(gt=0, le=100)], ...] = Field(max_length=100)  # of the decision trees
     tree_leaf: Count  # clips in a tree's leaf at least
-    n_inner_folds: int = Field(strict=True, ge=2, le=100)  # of the clips that teach, which choose among these
+    n_inner_folds: int = Field(strict=True, ge=2, le=100)  # of cross-validation, which chooses among these
     n_bands: int = Field(strict=True, ge=2, le=64)  # of a spectrum
     edge_seconds: Seconds  # of sound at either end
     fingerprint: FingerprintParams
@@ -47,14 +47,14 @@ class ProbeParams(Section):
 
 
 class Fold(NamedTuple):
-    """Which clips may teach a shortcut, and which judge it: shape (n_clips,) each."""
+    """The clips that a shortcut is fitted on (train and validation) and tested on, shape (n_clips,) each."""
 
     fit: Mask
     test: Mask
 
 
-class Heard(NamedTuple):
-    """What the model said of some clips under one condition or alteration."""
+class ModelScores(NamedTuple):
+    """The model's scores of some clips under one condition or alteration."""
 
     clips: Ints  # places in the study's clips, rising
     scores: Floats  # (n_seeds, n), one a place
@@ -62,37 +62,38 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A corpus, how it was split, and what the model said of it. Everything is a clip's, in one order."""
+    """A corpus, its split, and the model's scores. Every array and column has one entry a clip, in one order."""
 
     speakers: tuple[str, ...]
     labels: Ints  # (n_clips,)
-    folds: tuple[Fold, ...]  # each clip is tested in one at most
-    columns: Mapping[str, Sequence[str]]  # of the table of clips; "" where not known
-    sound: Mapping[str, Floats] = field(default_factory=dict)  # of ``sound_statistics``, (n_clips, n_statistics)
-    heard: Mapping[str, Heard] = field(default_factory=dict)  # by condition and alteration
+    folds: tuple[Fold, ...]  # a clip is a test clip of one at most
+    columns: Mapping[str, Sequence[str]]  # of the table of clips; "" where unknown
+    sound: Mapping[str, Floats] = field(default_factory=dict)  # by kind, ``sound_statistics``, (n_clips, n_statistics)
+    scores: Mapping[str, ModelScores] = field(default_factory=dict)  # by condition and alteration
     pairs: tuple[Pair, ...] = ()  # clips that are nearly the same sound
 
     @property
-    def judged(self) -> Ints:
-        """Places of the clips that are tested, rising."""
+    def test_clips(self) -> Ints:
+        """Places of the test clips of all folds, rising."""
         return np.flatnonzero(np.any([fold.test for fold in self.folds], axis=0))
 
 
-class Found(NamedTuple):
-    """A probe's answer."""
+class Finding(NamedTuple):
+    """A probe's verdict, its reason, and the figures."""
 
     verdict: Verdict
     why: str  # one plain sentence, with the figures
     numbers: Mapping[str, float] = MappingProxyType({})
 
 
-def too_few(study: Study, clips: Ints, p: ProbeParams) -> Found | None:
-    """An answer where some class has too few people for an interval over people; None where both have enough."""
+def too_few(study: Study, clips: Ints, p: ProbeParams) -> Finding | None:
+    """``not run`` where a class has too few speakers for an interval over speakers; None where both have enough."""
     for label, name in enumerate(CLASSES):
         n_speakers = len({study.speakers[i] for i in clips if study.labels[i] == label})
         if n_speakers < p.min_speakers:
-            return Found(
+            return Finding(
                 "not run",
-                f"not run: {n_speakers} {name} speakers are judged, and an interval over people needs {p.min_speakers}",
+                f"not run: the test set has {n_speakers} {name} speakers, and an interval over speakers needs "
+                f"{p.min_speakers}",
             )
     return None

@@ -1,4 +1,4 @@
-"""The same numbers as the page's, told as a model card and a data card; what only a person can write is quoted.
+"""The model card and the data card: the numbers of the report, and quotations of what only a person can write.
 
 Source:
     Mitchell et al., "Model cards for model reporting", FAT* 2019; Gebru et al., "Datasheets for datasets", CACM 2021;
@@ -8,14 +8,15 @@ Source:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spira.base.section import Section
+from spira.base.section import Section as ParamSection
 from spira.evaluation.markdown import Marked, inert, table
+from spira.report.blocks import Section, markdown
 
 BY_A_PERSON = Marked("*to be written by a person*")
 
 
-class Card(Section):
-    """docs/card.yaml: text, empty where nobody has written it yet."""
+class Card(ParamSection):
+    """docs/card.yaml: text by a person, empty where it is not written yet."""
 
     intended_use: str
     out_of_scope_use: str
@@ -35,70 +36,77 @@ class Card(Section):
 
 
 def unwritten(card: Card) -> list[str]:
-    """The fields that are empty, in their order."""
+    """The names of the empty fields, in their order."""
     return [name for name, value in card.model_dump().items() if not value.strip()]
 
 
-def model_card(card: Card, said: str, told: Mapping[str, str], params: Mapping[str, Any]) -> str:
-    """The model card.
+def model_card(card: Card, verdict: str, sections: Sequence[Section], params: Mapping[str, Any]) -> str:
+    """The model card, as Markdown.
 
     Args:
-        said: the verdict, one sentence.
-        told: by title, parts of the report that the card repeats.
+        card: what a person wrote.
+        verdict: the first sentence of the report, as Markdown.
+        sections: those of the report that the card repeats.
         params: params.yaml.
     """
     model, train = params["model"], params["train"]
-    built = [
+    facts = [
         ["model", model["kind"]],
         ["starts from", model["init_from"]],
         ["input", f"{params['features']['kind']} of {params['windows']['seconds']:g} s at {params['sample_rate']} Hz"],
         ["output", "probability of patient in [0, 1]: the mean over a recording's windows"],
-        ["trainings", f"{len(params['seeds'])} seeds {params['seeds']}, split {params['split']['scheme']}"],
-        ["learning", f"{train['optimizer']}, at most {train['max_epochs']} epochs; the lowest validation loss wins"],
+        ["repetitions", f"{len(params['seeds'])} seeds {params['seeds']}, split {params['split']['scheme']}"],
+        ["training", f"{train['optimizer']}, at most {train['max_epochs']} epochs; the lowest validation loss is kept"],
     ]
-    of_people = ("intended_use", "out_of_scope_use", "limitations", "interpretation", "contact")
-    sections = [
+    parts = [
         "# Model card",
-        said,
+        verdict,
         "## The model",
-        table(["", ""], built),
-        _quoted(card, of_people),
-        *(f"## {title}\n\n{text.strip()}" for title, text in told.items()),
+        table(["", ""], facts),
+        _quoted(card, ("intended_use", "out_of_scope_use", "limitations", "interpretation", "contact")),
+        markdown(sections),
         "## TRIPOD+AI",
-        "What the artifact itself can answer, and what a person must (Collins et al., BMJ 2024).",
+        "What this repository can answer itself, and what a person must (Collins et al., BMJ 2024).",
         table(["item", "answer"], _tripod(card, params)),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def data_card(card: Card, corpus: str, subsets: Sequence[Sequence[str]], facts: str, params: Mapping[str, Any]) -> str:
-    """The data card.
+def data_card(
+    card: Card,
+    corpus: str,
+    subsets: Sequence[Sequence[str]],
+    facts: Sequence[Sequence[str]],
+    params: Mapping[str, Any],
+) -> str:
+    """The data card, as Markdown.
 
     Args:
-        corpus: as ``origin`` says it.
+        card: what a person wrote.
+        corpus: as ``origin`` names it.
         subsets: the table of subsets, its head first.
-        facts: what is known of how many clips, a table.
+        facts: (fact, for how many clips it is known).
         params: params.yaml.
     """
     ingest = params["ingest"]
-    taken = (
+    accepted = (
         f"Recordings of {ingest['min_seconds']:g} to {ingest['max_seconds']:g} s and at least "
-        f"{ingest['min_sample_rate']} Hz, made mono at {params['sample_rate']} Hz; what was refused, and why, is in "
-        "`data/clips/rejects.csv`."
+        f"{ingest['min_sample_rate']} Hz, converted to mono at {params['sample_rate']} Hz; what was refused, and why, "
+        "is in `data/clips/rejects.csv`."
     )
-    of_people = ("clinical_setting", "eligibility", "label_source", "consent", "ethics_approval", "data_access")
-    sections = [
+    quoted = ("clinical_setting", "eligibility", "label_source", "consent", "ethics_approval", "data_access")
+    parts = [
         "# Data card",
         f"Corpus: {corpus}.",
-        "## What was taken",
-        taken,
-        facts,
+        "## Recordings",
+        accepted,
+        table(["fact", "clips for which it is known"], facts),
         "## How it was split",
-        "By speaker: nobody is in two subsets of a fold.",
+        "By speaker: in a fold, each speaker is in one subset only.",
         table(subsets[0], subsets[1:]),
-        _quoted(card, (*of_people, "contact")),
+        _quoted(card, (*quoted, "contact")),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _quoted(card: Card, names: Sequence[str]) -> str:
@@ -107,7 +115,7 @@ def _quoted(card: Card, names: Sequence[str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """What a person wrote, inert: it can neither pose as a heading of ours nor bring a picture from elsewhere."""
+    """What a person wrote, as text: it can neither look like our heading nor load a picture from elsewhere."""
     return "\n".join(inert(line, len(text)) for line in text.strip().splitlines())
 
 
@@ -123,10 +131,10 @@ def _tripod(card: Card, params: Mapping[str, Any]) -> list[list[str]]:
         ["6b eligibility", person("eligibility")],
         ["7 data preparation", "data card and the sections `ingest`, `noise` and `features` of the parameters"],
         ["8 outcome", person("label_source")],
-        ["9 predictors", f"sound alone: {params['features']['kind']}; no metadata reaches the model"],
-        ["10 sample size", "as large as the corpus; the intervals say how far it reaches"],
-        ["11 missing data", "a recording is used or refused by name; unknown facts are a group of their own"],
-        ["12a how data were used", f"{split['scheme']} by speaker, stratified; the test set chooses nothing"],
+        ["9 predictors", f"sound alone: {params['features']['kind']}; the model gets no metadata"],
+        ["10 sample size", "as large as the corpus; the intervals show how much it can prove"],
+        ["11 missing data", "a recording is used or refused by name; an unknown fact is a group of its own"],
+        ["12a how data were used", f"{split['scheme']} by speaker, stratified; nothing is chosen on the test set"],
         ["12c model and its building", f"{params['model']['kind']}; every parameter is in the report"],
         [
             "12e measures",
@@ -134,8 +142,11 @@ def _tripod(card: Card, params: Mapping[str, Any]) -> list[list[str]]:
         ],
         ["13 class imbalance", f"`train.balance` is {params['train']['balance']}"],
         ["14 fairness", f"subgroups by {', '.join(evaluate['subgroups']) or 'no column'}, with gaps and intervals"],
-        ["15 output", f"a probability; the threshold is chosen on validation by {evaluate['threshold']['rule']}"],
-        ["16 training against evaluation", "one corpus, other speakers; another site or device has not been tried"],
+        ["15 output", f"a probability; the threshold is chosen on validation clips by {evaluate['threshold']['rule']}"],
+        [
+            "16 training against evaluation",
+            "one corpus, other speakers; not tested at another site or on another device",
+        ],
         ["17 ethical approval", person("ethics_approval")],
         ["18a funding", person("funding")],
         ["18b conflicts of interest", person("conflicts_of_interest")],

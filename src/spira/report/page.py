@@ -1,179 +1,87 @@
-"""What evaluate and probe found -> the parts of the page and of its Markdown twin, in the order a reader asks."""
+"""The report: a verdict and the sections that follow it; the page, its Markdown twin and the cards are made of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from spira.base.array_types import Floats
-from spira.base.bounded_yaml import flat
-from spira.evaluation.markdown import Marked, table
 from spira.evaluation.params import EvaluateParams
-from spira.report.headline import estimate, markdown_table, opening
-from spira.report.plots import SHARE, Axis, Line, Row, forest, line_chart
-from spira.report.sections import sections
+from spira.evaluation.results import Evaluation
+from spira.probes.results import ProbeAnswer
+from spira.report.blocks import Section, markdown, markdown_block, markdown_line
+from spira.report.plots import Plots
+from spira.report.sections import (
+    calibration_section,
+    data_section,
+    lineage_section,
+    operating_section,
+    parameter_section,
+    probe_section,
+    results_section,
+    subgroup_section,
+    threshold_section,
+)
+from spira.report.verdict import Verdict, verdict
 
-Plots = Mapping[str, Mapping[str, Floats]]  # by name, the columns of a file of data/plots
-
-
-class Figure(NamedTuple):
-    """A drawing and the sentence that says how to read it."""
-
-    svg: str
-    reading: str
-
-
-class Part(NamedTuple):
-    """A heading, Markdown that may hold tables, and figures that the Markdown twin goes without."""
-
-    title: str
-    text: str
-    figures: Sequence[Figure] = ()
+Rows = Sequence[Sequence[str]]
 
 
-def verdict(tree: Mapping[str, Any], probes: Mapping[str, Any], condition: str) -> tuple[str, str]:
-    """(pass, warn or fail, one sentence): a probe that fails comes before any number, and by its name."""
-    of, by_verdict = tree[condition], _by_verdict(probes)
-    told = f"AUC {estimate(of, 'auc')} under `{condition}`"
-    if failed := by_verdict.get("fail"):
-        return "fail", f"Not to be believed: {_named(failed)} failed. {told} may be of something else than breath."
-    if of["auc_lo"] <= 0.5:
-        return "fail", f"No evidence that it tells patients from controls: {told} holds 0.5, which is guessing."
-    said = f"It tells patients from controls better than guessing: {told}."
-    if warned := by_verdict.get("warn"):
-        return "warn", f"{said} With a doubt: {_named(warned)}."
-    if not by_verdict.get("pass"):
-        return "warn", f"{said} No probe has run, so by what it tells them is unknown."
-    return "pass", f"{said} Every probe that ran was passed."
+@dataclass(frozen=True)
+class Report:
+    """The verdict and every section, in the order of the page."""
+
+    verdict: Verdict
+    results: Section
+    threshold: Section
+    operating_points: Section
+    calibration: Section
+    subgroups: Section
+    probes: Section
+    data: Section
+    parameters: Section
+    lineage: Section
+
+    @property
+    def opening(self) -> str:
+        """The level and its sentence, as Markdown."""
+        return f"**{self.verdict.level}**: {markdown_line(self.verdict.line)}"
+
+    def markdown(self) -> str:
+        """data/report/report.md: all of the page but its figures and its clips."""
+        first = "\n\n".join(map(markdown_block, self.results.blocks))
+        others = (self.threshold, self.operating_points, self.calibration, self.subgroups, self.probes, self.data)
+        return f"{self.opening}\n\n{first}\n\n{markdown([*others, self.parameters, self.lineage])}\n"
 
 
-def _by_verdict(probes: Mapping[str, Any]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, probe in probes["probes"].items():
-        found.setdefault(probe["verdict"], []).append(name)
-    return found
+@dataclass(frozen=True)
+class Sources:
+    """All that the report is made from."""
+
+    evaluation: Evaluation
+    probes: Mapping[str, ProbeAnswer]
+    plots: Plots
+    subsets: Rows  # the table of subsets, its head first
+    params: Mapping[str, Any]  # params.yaml
+    files: Rows  # (path, md5) of each file read
+    packages: Rows  # (name, version)
 
 
-def _named(names: Sequence[str]) -> str:
-    kind = "the probe" if len(names) == 1 else "the probes"
-    return f"{kind} {', '.join(f'`{name}`' for name in names)}"
-
-
-def parts(
-    tree: Mapping[str, Any],
-    probes: Mapping[str, Any],
-    plots: Plots,
-    subsets: Sequence[Sequence[str]],
-    params: Mapping[str, Any],
-    p: EvaluateParams,
-) -> list[Part]:
-    """Everything but the verdict, the clips and the lineage.
+def make_report(sources: Sources, p: EvaluateParams) -> Report:
+    """Every section of the report.
 
     Args:
-        tree: evaluation.json, undetermined numbers as NaN.
-        probes: probes.json.
-        plots: by the name of its file.
-        subsets: the table of subsets, its head first.
-        params: params.yaml.
-        p: its section ``evaluate``.
+        sources: what was measured, and how.
+        p: the section ``evaluate`` of the parameters.
     """
-    conditions = {name: of for name, of in tree.items() if isinstance(of, Mapping) and "auc" in of}
-    names, main = list(conditions), p.threshold_condition
-    sizes = tree["test"]
-    people = (sizes["n_speakers"], sizes["n_patients"], sizes["n_clips"])
-    said = opening(tree["corpus"], people, sizes["n_folds"], sizes["n_seeds"], p.confidence, main)
-    found = dict(map(_split, sections(tree["threshold"], tree, p).split("\n\n## ")))
-    reliability = [(f"{when} calibration", f"reliability_{when}_{main}") for when in ("before", "after")]
-    return [
-        Part("Results", f"{said}\n\n{markdown_table(conditions)}", [_roc(plots, names), _precision(plots, names)]),
-        Part("Threshold", found["Threshold"]),
-        Part("Operating points", found["Operating points"]),
-        Part("Calibration", found["Calibration"], [_reliability(plots, reliability), _decision(plots, main)]),
-        Part("Subgroups", found["Subgroups"], _forests(tree["subgroups"], conditions[main], main)),
-        Part("Probes", _probes(probes)),
-        Part("Data", "How the corpus was split, by speaker.\n\n" + table(subsets[0], subsets[1:])),
-        Part("Parameters", table(["parameter", "value"], [[name, value] for name, value in flat(params).items()])),
-    ]
-
-
-def _split(section: str) -> tuple[str, str]:
-    title, _, text = section.removeprefix("## ").partition("\n\n")
-    return title, text.strip()
-
-
-def _roc(plots: Plots, names: Sequence[str]) -> Figure:
-    lines = [Line(name, plots[f"roc_{name}"]["fpr"], plots[f"roc_{name}"]["tpr"]) for name in names]
-    x = Axis("share of controls called patient (false positive rate)", 0, 1, SHARE)
-    y = Axis("share of patients called patient", 0, 1, SHARE)
-    return Figure(
-        line_chart("ROC curves", x, y, lines, [(0, 0), (1, 1)]),
-        "Each point is a threshold. The nearer a curve comes to the upper left corner, the better; guessing lies on "
-        "the thin diagonal. The area below a curve is its AUC.",
-    )
-
-
-def _precision(plots: Plots, names: Sequence[str]) -> Figure:
-    of = [(name, plots[f"precision_recall_{name}"]) for name in names]
-    x = Axis("share of patients called patient (recall)", 0, 1, SHARE)
-    y = Axis("precision (share of those called who are)", 0, 1, SHARE)
-    return Figure(
-        line_chart("Precision and recall", x, y, [Line(name, at["recall"], at["precision"]) for name, at in of]),
-        "How many of those called patient really are, as more patients are found. It holds at this test set's share "
-        "of patients; where patients are rarer, precision is lower.",
-    )
-
-
-def _reliability(plots: Plots, pairs: Sequence[tuple[str, str]]) -> Figure:
-    lines = [Line(said, plots[name]["score"], plots[name]["patients"], dots=True) for said, name in pairs]
-    x = Axis("mean score of a bin's clips (probability)", 0, 1, SHARE)
-    y = Axis("share of them that are patients'", 0, 1, SHARE)
-    return Figure(
-        line_chart("Calibration", x, y, lines, [(0, 0), (1, 1)]),
-        "On the thin diagonal a score can be read as a probability. Below it, scores are too high; above, too low. A "
-        "dot of few clips strays by chance.",
-    )
-
-
-def _decision(plots: Plots, condition: str) -> Figure:
-    of = plots[f"decision_{condition}"]
-    lines = [Line(said, of["threshold"], of[said]) for said in ("model", "everybody", "nobody")]
-    top = max(0.1, float(max(of["model"].max(), of["everybody"].max())))
-    x = Axis("probability from which one would act", 0, 1, SHARE)
-    y = Axis("net benefit (patients found a clip tested)", -0.1, top, (-0.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5))
-    return Figure(
-        line_chart("Decision curve", x, y._replace(ticks=[at for at in y.ticks if at <= top]), lines),
-        "Where the model's curve is above both others, acting on it is worth more than treating everybody or nobody. "
-        "False alarms are weighed by how sure one wants to be before acting.",
-    )
-
-
-def _forests(columns: Mapping[str, Any], everybody: Mapping[str, float], condition: str) -> list[Figure]:
-    rows = [Row("everybody", estimate(everybody, "auc"), _interval(everybody), head=True)]
-    for column, of in columns.items():
-        rows.append(Row(column, "", None, head=True))
-        for value, found in of["groups"].items():
-            people = f"{value} ({found['n_speakers']})"
-            judged = "auc" in found
-            rows.append(
-                Row(people, estimate(found, "auc") if judged else "too few", _interval(found) if judged else None)
-            )
-    chart = forest(f"AUC by group under {condition}", Axis("AUC", 0, 1, SHARE), rows, _interval(everybody))
-    reading = (
-        "A square is a group's AUC, its bar the interval, the number in brackets its speakers; the band is everybody's "
-        "interval. A bar that reaches far is a small group, not a bad one; one that misses the band is a reason to "
-        "look."
-    )
-    return [Figure(chart, reading)]
-
-
-def _interval(of: Mapping[str, float]) -> tuple[float, float, float]:
-    return of["auc"], of["auc_lo"], of["auc_hi"]
-
-
-def _probes(probes: Mapping[str, Any]) -> str:
-    rows = [
-        [name, Marked(f"**{probe['verdict']}**"), probe["question"], probe["why"], probe["rule"]]
-        for name, probe in probes["probes"].items()
-    ]
-    return (
-        "What could be told without any breath, and what the model follows. A failed probe takes the word from every "
-        "number above.\n\n" + table(["probe", "verdict", "question", "why", "rule"], rows)
+    found = sources.evaluation
+    return Report(
+        verdict=verdict(found, sources.probes),
+        results=results_section(found, sources.plots, p),
+        threshold=threshold_section(found, p),
+        operating_points=operating_section(found, p),
+        calibration=calibration_section(found, sources.plots, p),
+        subgroups=subgroup_section(found, p),
+        probes=probe_section(sources.probes),
+        data=data_section(sources.subsets),
+        parameters=parameter_section(sources.params),
+        lineage=lineage_section(sources.files, sources.packages),
     )

@@ -1,141 +1,201 @@
-"""What follows the headline in the report: a section a question, each with a sentence that says how to read it."""
+"""The sections of the report: each answers a question, and says how to read the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
-from spira.evaluation.markdown import Marked, table
+from spira.base.bounded_yaml import flat
 from spira.evaluation.params import EvaluateParams
-from spira.evaluation.subgroups import JUDGED
-from spira.report.headline import estimate, title
-
-Numbers = Mapping[str, float]
+from spira.evaluation.results import Calibration, Estimate, Evaluation, GroupMetrics, title
+from spira.probes.results import ProbeAnswer
+from spira.report.blocks import Badge, Code, Line, Section, Strong, Table, Unbroken, sentence
+from spira.report.figures import (
+    calibration_figure,
+    decision_figure,
+    forest_figure,
+    precision_figure,
+    roc_figure,
+)
+from spira.report.plots import Plots
 
 _RULES = {
     "youden": "the one with the best sensitivity + specificity (Youden's index)",
     "sensitivity": "the highest that finds at least {sensitivity:.0%} of the patients' clips",
     "cost": "the one that costs least where a missed patient costs {cost_of_a_miss:g} false alarms",
 }
-
 _METHODS = {"temperature": "temperature scaling", "isotonic": "isotonic regression"}
 
 
-def sections(threshold: Numbers, questions: Mapping[str, Mapping[str, Any]], p: EvaluateParams) -> str:
-    """All of them.
-
-    Args:
-        threshold: ``mean`` and ``sd`` over all models.
-        questions: of ``judging.by_question``, and ``subgroups``.
-    """
-    values = questions["predictive_values"][p.threshold_condition]
-    parts = [
-        threshold_section(threshold, questions["inconclusive"], p),
-        operating_section(questions["operating_points"], values, p),
-        calibration_section(questions["calibration"], p),
-        subgroup_section(questions["subgroups"], p),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def threshold_section(threshold: Numbers, inconclusive: Mapping[str, Numbers], p: EvaluateParams) -> str:
-    """By which rule the threshold was chosen, and what is left undecided about it.
-
-    Args:
-        threshold: ``mean`` and ``sd`` over all models.
-        inconclusive: by condition, ``estimates`` of ``thresholds.inconclusive``.
-    """
-    rule = _RULES[p.threshold.rule].format(**p.threshold.model_dump())
-    keys = ("share", "sensitivity", "specificity")
-    rows = [[name, *(estimate(of, key) for key in keys)] for name, of in inconclusive.items()]
-    return (
-        f"## Threshold\n\nOf validation's scores, each model takes {rule}: {threshold['mean']:.3f} on average "
-        f"(sd {threshold['sd']:.3f} over models). No test clip moves it. A score less than "
-        f"{p.inconclusive_width / 2:g} from it can be called inconclusive rather than patient or control; the columns "
-        "to the right are of the other clips.\n\n"
-        + table(["condition", "share inconclusive", "sensitivity elsewhere", "specificity elsewhere"], rows)
+def results_section(found: Evaluation, plots: Plots, p: EvaluateParams) -> Section:
+    """On whom it was tested, how sure the numbers are, and the metrics under every condition."""
+    size = found.test
+    people = f"{size.n_speakers} speakers ({size.n_patients} patients), {size.n_clips} clips"
+    tested, chosen = f"Test: {people}, not used for training.", "validation clips"
+    if size.n_folds > 1:
+        tested = (
+            f"{size.n_folds}-fold cross-validation: {people}; each clip was scored by models that were not trained on "
+            "its speaker."
+        )
+        chosen = "each fold's own validation clips"
+    opening = (
+        f"Corpus: {found.corpus}. {tested} Mean over {size.n_seeds} seeds; in brackets the "
+        f"{100 * p.confidence:g}% interval over resampled speakers. Thresholds were chosen on {chosen} under ",
+        Code(found.threshold_condition),
+        ".",
     )
+    head, rows = found.table()
+    table = Table(head, [[name, *map(Unbroken, cells)] for name, *cells in rows])
+    names = list(found.conditions)
+    return Section("results", "Results", [opening, table], [roc_figure(plots, names), precision_figure(plots, names)])
 
 
-def operating_section(points: Mapping[str, Numbers], values: Numbers, p: EvaluateParams) -> str:
-    """What other thresholds could do, and what a call means where patients are rarer than in the test set.
+def threshold_section(found: Evaluation, p: EvaluateParams) -> Section:
+    """By which rule the threshold was chosen, and what the band about it leaves undecided."""
+    rule = _RULES[p.threshold.rule].format(**p.threshold.model_dump())
+    text = (
+        f"Among the validation scores, each model takes {rule} as its threshold: {found.threshold.mean:.3f} on average "
+        f"(sd {found.threshold.sd:.3f} over models). Test clips do not affect it. A score less than "
+        f"{p.inconclusive_width / 2:g} from it can be called inconclusive rather than patient or control; the two "
+        "columns on the right are for the other clips."
+    )
+    rows = []
+    for name, condition in found.conditions.items():
+        band = condition.inconclusive
+        rows.append([name, *map(_estimate, (band.share, band.sensitivity, band.specificity))])
+    head = ["condition", "share inconclusive", "sensitivity elsewhere", "specificity elsewhere"]
+    return Section("threshold", "Threshold", [text, Table(head, rows)])
 
-    Args:
-        points: by condition, ``estimates`` of ``operating.operating_points``.
-        values: of the condition that chose the threshold, ``estimates`` of ``operating.predictive_values``.
-    """
+
+def operating_section(found: Evaluation, p: EvaluateParams) -> Section:
+    """What other thresholds could achieve, and what a classification means where patients are rarer."""
     head = [
         "condition",
         f"sensitivity at {p.at_specificity:.0%} specificity",
         f"specificity at {p.at_sensitivity:.0%} sensitivity",
         "average precision",
     ]
-    keys = ("sensitivity_at_specificity", "specificity_at_sensitivity", "average_precision")
-    rows = [[name, *(estimate(of, key) for key in keys)] for name, of in points.items()]
-    kinds = ("ppv", "npv")
-    shares = [[f"{share:g}", *(estimate(values, f"{kind}_at_{share:g}") for kind in kinds)] for share in p.prevalences]
-    return (
-        "## Operating points\n\nRead off the test clips' own curves, so no threshold is promised for them.\n\n"
-        + table(head, rows)
-        + f"\n\nOf the clips that the threshold calls patient under `{p.threshold_condition}`, the share that are "
-        "(positive predictive value), and of those it calls control (negative), where patients are this share of "
-        "the tested:\n\n"
-        + table(["share of patients", "positive predictive value", "negative predictive value"], shares)
-    )
-
-
-def calibration_section(calibration: Mapping[str, Mapping[str, Numbers]], p: EvaluateParams) -> str:
-    """Whether a score can be read as a probability, before and after calibration.
-
-    Args:
-        calibration: by condition, by ``before`` and ``after``, of ``recalibration.calibration``.
-    """
-    rows = [
-        [
-            condition,
-            when,
-            *(estimate(of, key) for key in ("brier", "expected_error")),
-            _number(of["slope"]),
-            _number(of["intercept"]),
-        ]
-        for condition, pair in calibration.items()
-        for when, of in pair.items()
+    rows = []
+    for name, condition in found.conditions.items():
+        at = condition.operating_points
+        points = (at.sensitivity_at_specificity, at.specificity_at_sensitivity, at.average_precision)
+        rows.append([name, *map(_estimate, points)])
+    values = [
+        [share, _estimate(values.ppv), _estimate(values.npv)]
+        for share, values in found.headline.predictive_values.items()
     ]
-    return (
-        "## Calibration\n\nA score is calibrated where, of the clips given 0.8, eight in ten are patients'. "
-        f"Each model's own {_METHODS[p.calibration.method]} was fitted on validation under "
-        f"`{p.threshold_condition}`: it can be no better than those clips are like the test's. It holds at the "
-        "test set's share of patients, and no call depends on it. Brier score: mean squared error, lower is better. "
-        "Expected calibration error: never 0 for so few clips; its interval is of what as many people give. "
-        "Slope: 1 is calibrated, less is too sure. Intercept: 0 is calibrated, above 0 the scores are too low.\n\n"
-        + table(["condition", "calibration", "Brier score", "expected calibration error", "slope", "intercept"], rows)
+    blocks: list[Line | Table] = [
+        "These points are read off the test clips' own curves; no threshold was chosen for them on validation.",
+        Table(head, rows),
+        (
+            "Predictive values of a classification under ",
+            Code(found.threshold_condition),
+            ", by the share of patients among the people tested. Positive: of the clips classified as patient, the "
+            "share that are. Negative: of the clips classified as control, the share that are.",
+        ),
+        Table(["share of patients", "positive predictive value", "negative predictive value"], values),
+    ]
+    return Section("operating-points", "Operating points", blocks)
+
+
+def calibration_section(found: Evaluation, plots: Plots, p: EvaluateParams) -> Section:
+    """Whether a score can be read as a probability, before and after calibration."""
+    name = found.threshold_condition
+    text = (
+        "Scores are calibrated if, of the clips with a score of 0.8, eight in ten are patients'. "
+        f"For each model, {_METHODS[p.calibration.method]} was fitted on validation clips under ",
+        Code(name),
+        ": it helps as far as those clips resemble the test clips. It holds for the test set's share of patients, and "
+        "no classification depends on it. Brier score: mean squared error, lower is better. Expected calibration "
+        "error: never 0 for so few clips; its interval is what as many people would give. Slope: 1 is calibrated, "
+        "below 1 the scores are too confident. Intercept: 0 is calibrated, above 0 the scores are too low.",
     )
+    rows = [
+        [condition, when, *_calibration_cells(calibration)]
+        for condition, values in found.conditions.items()
+        for when, calibration in values.calibration
+    ]
+    head = ["condition", "calibration", "Brier score", "expected calibration error", "slope", "intercept"]
+    figures = [calibration_figure(plots, name), decision_figure(plots, name)]
+    return Section("calibration", "Calibration", [text, Table(head, rows)], figures)
 
 
-def subgroup_section(columns: Mapping[str, Any], p: EvaluateParams) -> str:
-    """For whom it is better or worse.
+def _calibration_cells(found: Calibration) -> list[str]:
+    spreads = (found.slope.mean, found.intercept.mean)
+    return [
+        _estimate(found.brier),
+        _estimate(found.expected_error),
+        *("–" if isnan(mean) else f"{mean:.3f}" for mean in spreads),
+    ]
+
+
+def subgroup_section(found: Evaluation, p: EvaluateParams) -> Section:
+    """For whom the model works better or worse."""
+    metrics = tuple(GroupMetrics.model_fields)
+    rows: list[list[Line]] = []
+    for column, subgroups in found.subgroups.items():
+        for name, group in subgroups.groups.items():
+            people = f"{group.n_speakers} ({group.n_patients})"
+            cells = ["too few"] * len(metrics)
+            if group.metrics is not None:
+                cells = [_estimate(estimate) for _, estimate in group.metrics]
+            rows.append([column, name, people, str(group.n_clips), *cells])
+        if subgroups.gap is not None:
+            gaps = [(_estimate(gap.difference), f", {gap.worst} lowest") for _, gap in subgroups.gap]
+            rows.append([column, Strong("gap"), "", "", *gaps])
+    text = (
+        "Under ",
+        Code(found.threshold_condition),
+        ". A gap whose interval includes 0 is no evidence of a difference. Between more than two groups it is the gap "
+        "of the best and the worst, picked after looking, so it exaggerates the difference. Too few: fewer than "
+        f"{p.min_speakers} patients or {p.min_speakers} controls.",
+    )
+    head = ["column", "group", "speakers (patients)", "clips", *map(title, metrics)]
+    table = Table(head, rows, (Code("evaluate.subgroups"), " names no column."))
+    return Section("subgroups", "Subgroups", [text, table], [forest_figure(found)])
+
+
+def probe_section(probes: Mapping[str, ProbeAnswer]) -> Section:
+    """What could be predicted without breathing, and what the model relies on."""
+    text = (
+        "What could be predicted without any sound of breathing, and what the model relies on. If a probe failed, do "
+        "not trust the numbers above."
+    )
+    rows = [
+        [name, Badge(probe.verdict), *map(sentence, (probe.question, probe.why, probe.rule))]
+        for name, probe in probes.items()
+    ]
+    return Section("probes", "Probes", [text, Table(["probe", "verdict", "question", "why", "rule"], rows)])
+
+
+def data_section(subsets: Sequence[Sequence[str]]) -> Section:
+    """How the corpus was split: the table of subsets, its head first."""
+    return Section("data", "Data", ["The corpus was split by speaker.", Table(subsets[0], subsets[1:])])
+
+
+def parameter_section(params: Mapping[str, Any]) -> Section:
+    """Every parameter, by its dotted key."""
+    rows = [[name, str(value)] for name, value in flat(params).items()]
+    return Section("parameters", "Parameters", [Table(["parameter", "value"], rows)])
+
+
+def lineage_section(files: Sequence[Sequence[str]], packages: Sequence[Sequence[str]]) -> Section:
+    """What the report was made from.
 
     Args:
-        columns: of ``subgroups.subgroups``.
+        files: (path, md5) of each file read.
+        packages: (name, version) of each package.
     """
-    rows: list[list[str]] = []
-    for column, of in columns.items():
-        for value, found in of["groups"].items():
-            people = f"{found['n_speakers']} ({found['n_patients']})"
-            cells = [found.get("verdict", "")] * len(JUDGED)
-            if "verdict" not in found:
-                cells = [estimate(found, name) for name in JUDGED]
-            rows.append([column, value, people, str(found["n_clips"]), *cells])
-        if of["gap"]:
-            gaps = [f"{estimate(of['gap'][name], 'gap')}, {of['gap'][name]['worst']} lowest" for name in JUDGED]
-            rows.append([column, Marked("**gap**"), "", "", *gaps])
-    said = (
-        f"## Subgroups\n\nUnder `{p.threshold_condition}`. A gap whose interval holds 0 is no evidence of one; "
-        "between more than two groups it is that of the best and the worst, picked after looking, so it flatters the "
-        f"difference. Too few: under {p.min_speakers} patients or {p.min_speakers} controls.\n\n"
+    text = (
+        "The files that this page was made from, with the hash that ",
+        Code("dvc.lock"),
+        " has too. That file also has the hashes of what these were made from: recordings, code, models. No file can "
+        "name the commit that contains it: ",
+        Code("git log -1 -- dvc.lock"),
+        " does.",
     )
-    head = ["column", "group", "speakers (patients)", "clips", *map(title, JUDGED)]
-    return said + (table(head, rows) if rows else "`evaluate.subgroups` names no column.")
+    tables = [Table(["file", "md5"], files), Table(["package", "version"], packages)]
+    return Section("lineage", "Lineage", [text, *tables])
 
 
-def _number(value: float) -> str:
-    return "–" if isnan(value) else f"{value:.3f}"
+def _estimate(estimate: Estimate) -> Unbroken:
+    return Unbroken(estimate.text)

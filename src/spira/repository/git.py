@@ -35,6 +35,14 @@ def environment_without_git() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in dropped}
 
 
+def repository_root() -> Path:
+    """The current folder; DataError where it is not this repository's root, which has the dvc.yaml."""
+    root = Path.cwd()
+    if not (root / "dvc.yaml").is_file():
+        raise DataError(f"{root}: no dvc.yaml here; run from the repository's root")
+    return root
+
+
 def git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
     """What git prints, in English; a warning of its goes to stderr.
 

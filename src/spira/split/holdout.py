@@ -1,4 +1,4 @@
-"""Which speakers teach, which choose, which judge."""
+"""Split speakers into training, validation and test, each by a hash of their id."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -32,7 +32,7 @@ class SplitParams(Section):
     min_speakers: Count  # of each class in each subset
 
     @model_validator(mode="after")
-    def _something_to_learn_from(self) -> Self:
+    def _leaves_training(self) -> Self:
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"test: validation + test must leave speakers to train on, got {self.validation + self.test}"
@@ -40,7 +40,7 @@ class SplitParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _folds_of_the_scheme(self) -> Self:
+    def _folds_fit_scheme(self) -> Self:
         written = f"got [{', '.join(self.names)}]"
         if self.scheme == "holdout" and self.names != (HOLDOUT,):
             raise ValueError(f"folds: must be [{HOLDOUT}] for split.scheme=holdout, {written}; or split.scheme=kfold")
@@ -50,12 +50,12 @@ class SplitParams(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the folds, in their order."""
+        """The names of the folds, in their order."""
         return tuple(map(str, self.folds))
 
 
-def drawn(speaker_id: str, seed: int) -> bytes:
-    """32 bytes that are a speaker's own, as good as random."""
+def speaker_hash(speaker_id: str, seed: int) -> bytes:
+    """32 bytes of a speaker's own, as good as random."""
     return sha256(f"{seed}\0{speaker_id}".encode()).digest()
 
 
@@ -76,7 +76,7 @@ def assign(speaker_id: str, p: SplitParams) -> Subset:
     corrected. A corpus whose proportions must be exact brings a ``split`` column,
     or another ``split.seed`` that happens to suit it.
     """
-    position = int.from_bytes(drawn(speaker_id, p.seed)[:8], "big") / 2**64
+    position = int.from_bytes(speaker_hash(speaker_id, p.seed)[:8], "big") / 2**64
     if position < p.test:
         return "test"
     return "validation" if position < p.test + p.validation else "train"
@@ -88,10 +88,10 @@ def split(
     given: Sequence[str],
     p: SplitParams,
 ) -> list[Subset]:
-    """The subset of each clip; all clips of a speaker share one.
+    """Assigns each clip a subset; all clips of a speaker share one.
 
     Args:
-        speakers: of each clip, shape (n_clips,).
+        speakers: the speaker of each clip, shape (n_clips,).
         labels: 1 for patient, 0 for control, shape (n_clips,).
         given: the metadata's own subset of each clip, "" where it has none, shape (n_clips,).
         p: seed and fractions.
@@ -100,29 +100,29 @@ def split(
         DataError: a speaker is in two given subsets, in one that does not exist, or has two
             labels; or a subset holds too few speakers of a class.
     """
-    label_of = one_label_each(speakers, labels)
-    given_to: dict[str, set[str]] = {}
+    labels_by_speaker = one_label_each(speakers, labels)
+    given_by_speaker: dict[str, set[str]] = {}
     for speaker, subset in zip(speakers, given, strict=True):
-        given_to.setdefault(speaker, set()).update({subset} - {""})
-    chosen = {speaker: _subset_of(speaker, subsets, p) for speaker, subsets in given_to.items()}
-    if short := too_few(chosen, label_of, p.min_speakers):
+        given_by_speaker.setdefault(speaker, set()).update({subset} - {""})
+    assigned = {speaker: _subset_for(speaker, subsets, p) for speaker, subsets in given_by_speaker.items()}
+    if short := too_few(assigned, labels_by_speaker, p.min_speakers):
         raise DataError(
             f"the corpus cannot be split: each subset needs split.min_speakers={p.min_speakers} of each class, "
             f"but {'; '.join(short)}. Bring more speakers, another split.seed, or a `split` column in metadata.csv"
         )
-    return [chosen[speaker] for speaker in speakers]
+    return [assigned[speaker] for speaker in speakers]
 
 
 def one_label_each(speakers: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
     """The label of each speaker; raises DataError where one has both."""
-    label_of: dict[str, int] = {}
+    found: dict[str, int] = {}
     for speaker, label in zip(speakers, labels, strict=True):
-        if label_of.setdefault(speaker, label) != label:
-            raise DataError(f"speaker {speaker}: must be patient or control throughout, got both")
-    return label_of
+        if found.setdefault(speaker, label) != label:
+            raise DataError(f"speaker {speaker}: must be patient or control in all clips, got both")
+    return found
 
 
-def _subset_of(speaker: str, given: set[str], p: SplitParams) -> Subset:
+def _subset_for(speaker: str, given: set[str], p: SplitParams) -> Subset:
     if len(given) > 1:
         raise DataError(f"speaker {speaker}: must be in one subset, got {' and '.join(sorted(given))}")
     for subset in SUBSETS:
@@ -133,9 +133,9 @@ def _subset_of(speaker: str, given: set[str], p: SplitParams) -> Subset:
     return assign(speaker, p)
 
 
-def too_few(chosen: Mapping[str, Subset], labels: Mapping[str, int], least: int) -> list[str]:
-    """Each subset and class that has fewer speakers than ``least``, in words."""
+def too_few(assigned: Mapping[str, Subset], labels: Mapping[str, int], least: int) -> list[str]:
+    """The subsets with fewer than ``least`` speakers of a class, in words."""
     counts = {(subset, label): 0 for subset in SUBSETS for label in (0, 1)}
-    for speaker, subset in chosen.items():
+    for speaker, subset in assigned.items():
         counts[subset, labels[speaker]] += 1
     return [f"{subset} has {n} {CLASSES[label]} speakers" for (subset, label), n in counts.items() if n < least]

@@ -20,23 +20,23 @@ from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
-from spira.clips.noise_bank import NoiseBank
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import read_noise, waveforms_of
+from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
-from spira.features.noise import NoiseParams, generator, insert_noise
+from spira.features.noise import NoiseParams, generator
 from spira.features.params import FeatureParams, WindowParams
-from spira.features.spectra import Frames
-from spira.features.windows import Windows, windows_of
+from spira.features.rendering import NoiseInserter, make_renderer
+from spira.features.windows import Windows, make_windows
 from spira.models.device import prepare
+from spira.models.params import CpuKernels
 from spira.models.store import frames_in_window, load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import clip_scores
 from spira.predictions.table import write_predictions
 from spira.probes.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
 from spira.probes.background import BackgroundParams
-from spira.probes.background import background as background_of
-from spira.split.holdout import drawn
+from spira.probes.background import background as find_background
+from spira.split.holdout import speaker_hash
 
 _CLIPS = {
     "clip_id": pl.String,
@@ -58,39 +58,28 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Renderer:
-    """A clip and an alteration -> its frames, (n_frames, n_features)."""
+class Alterer:
+    """A clip and an alteration -> the altered waveform, (time,)."""
 
     sample_rate: int
-    shortest: int  # samples; a shorter clip is padded with silence, as featurize pads it
     quiet: BackgroundParams
     alter: AlterParams
-    frames: Frames
     lenders: Mapping[Clip, Waveform]  # each with the background that it lends
-    bank: NoiseBank
-    noise: NoiseParams
+    noise: NoiseInserter
 
-    @torch.inference_mode()
-    def __call__(self, clip: Clip, alteration: Alteration) -> Tensor:
-        waveform = self._altered(clip, alteration)
-        padded = np.pad(waveform, (0, max(0, self.shortest - waveform.size)))
-        rendered: Tensor = self.frames(torch.from_numpy(np.ascontiguousarray(padded)))
-        return rendered
-
-    def _altered(self, clip: Clip, alteration: Alteration) -> Waveform:
+    def __call__(self, clip: Clip, alteration: Alteration) -> Waveform:
         if alteration in FORMS:
             return in_form(clip.waveform, alteration, self.sample_rate, self.quiet, self.alter)
-        if alteration == ADDED:
-            rng = generator(self.noise.seed, clip.clip_id, 0)  # the noise of the condition `noisy`
-            return insert_noise(clip.waveform, self.bank, self.alter.n_noises, self.noise, rng)
-        room = self.lenders[self._lender(clip, alteration)]
-        return swapped(clip.waveform, room, self.sample_rate, self.quiet)
+        if alteration == ADDED:  # the noise of the condition `noisy`
+            return self.noise(clip.waveform, clip.clip_id, view=0, n_noises=self.alter.n_noises)
+        background = self.lenders[self._lender(clip, alteration)]
+        return swapped(clip.waveform, background, self.sample_rate, self.quiet)
 
     def _lender(self, clip: Clip, alteration: Alteration) -> Clip:
         label = clip.label if alteration == "own_class_noise" else 1 - clip.label
-        able = [c for c in self.lenders if c.label == label and c.speaker_id != clip.speaker_id]
+        others = [c for c in self.lenders if c.label == label and c.speaker_id != clip.speaker_id]
         rng = generator(self.alter.seed, clip.clip_id, SWAPS.index(alteration))
-        return able[int(rng.integers(len(able)))]
+        return others[int(rng.integers(len(others)))]
 
 
 def run(
@@ -102,6 +91,7 @@ def run(
     background: BackgroundParams,
     noise: NoiseParams,
     alter: AlterParams,
+    cpu_kernels: CpuKernels,
     *,
     clips: Path = Path("data/clips"),
     noises: Path = Path("data/noise"),
@@ -112,63 +102,62 @@ def run(
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
     _, step = windows.frames(sample_rate, features.hop_length)
-    folds = {fold: of.test for fold, of in read_subsets(subsets).items()}
-    chosen = _chosen(clips, {clip for of in folds.values() for clip in of}, alter)
-    lenders = _lenders(chosen, sample_rate, background, alter)
-    renderer = Renderer(
-        sample_rate,
-        windows.samples(sample_rate),
-        background,
-        alter,
-        Frames(features, sample_rate),
-        lenders,
-        read_noise(noises),
-        noise,
-    )
-    nets = {(fold, seed): load_model(models / fold / str(seed), device) for fold in folds for seed in seeds}
+    folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
+    picked = _pick_clips(clips, set().union(*folds.values()), alter)
+    lenders = _lenders(picked, sample_rate, background, alter)
+    altered = Alterer(sample_rate, background, alter, lenders, NoiseInserter(read_noise(noises), noise))
+    render = make_renderer(features, windows, sample_rate)
+    nets = {
+        (fold, seed): load_model(models / fold / str(seed), device, cpu_kernels) for fold in folds for seed in seeds
+    }
     tables = []
     n_threads = torch.get_num_threads()
     for alteration in _alterations(lenders):
         torch.set_num_threads(1)  # one clip a thread, as in featurize
-        rendered = ordered_map(lambda clip: renderer(clip, alteration), chosen, n_workers)  # noqa: B023
-        frames = dict(zip(chosen, progress(rendered, len(chosen), alteration), strict=True))
+        rendered = ordered_map(lambda clip: render(altered(clip, alteration)), picked, n_workers)  # noqa: B023
+        frames = dict(zip(picked, progress(rendered, len(picked), alteration), strict=True))
         torch.set_num_threads(n_threads)
         for (fold, seed), net in nets.items():
-            own = [clip for clip in chosen if clip.clip_id in set(folds[fold])]
-            if own:
+            tested = [clip for clip in picked if clip.clip_id in folds[fold]]
+            if tested:
                 length = frames_in_window(models / fold / str(seed))
-                heard = _windows([frames[clip] for clip in own], length, step, device)
-                scores = clip_scores(net, heard, len(own), predict.batch_size).numpy()
-                tables.append(_table(own, scores, fold=fold, condition=alteration, seed=seed))
+                cut = _windows([frames[clip] for clip in tested], length, step, device)
+                scores = clip_scores(net, cut, len(tested), predict.batch_size).numpy()
+                tables.append(_table(tested, scores, fold=fold, condition=alteration, seed=seed))
     write_predictions(pl.concat(tables), out)
-    print(f"{len(chosen)} test clips scored under {len(_alterations(lenders))} alterations by {len(nets)} models")
+    print(f"{len(picked)} test clips scored under {len(_alterations(lenders))} alterations by {len(nets)} models")
 
 
 def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.device) -> Windows:
-    """Every window of every clip in one view; nobody is told the labels."""
+    """Every window of every clip in one view; all labels are 0, for scoring reads none."""
     n, lengths = len(clips), torch.tensor([len(clip) for clip in clips])
     firsts = torch.zeros(1, n, dtype=torch.int64)
-    return windows_of(clips, torch.arange(n), firsts, lengths, torch.zeros(n), length=length, step=step, device=device)
+    return make_windows(
+        clips, torch.arange(n), firsts, lengths, torch.zeros(n), length=length, step=step, device=device
+    )
 
 
-def _chosen(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
+def _pick_clips(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
     """The test clips, or where they are many those that a hash of their names picks, in the order of their names."""
-    picked = set(sorted(tested, key=lambda clip: drawn(clip, p.seed))[: p.n_clips])
+    picked = set(sorted(tested, key=lambda clip: speaker_hash(clip, p.seed))[: p.n_clips])
     table = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked))
-    columns = (table["clip_id"], table["speaker_id"], table["label"], waveforms_of(table, folder))
-    return [Clip(*of) for of in zip(*columns, strict=True)]
+    columns = (table["clip_id"], table["speaker_id"], table["label"], read_waveforms(table, folder))
+    return [Clip(*row) for row in zip(*columns, strict=True)]
 
 
 def _lenders(clips: Sequence[Clip], sample_rate: int, quiet: BackgroundParams, p: AlterParams) -> dict[Clip, Waveform]:
-    """Who has background enough, and that; nobody where some clip would find none to borrow."""
+    """The clips with enough background to lend, and that; empty where some clip would find none to borrow."""
     least = round(p.min_background_seconds * sample_rate)
-    rooms = {clip: background_of(clip.waveform, sample_rate, quiet) for clip in clips}
-    able = {clip: room for clip, room in rooms.items() if room.size >= least}
-    of_class = [{clip.speaker_id for clip in able if clip.label == label} for label in (0, 1)]
-    if min(map(len, of_class)) < 2:
-        print(f"no background is swapped: fewer than two speakers of a class have {p.min_background_seconds} s of it")
+    backgrounds = {clip: find_background(clip.waveform, sample_rate, quiet) for clip in clips}
+    enough = {clip: background for clip, background in backgrounds.items() if background.size >= least}
+    speakers = [{clip.speaker_id for clip in enough if clip.label == label} for label in (0, 1)]
+    if min(map(len, speakers)) < 2:
+        print(
+            "alter: backgrounds are not swapped, because patients or controls have fewer than two speakers with "
+            f"alter.min_background_seconds={p.min_background_seconds} of background"
+        )
         return {}
-    return able
+    return enough
 
 
 def _alterations(lenders: Mapping[Clip, Waveform]) -> tuple[Alteration, ...]:
@@ -176,13 +165,13 @@ def _alterations(lenders: Mapping[Clip, Waveform]) -> tuple[Alteration, ...]:
 
 
 def _table(clips: Sequence[Clip], scores: NDArray[np.float64], condition: str, fold: str, seed: int) -> pl.DataFrame:
-    whose = pl.DataFrame(
+    facts = pl.DataFrame(
         [(clip.clip_id, clip.speaker_id, clip.label) for clip in clips],
         schema=["clip_id", "speaker_id", "label"],
         orient="row",
     )
     same = {"fold": pl.lit(fold), "subset": pl.lit("test"), "condition": pl.lit(condition)}
-    return whose.with_columns(**same, seed=pl.lit(seed, pl.Int64), score=scores)
+    return facts.with_columns(**same, seed=pl.lit(seed, pl.Int64), score=scores)
 
 
 if __name__ == "__main__":
@@ -196,4 +185,5 @@ if __name__ == "__main__":
             load("background", BackgroundParams),
             load("noise", NoiseParams),
             load("alter", AlterParams),
+            load("cpu_kernels", CpuKernels),
         )

@@ -5,32 +5,24 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from spira.base.array_types import Floats
 from spira.base.params import load
 from spira.base.section import FolderName
 from spira.base.stage_process import as_stage
-from spira.clips.recordings import FACTS, facts_of
-from spira.evaluation.bootstrap import Resamples, speaker_resamples
-from spira.evaluation.calibration import calibrated, calibrators_of_folds
-from spira.evaluation.conditions import by_question, judge
-from spira.evaluation.conditions import plots as plots_of
-from spira.evaluation.files import refuse_incomplete, write_numbers, write_plots, write_worst
-from spira.evaluation.intervals import summarize
-from spira.evaluation.metrics import auc, places, spread
+from spira.clips.recordings import FACTS, clip_facts
+from spira.evaluation.files import refuse_incomplete, write_evaluation, write_numbers, write_plots, write_worst
+from spira.evaluation.markdown import table
 from spira.evaluation.origin import origin
 from spira.evaluation.params import EvaluateParams
-from spira.evaluation.subgroups import subgroups, values_of
-from spira.evaluation.thresholds import of_each_clip, thresholds_of_folds
+from spira.evaluation.protocol import evaluate as evaluate_test_sets
+from spira.evaluation.protocol import plot_columns
+from spira.evaluation.subgroups import group_names
+from spira.evaluation.test_set import make_test_sets
 from spira.evaluation.worst_clips import worst_clips
-from spira.predictions.table import ONLY_FOLD, Scored, read_predictions, scored
-from spira.report.headline import headline, markdown_table
+from spira.predictions.table import read_predictions, scored_clips
 
 
 def run(
@@ -44,72 +36,22 @@ def run(
     worst: Path = Path("data/worst_clips.csv"),
     plots: Path = Path("data/plots"),
 ) -> None:
-    table = read_predictions(predictions)
-    refuse_incomplete(table, predictions)
-    chosen_by = scored(table, "validation")[evaluate.threshold_condition]
-    of_folds = thresholds_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds, evaluate.threshold)
-    maps = calibrators_of_folds(chosen_by.labels, chosen_by.scores, chosen_by.folds, evaluate.calibration)
-    judged = scored(table, "test")
-    main = judged[evaluate.threshold_condition]
-    at = of_each_clip(of_folds, main.folds)
-    resamples = speaker_resamples(main.labels, main.speakers, evaluate.n_resamples, evaluate.seed)
-    of_groups = _subgroups(main, at, clips, resamples, evaluate)
-    wrong = worst_clips(main.labels, main.scores, at, evaluate.n_worst)
-    write_worst(wrong, main, facts_of(main.clips, FACTS, clips), worst)
-    conditions, answers = {}, {}
-    for condition, of in judged.items():
-        thresholds, probabilities = of_each_clip(of_folds, of.folds), calibrated(of.scores, of.folds, maps)
-        conditions[condition] = summarize(of.labels, of.scores, thresholds, resamples, evaluate.confidence)
-        answers[condition] = judge(of.labels, of.scores, probabilities, thresholds, resamples, evaluate)
-        drawn = plots_of(of.labels, of.scores, probabilities, thresholds, evaluate.calibration.n_bins)
-        write_plots(drawn, condition, plots)
-    every = np.concatenate(list(of_folds.values()))
-    threshold = {"mean": float(np.mean(every)), "sd": spread(every)}
-    questions = by_question(answers) | {"subgroups": of_groups}
-    tree = {**conditions, "threshold": threshold, "test": _sizes(main), **_by_fold(main, of_folds), **questions}
-    write_numbers({"corpus": origin(corpus), **tree}, evaluation)
-    columns = headline(conditions, evaluate.threshold_condition, float(np.mean(list(_aucs(chosen_by).values()))))
-    write_numbers({"corpus": origin(corpus), **columns}, metrics)
-    print(markdown_table(conditions))
-
-
-def _subgroups(of: Scored, thresholds: Floats, clips: Path, resamples: Resamples, p: EvaluateParams) -> dict[str, Any]:
-    facts = facts_of(of.clips, p.subgroups, clips)
-    columns = {name: values_of(name, cells, p) for name, cells in facts.items()}
-    return subgroups(of.labels, of.scores, thresholds, columns, resamples, p)
-
-
-def _aucs(of: Scored) -> dict[str, Floats]:
-    """By fold, the AUC of each seed among the clips of that fold."""
-    return {
-        fold: np.array([auc(of.labels[clips], of_seed[clips]) for of_seed in of.scores])
-        for fold, clips in places(of.folds).items()
-    }
-
-
-def _by_fold(judged: Scored, of_folds: Mapping[str, Floats]) -> dict[str, dict[str, dict[str, float]]]:
-    """What each fold found by itself, so that one which stands out is seen; nothing where there is but one."""
-    if set(of_folds) == {ONLY_FOLD}:
-        return {}
-    aucs = _aucs(judged)
-    found = {
-        fold: {"auc": float(aucs[fold].mean()), "threshold": float(of_folds[fold].mean())}
-        for fold in sorted(aucs, key=lambda name: (len(name), name))
-    }
-    return {"folds": found}
-
-
-def _sizes(judged: Scored) -> dict[str, int]:
-    patients = {speaker for speaker, label in zip(judged.speakers, judged.labels, strict=True) if label == 1}
-    return {
-        "n_speakers": len(set(judged.speakers)),
-        "n_patients": len(patients),
-        "n_clips": judged.labels.size,
-        "n_seeds": len(judged.scores),
-        "n_folds": len(set(judged.folds)),
-    }
+    scores = read_predictions(predictions)
+    refuse_incomplete(scores, predictions)
+    validation = scored_clips(scores, "validation")[evaluate.threshold_condition]
+    test_sets = make_test_sets(validation, scored_clips(scores, "test"), evaluate)
+    test = test_sets[evaluate.threshold_condition].clips
+    facts = clip_facts(test.clips, evaluate.subgroups, clips)
+    groups = {column: group_names(column, cells, evaluate) for column, cells in facts.items()}
+    found = evaluate_test_sets(origin(corpus), validation, test_sets, groups, evaluate)
+    write_worst(worst_clips(test, evaluate.n_worst), test, clip_facts(test.clips, FACTS, clips), worst)
+    for condition, test_set in test_sets.items():
+        write_plots(plot_columns(test_set, evaluate.calibration.n_bins), condition, plots)
+    write_evaluation(found, evaluation)
+    write_numbers(found.columns(), metrics)
+    print(table(*found.table()))
 
 
 if __name__ == "__main__":
-    with as_stage(), threadpool_limits(1):  # its matrices are thin: BLAS's threads would only wait for each other
+    with as_stage(), threadpool_limits(1):  # the matrices are thin: BLAS's threads would only wait for each other
         run(load("corpus", FolderName), load("evaluate", EvaluateParams))

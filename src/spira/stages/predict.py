@@ -18,6 +18,7 @@ from spira.features.noise import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import read_windows
 from spira.models.device import prepare
+from spira.models.params import CpuKernels
 from spira.models.store import frames_in_window, load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import clip_scores
@@ -30,6 +31,7 @@ def run(
     features: FeatureParams,
     windows: WindowParams,
     predict: PredictParams,
+    cpu_kernels: CpuKernels,
     *,
     subsets: Path = Path("data/subsets.csv"),
     models: Path = Path("data/models"),
@@ -40,31 +42,31 @@ def run(
     device = prepare("auto", seed=0)  # nothing is drawn
     _, step = windows.frames(sample_rate, features.hop_length)
     folds = read_subsets(subsets)
-    _name_leftovers(models, [f"{fold}/{seed}" for fold in folds for seed in seeds])
+    _warn_of_leftovers(models, [f"{fold}/{seed}" for fold in folds for seed in seeds])
     tables = []
     for fold, clips in folds.items():
-        nets = {seed: load_model(models / fold / str(seed), device) for seed in seeds}
+        nets = {seed: load_model(models / fold / str(seed), device, cpu_kernels) for seed in seeds}
         lengths = {seed: frames_in_window(models / fold / str(seed)) for seed in seeds}  # that each was trained on
         for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
             for condition in CONDITIONS:
-                heard = {
+                cut = {
                     n: read_windows(folder, condition, members, length=n, step=step, device=device)
                     for n in set(lengths.values())
                 }
                 for seed, net in nets.items():
-                    to_score, table = heard[lengths[seed]]
-                    scores = clip_scores(net, to_score, len(table), predict.batch_size).numpy()
-                    whose = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
-                    tables.append(table.with_columns(**whose, seed=seed, score=scores))
+                    own_windows, table = cut[lengths[seed]]
+                    scores = clip_scores(net, own_windows, len(table), predict.batch_size).numpy()
+                    names = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
+                    tables.append(table.with_columns(**names, seed=seed, score=scores))
     write_predictions(pl.concat(tables), out)
 
 
-def _name_leftovers(models: Path, used: Sequence[str]) -> None:
-    """A seed or fold taken off its list leaves its folder, which DVC counts as part of ``data/models``."""
+def _warn_of_leftovers(models: Path, used: Sequence[str]) -> None:
+    """Prints the folders of seeds or folds that left params.yaml: DVC counts them as part of ``data/models``."""
     for file in sorted(models.rglob("model.json")):
         folder = file.parent
         if folder.relative_to(models).as_posix() not in used:
-            print(f"{folder}: of no fold and seed in params.yaml, so not used; remove it to keep dvc.lock free of it")
+            print(f"{folder}: not used, params.yaml lists no such fold and seed; remove it, or dvc.lock will count it")
 
 
 if __name__ == "__main__":
@@ -75,4 +77,5 @@ if __name__ == "__main__":
             load("features", FeatureParams),
             load("windows", WindowParams),
             load("predict", PredictParams),
+            load("cpu_kernels", CpuKernels),
         )

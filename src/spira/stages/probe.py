@@ -1,4 +1,4 @@
-"""probe: clips, scores and altered clips' scores -> what a detector could know without breath, a verdict a probe."""
+"""probe: clips, scores and altered clips' scores -> what could be predicted without breathing, a verdict a probe."""
 
 if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
@@ -19,17 +19,18 @@ from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import waveforms_of
+from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.evaluation.origin import origin
-from spira.predictions.table import Scored, read_predictions, scored
+from spira.predictions.scored import ScoredClips
+from spira.predictions.table import read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
 from spira.probes.catalogue import overall, probe_all
 from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
 from spira.probes.shortcuts import HEADER
 from spira.probes.sound_statistics import statistics
-from spira.probes.study import Fold, Heard, ProbeParams, Study
+from spira.probes.study import Fold, ModelScores, ProbeParams, Study
 from spira.probes.summary import probe_report
 
 
@@ -51,8 +52,8 @@ def run(
     names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
-    waveforms = waveforms_of(table, clips)
-    heard = progress(
+    waveforms = read_waveforms(table, clips)
+    measured = progress(
         ordered_map(
             lambda clip: (
                 statistics(clip, sample_rate, background, probe.n_bands, probe.edge_seconds),
@@ -64,49 +65,50 @@ def run(
         len(waveforms),
         "probe",
     )
-    sound, prints = zip(*heard, strict=True)
+    sound, prints = zip(*measured, strict=True)
     study = Study(
         speakers=tuple(table["speaker_id"]),
         labels=table["label"].cast(pl.Int64).to_numpy(),
         folds=_folds(table, subsets),
         columns={name: table[name].to_list() for name in names},
-        sound={kind: np.stack([of_clip[kind] for of_clip in sound]) for kind in sound[0]},
-        heard=_heard(table, predictions, altered),
+        sound={kind: np.stack([statistic[kind] for statistic in sound]) for kind in sound[0]},
+        scores=_model_scores(table, predictions, altered),
         pairs=tuple(near_duplicates(prints, probe.fingerprint)),
     )
     found = probe_all(study, probe)
     write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
-    said = probe_report(origin(corpus), overall(found), found, probe.confidence)
-    write_bytes(said.encode(), report)
-    print(said)
+    text = probe_report(origin(corpus), overall(found), found, probe.confidence)
+    write_bytes(text.encode(), report)
+    print(text)
 
 
 def _folds(table: pl.DataFrame, path: Path) -> tuple[Fold, ...]:
     def among(members: list[str]) -> Mask:
         return table["clip_id"].is_in(members).to_numpy()
 
-    return tuple(Fold(among(of.train + of.validation), among(of.test)) for of in read_subsets(path).values())
+    return tuple(Fold(among(fold.train + fold.validation), among(fold.test)) for fold in read_subsets(path).values())
 
 
-def _heard(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, Heard]:
-    """By condition and alteration, what was said of the test clips."""
-    of_conditions = read_predictions(predictions)
-    refuse_incomplete(of_conditions, predictions)
-    every: Mapping[str, Scored] = scored(of_conditions, "test") | scored(read_predictions(altered), "test")
+def _model_scores(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, ModelScores]:
+    """The scores of the test clips, by condition and alteration."""
+    unaltered = read_predictions(predictions)
+    refuse_incomplete(unaltered, predictions)
+    every: Mapping[str, ScoredClips] = scored_clips(unaltered, "test")
+    every = {**every, **scored_clips(read_predictions(altered), "test")}
     place = {clip: i for i, clip in enumerate(table["clip_id"])}
     found = {}
-    for name, of in every.items():
-        if lost := [clip for clip in of.clips if clip not in place]:
-            raise DataError(f"{predictions}: scores {lost[0]}, of which the table of clips knows nothing; dvc repro")
-        clips = np.array([place[clip] for clip in of.clips])
+    for name, test in every.items():
+        if unknown := [clip for clip in test.clips if clip not in place]:
+            raise DataError(f"{predictions}: scores {unknown[0]}, which is not in the table of clips; run dvc repro")
+        clips = np.array([place[clip] for clip in test.clips])
         order = np.argsort(clips)
-        found[name] = Heard(clips[order], of.scores[:, order])
+        found[name] = ModelScores(clips[order], test.scores[:, order])
     return found
 
 
 def _write_pairs(study: Study, names: list[str], path: Path) -> None:
-    """Named: this file is DVC's, never git's."""
+    """The pairs by clip name: this file is DVC's, never git's."""
     rows = [
         (names[pair.first], names[pair.second], round(pair.bit_errors, 4), round(pair.delay_seconds, 3))
         for pair in study.pairs

@@ -5,39 +5,41 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from markupsafe import Markup
+from typing import NamedTuple
 
 from spira.base.params import PARAMS, load, read
 from spira.base.stage_process import as_stage
-from spira.base.tables import read_json
-from spira.clips.recordings import FACTS, facts_of
-from spira.evaluation.files import read_numbers
-from spira.evaluation.markdown import html, table
+from spira.clips.recordings import FACTS, clip_facts
+from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.report.cards import data_card, model_card
 from spira.report.files import (
     base64,
-    digests,
     flac,
+    md5_sums,
     packages,
     read_card,
     read_clips,
     read_plots,
+    read_probes,
     read_rows,
     render,
     write_texts,
 )
-from spira.report.headline import title
-from spira.report.page import Part, parts, verdict
-from spira.report.plots import envelope
-from spira.report.sound_pictures import peaks_of, spectrogram
+from spira.report.page import Sources, make_report
+from spira.report.sound_pictures import envelope, loudest_samples, spectrogram
 
-HEADLINE = ("auc", "sensitivity", "specificity")
+
+class ClipPicture(NamedTuple):
+    """One of the worst clips as the page shows it."""
+
+    name: str
+    caption: str
+    waveform: str  # SVG
+    spectrogram: str  # PNG, as base64
+    sound: str  # FLAC, as base64; empty where it must not be embedded
 
 
 def run(
@@ -50,89 +52,67 @@ def run(
     clips: Path = Path("data/clips"),
     subsets: Path = Path("data/subsets_summary.csv"),
     card: Path = Path("docs/card.yaml"),
-    template: Path = Path("docs/page.html"),
     requirements: Path = Path("requirements.txt"),
     page: Path = Path("data/report/index.html"),
     twin: Path = Path("data/report/report.md"),
-    of_model: Path = Path("data/report/model_card.md"),
-    of_data: Path = Path("data/report/data_card.md"),
+    model: Path = Path("data/report/model_card.md"),
+    data: Path = Path("data/report/data_card.md"),
 ) -> None:
     evaluate, settings = load("evaluate", EvaluateParams, path=params), load("report", ReportParams, path=params)
-    every, _ = read(params)
-    tree, probed, people = read_numbers(evaluation), read_json(probes), read_rows(subsets)
-    level, said = verdict(tree, probed, evaluate.threshold_condition)
-    made = parts(tree, probed, read_plots(plots), people, every, evaluate)
-    made.append(_lineage([evaluation, probes, worst, subsets, card, params, requirements], requirements))
-    audible = settings.embed_audio or every["corpus"] == "demo"
+    all_params, _ = read(params)
+    found, people = read_evaluation(evaluation), read_rows(subsets)
+    files = [evaluation, probes, worst, subsets, card, params, requirements]
+    sources = Sources(
+        evaluation=found,
+        probes=read_probes(probes),
+        plots=read_plots(plots),
+        subsets=people,
+        params=all_params,
+        files=md5_sums(files),
+        packages=packages(requirements),
+    )
+    report = make_report(sources, evaluate)
+    audio, sample_rate = settings.embed_audio or all_params["corpus"] == "demo", all_params["sample_rate"]
     content = {
-        "corpus": tree["corpus"],
-        "level": level,
-        "said": Markup(html(said)),
-        "condition": evaluate.threshold_condition,
-        "numbers": [_number(tree[evaluate.threshold_condition], name) for name in HEADLINE],
-        "confidence": f"{100 * evaluate.confidence:g}",
-        "people": "{n_speakers} test speakers, {n_patients} of them patients; {n_clips} clips.".format(**tree["test"]),
-        "parts": [_part(part) for part in made],
-        "clips": _clips(read_rows(worst, sheet=True), clips, every["sample_rate"], audible=audible),
-        "rate": every["sample_rate"],
-        "audio": audible,
+        "report": report,
+        "evaluation": found,
+        "confidence": evaluate.confidence,
+        "sample_rate": sample_rate,
+        "audio": audio,
+        "clips": _pictures(read_rows(worst, sheet=True), clips, sample_rate, audio=audio),
     }
-    by_title = {part.title: part.text for part in made}
-    written, told_of = read_card(card), {name: by_title[name] for name in ("Results", "Subgroups", "Calibration")}
-    body = "\n\n".join(f"## {part.title}\n\n{part.text.strip()}" for part in made[1:])
+    written, repeated = read_card(card), [report.results, report.subgroups, report.calibration]
     write_texts(
         {
-            page: render(template, content),
-            twin: f"**{level}**: {said}\n\n{by_title['Results'].strip()}\n\n{body}\n",
-            of_model: model_card(written, f"**{level}**: {said}", told_of, every),
-            of_data: data_card(written, tree["corpus"], people, _facts(clips), every),
+            page: render(content),
+            twin: report.markdown(),
+            model: model_card(written, report.opening, repeated, all_params),
+            data: data_card(written, found.corpus, people, _known_facts(clips), all_params),
         }
     )
 
 
-def _part(part: Part) -> dict[str, Any]:
-    figures = [{"svg": Markup(figure.svg), "reading": figure.reading} for figure in part.figures]
-    name = part.title.lower().replace(" ", "-")
-    return {"id": name, "title": part.title, "html": Markup(html(part.text)), "figures": figures}
-
-
-def _number(of: Mapping[str, float], name: str) -> dict[str, Any]:
-    return {"name": title(name), "value": of[name], "lo": of[f"{name}_lo"], "hi": of[f"{name}_hi"]}
-
-
-def _clips(rows: Sequence[Sequence[str]], folder: Path, rate: int, *, audible: bool) -> list[dict[str, Any]]:
+def _pictures(rows: Sequence[Sequence[str]], folder: Path, rate: int, *, audio: bool) -> list[ClipPicture]:
     """Each of the worst clips with its pictures, and its sound where that may be embedded."""
-    wrong = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
-    sounds = read_clips([of["clip_id"] for of in wrong], folder)
-    made = []
-    for of in wrong:
-        name, samples = of["clip_id"], sounds[of["clip_id"]]
-        facts = ", ".join(f"{fact} {of[fact]}" for fact in FACTS if of.get(fact))
-        told = f"Is a {of['label']}; score {float(of['score']):.3f}, threshold {float(of['threshold']):.3f}. {facts}"
-        wave = Markup(envelope(f"Waveform of {name}", peaks_of(samples), samples.size / rate))
-        picture, sound = base64(spectrogram(samples, rate)), flac(samples, rate) if audible else ""
-        made.append({"name": name, "told": told, "wave": wave, "spectrogram": picture, "audio": sound})
-    return made
+    worst = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    sounds = read_clips([row["clip_id"] for row in worst], folder)
+    pictures = []
+    for row in worst:
+        name, samples = row["clip_id"], sounds[row["clip_id"]]
+        facts = ", ".join(f"{fact} {row[fact]}" for fact in FACTS if row.get(fact))
+        scores = f"score {float(row['score']):.3f}, threshold {float(row['threshold']):.3f}"
+        wave = envelope(f"Waveform of {name}", loudest_samples(samples), samples.size / rate)
+        sound = flac(samples, rate) if audio else ""
+        caption = f"{row['label'].capitalize()}; {scores}. {facts}"
+        pictures.append(ClipPicture(name, caption, wave, base64(spectrogram(samples, rate)), sound))
+    return pictures
 
 
-def _lineage(files: Sequence[Path], requirements: Path) -> Part:
-    text = (
-        "What this page was made of, by the hash that `dvc.lock` has too; that file names by hash all that these were "
-        "made of in turn: recordings, code, models. No file can hold the commit that contains it: "
-        "`git log -1 -- dvc.lock` names it.\n\n" + table(["file", "md5"], digests(files)) + "\n\n"
-    )
-    return Part("Lineage", text + table(["package", "version"], packages(requirements)))
-
-
-def _facts(clips: Path) -> str:
-    """Of each fact, for how many clips it is known."""
-    ids = [row[0] for row in read_rows(clips / "clips.csv")[1:]]
-    known = {name: np.count_nonzero(cells) for name, cells in _known(ids, clips).items()}
-    return table(["fact", "clips for which it is known"], [[name, f"{n} of {len(ids)}"] for name, n in known.items()])
-
-
-def _known(ids: Sequence[str], clips: Path) -> dict[str, list[bool]]:
-    return {name: [bool(cell) for cell in cells] for name, cells in facts_of(ids, FACTS, clips / "clips.csv").items()}
+def _known_facts(clips: Path) -> list[list[str]]:
+    """Each fact, and for how many clips it is known."""
+    names = [row[0] for row in read_rows(clips / "clips.csv")[1:]]
+    facts = clip_facts(names, FACTS, clips / "clips.csv")
+    return [[fact, f"{sum(map(bool, cells))} of {len(names)}"] for fact, cells in facts.items()]
 
 
 if __name__ == "__main__":

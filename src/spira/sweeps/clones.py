@@ -190,7 +190,7 @@ def listed_devices(listed: str) -> list[str]:
 def interruptible() -> None:
     """Lets SIGTERM and a terminal that goes away end this program as Ctrl-C does, so that it can end what it started.
 
-    Ctrl-C too, since a shell starts ``make sweep &`` deaf to it; but ``nohup`` is heeded.
+    Ctrl-C too, since a shell starts ``spira sweep plan.yaml &`` deaf to it; but ``nohup`` is heeded.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

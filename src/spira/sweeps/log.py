@@ -14,6 +14,9 @@ from spira.sweeps.clones import Snapshot
 from spira.sweeps.optuna_study import Trial
 from spira.sweeps.plan import Plan
 
+WORK = Path(".dvc/tmp/sweep")  # of each plan its notes, logs and workplaces
+RESULTS = Path("data/sweeps")  # of each study its history, as a table and pictures
+
 
 class Ledger:
     """The notes of one plan in the folder that also has its logs."""

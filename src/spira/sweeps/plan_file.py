@@ -50,11 +50,11 @@ def _problems(name: str, tree: dict[str, Any], params: dict[str, Any]) -> Proble
     yield from ((str(key), f"unknown key; {suggest(str(key), known)}") for key in tree if key not in known)
     if ("rows" in tree) == ("study" in tree):
         yield "rows", "a file has either rows, a table, or study, a search"
-    of_kinds = [problem for key, kind in _KINDS.items() if key in tree for problem in check(key, kind, tree[key])]
-    yield from of_kinds
+    wrong_kinds = [problem for key, kind in _KINDS.items() if key in tree for problem in check(key, kind, tree[key])]
+    yield from wrong_kinds
     if "study" in tree:
         yield from _study_problems(tree["study"], params)
-    if not of_kinds:
+    if not wrong_kinds:
         yield from _unknown("base", tree.get("base", {}), params)
         for row, overrides in tree.get("rows", {}).items():
             yield from _unknown(f"rows.{row}", overrides, params)

@@ -50,12 +50,12 @@ class Trials:
             if self.stop.is_set():
                 return
             if hopeless and give_up:
-                said = give_up(place, seconds)
+                outcome = give_up(place, seconds)
             elif status:
-                self.failed[name], said = self._logs / f"{name}.log", "FAILED"
+                self.failed[name], outcome = self._logs / f"{name}.log", "FAILED"
             else:
-                said = finish(place, seconds)
-            self._say(f"{name}: {said} ({seconds / 60:.1f} min)")
+                outcome = finish(place, seconds)
+            self._say(f"{name}: {outcome} ({seconds / 60:.1f} min)")
         finally:
             self._free.put(place)
 

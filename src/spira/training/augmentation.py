@@ -1,4 +1,4 @@
-"""What may be done to a batch of training windows and their labels; each is off where its number is 0."""
+"""Augmentation, smoothing and balancing of training windows; each is off where its number is 0."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from spira.training.params import SpecAugmentParams
 
 
 def mixup(windows: Tensor, labels: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Each window blended with another of its batch, and its label with the other's by the same share.
+    """Blends each window with another of its batch, and their labels by the same share.
 
     Args:
         windows: shape (batch, n_frames, n_features).
@@ -29,7 +29,7 @@ def mixup(windows: Tensor, labels: Tensor, alpha: float, rng: np.random.Generato
 
 
 def spec_augment(windows: Tensor, p: SpecAugmentParams, rng: np.random.Generator) -> Tensor:
-    """Stretches of time, and bands of features, replaced by the mean of the window that they are cut from.
+    """Replaces stretches of time and bands of features by the mean of their window.
 
     A mask's width is drawn evenly from 0 to the widest, then its start evenly from where it
     fits; each window has its own. Nothing is drawn where there are no masks.
@@ -63,8 +63,8 @@ def _masks(n_windows: int, size: int, widest: int, rng: np.random.Generator) -> 
     return inside
 
 
-def smoothed(labels: Tensor, amount: float) -> Tensor:
-    """Labels pulled towards 1/2: 0 and 1 become amount / 2 and 1 - amount / 2 (Szegedy et al., 2016)."""
+def smooth_labels(labels: Tensor, amount: float) -> Tensor:
+    """Pulls labels towards 1/2: 0 and 1 become amount / 2 and 1 - amount / 2 (Szegedy et al., 2016)."""
     return labels * (1 - amount) + amount / 2
 
 
@@ -82,6 +82,6 @@ def class_weights(labels: Tensor) -> Tensor:
 
 
 def balanced_draw(labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """As many windows as there are, drawn with replacement so that each class is as likely; shape (n_windows,)."""
+    """Draws as many windows as there are, with replacement, both classes as often; shape (n_windows,)."""
     chance = class_weights(labels)[labels.long()].double().cpu().numpy()
     return torch.from_numpy(rng.choice(len(labels), len(labels), p=chance / chance.sum())).to(labels.device)

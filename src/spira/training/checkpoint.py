@@ -1,4 +1,4 @@
-"""Where a training goes on after it was killed: one file with all that its next epoch depends on."""
+"""Checkpoints: one file with all that the next epoch of a training depends on, to go on from after a kill."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from spira.features.cache import kept_in, key_of
+from spira.features.cache import cache_folder, work_key
 from spira.training.state import State
 
 _FACTS = "facts"  # JSON, as bytes in a tensor of that name, so that one checksum is over everything
@@ -21,23 +21,26 @@ _N_SUM = sha256().digest_size
 
 
 class Checkpoint:
-    """A file that is there whole or not at all, and only for the same training of the same data by the same code."""
+    """The checkpoint of one training; another one, of other data, parameters or code, has another file.
+
+    The file is complete or absent.
+    """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """``facts`` are all parameters, ``data`` all files that the training depends on."""
-        self.path = kept_in() / f"{name}-{key_of(facts, data)}.ckpt"
+        """Takes in ``facts`` all parameters, and in ``data`` all files, that the training depends on."""
+        self.path = cache_folder() / f"{name}-{work_key(facts, data)}.ckpt"
 
     def read(self) -> dict[str, State] | None:
-        """What was written last; None, and a sentence, where it is damaged."""
+        """The parts that were written last; None where there is no file, or, with a message, where it is damaged."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._say(f"cannot be read ({error.strerror}); training starts anew")
+            self._warn(f"this checkpoint cannot be read ({error.strerror}); training starts from the first epoch")
             return None
         if sha256(content[_N_SUM:]).digest() != content[:_N_SUM]:
-            self._say("is damaged; training starts anew")
+            self._warn("this checkpoint is damaged; training starts from the first epoch")
             return None
         held = load(content[_N_SUM:])
         parts: dict[str, dict[str, Tensor]] = {}
@@ -45,10 +48,10 @@ class Checkpoint:
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = tensor
         facts = json.loads(bytes(parts.pop(_FACTS)[""].numpy()))
-        return {part: State(parts.get(part, {}), of) for part, of in facts.items()}
+        return {part: State(parts.get(part, {}), part_facts) for part, part_facts in facts.items()}
 
     def write(self, parts: Mapping[str, State]) -> None:
-        """In place of what was there. Where the disk does not take it, training goes on without."""
+        """Replaces the checkpoint; where the disk refuses it, a message says so and training goes on."""
         facts = json.dumps({part: state.facts for part, state in parts.items()}, allow_nan=False).encode()
         held = {f"{part}/{name}": tensor for part, state in parts.items() for name, tensor in state.tensors.items()}
         content = save(held | {_FACTS: torch.frombuffer(bytearray(facts), dtype=torch.uint8)})
@@ -63,15 +66,15 @@ class Checkpoint:
             half.replace(self.path)
         except OSError as error:
             _unlink(half)
-            self._say(f"cannot be written ({error.strerror}); training goes on without a checkpoint")
+            self._warn(f"this checkpoint cannot be written ({error.strerror}); training goes on without it")
 
     def remove(self) -> None:
-        """With what a kill left of one that was being written."""
+        """Removes the checkpoint, and what a kill left of one that was being written."""
         for path in (self.path, *self.path.parent.glob(f"{self.path.stem}.*.part")):
             _unlink(path)
 
-    def _say(self, what: str) -> None:
-        print(f"{self.path}: {what}", file=sys.stderr, flush=True)
+    def _warn(self, message: str) -> None:
+        print(f"{self.path}: {message}", file=sys.stderr, flush=True)
 
 
 def _unlink(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Work on a GPU, recorded once and replayed."""
+"""CUDA graphs: work on a GPU that is recorded once and replayed."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar

@@ -1,15 +1,15 @@
-"""Early stopping."""
+"""Early stopping: keep the weights of the best epoch, stop when none is better for a while."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from spira.training.state import State, copied
+from spira.training.state import State, cpu_copy
 
 
 class BestWeights:
-    """The weights of the epoch with the lowest validation loss, and when to give up."""
+    """The weights of the epoch with the lowest validation loss so far."""
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
@@ -17,11 +17,11 @@ class BestWeights:
         self.epoch = 0
         self.weights: dict[str, Tensor] = {}
 
-    def seen(self, epoch: int, loss: float, weights: Iterable[tuple[str, Tensor]]) -> bool:
-        """Take note of an epoch; True where it is time to stop. A tie keeps the earlier epoch."""
+    def update(self, epoch: int, loss: float, weights: Iterable[tuple[str, Tensor]]) -> bool:
+        """Compares an epoch with the best so far; True where it is time to stop. A tie keeps the earlier epoch."""
         if loss < self.loss:
             self.loss, self.epoch = loss, epoch
-            self.weights = {name: copied(tensor) for name, tensor in weights}
+            self.weights = {name: cpu_copy(tensor) for name, tensor in weights}
         return epoch - self.epoch >= self.patience
 
     def state(self) -> State:

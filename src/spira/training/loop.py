@@ -1,4 +1,4 @@
-"""One epoch of training after the other."""
+"""The training loop: one epoch after the other."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
@@ -11,51 +11,51 @@ from torch.nn.utils import clip_grad_norm_
 
 from spira.base.errors import DataError
 from spira.features.windows import Windows, moved_at_random
-from spira.models.dropout import Generator, drawing_from, generator_of
+from spira.models.dropout import Generator, drawing_from, new_generator
 from spira.models.logistic_regression import LogisticRegression
-from spira.models.threads import alone, in_threads
-from spira.training.augmentation import balanced_draw, class_weights, mixup, smoothed, spec_augment
+from spira.models.threads import in_threads, single_threaded
+from spira.training.augmentation import balanced_draw, class_weights, mixup, smooth_labels, spec_augment
 from spira.training.cuda_graphs import Recorded
-from spira.training.gradients import has_batch_norm, is_separable, sizes
-from spira.training.nan_guard import Watch, listed
-from spira.training.optimization import loss_of, optimizer_for, schedule_for
+from spira.training.gradients import has_batch_norm, is_separable, piece_sizes
+from spira.training.nan_guard import NanGuard, listed
+from spira.training.optimization import optimizer_for, schedule_for, summed_loss
 from spira.training.params import TrainParams
-from spira.training.state import Course, State
+from spira.training.state import State, TrainingRun
 
 
 class Epoch(NamedTuple):
-    """What an epoch tells of itself."""
+    """One epoch's results."""
 
-    loss: float  # mean over its windows of what was minimised
-    lr: float  # of the step after it; 0 where nothing is descended
-    state: State | None  # all that the next one depends on; None where it is the only one
+    loss: float  # mean training loss over its windows
+    lr: float  # of the step after it; 0 where the model is solved at once
+    state: State | None  # all that the next epoch depends on; None where it is the only one
 
 
-def learn(
+def train_epochs(
     net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None = None
 ) -> Iterator[Epoch]:
-    """Changes the network's weights, an epoch each time it is asked; one solution where the model has one.
+    """Trains the network, one epoch for each item that is taken; a logistic regression is solved in one.
 
     Args:
         net: on the windows' device.
         windows: of the training clips; with ``p.windows=random``, one a clip.
-        p: how.
+        p: the section `train`.
         seed: of every draw but dropout's.
         names: of the clips, for the message.
-        since: of an earlier epoch of the same training, after which to go on.
+        since: the state of the same training after an earlier epoch, to go on from.
 
     Raises:
         DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named. On a CPU
             at once, before the optimizer's step; on a GPU, whose host waits for no step, at the end of the epoch and
-            before it is yielded, so that nobody can save or choose its weights.
+            before it is yielded, so that its weights are never saved.
     """
     if isinstance(net, LogisticRegression):
         yield _solve(net, windows, p, names)
     else:
-        yield from _descend(net, windows, p, seed=seed, names=names, since=since)
+        yield from _run_epochs(net, windows, p, seed=seed, names=names, since=since)
 
 
-def _descend(
+def _run_epochs(
     net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None
 ) -> Iterator[Epoch]:
     n_windows = len(windows)
@@ -63,66 +63,68 @@ def _descend(
     optimizer = optimizer_for(net, p)
     schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
     backward = _Backward(net, p, class_weights(windows.labels) if p.balance == "loss" else None)
-    course = Course(net, optimizer, schedule, order, rng)
-    for epoch in range(course.resume(since) + 1 if since else 1, p.max_epochs + 1):
+    run = TrainingRun(net, optimizer, schedule, order, rng)
+    for epoch in range(run.resume(since) + 1 if since else 1, p.max_epochs + 1):
         net.train()
-        watch, losses = Watch(epoch, names, at_once=windows.labels.device.type == "cpu"), []
-        heard, views, drawn = _drawn(windows, p, order, rng)
-        for batch in alone(drawn.split(sizes(n_windows, p.batch_size, backward.least))):
-            loss, clips = backward(*_examples(heard, batch, views, p, rng)), heard.clips[batch]
-            watch.look("loss", clips, [loss])
-            watch.look("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
+        guard, losses = NanGuard(epoch, names, at_once=windows.labels.device.type == "cpu"), []
+        placed, views, shuffled = _shuffle(windows, p, order, rng)
+        for batch in single_threaded(shuffled.split(piece_sizes(n_windows, p.batch_size, backward.least))):
+            loss, clips = backward(*_examples(placed, batch, views, p, rng)), placed.clips[batch]
+            guard.record("loss", clips, [loss])
+            guard.record("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
             optimizer.step()
-            watch.look("network", clips, net.state_dict().values())  # batch normalisation's statistics too
+            guard.record("network", clips, net.state_dict().values())  # batch normalisation's statistics too
             schedule.step()  # Noam counts optimizer steps, not epochs
             losses.append(loss)
-        watch.judge()
+        guard.raise_if_bad()
         mean = sum(torch.stack(losses).tolist()) / n_windows
-        yield Epoch(mean, float(schedule.get_last_lr()[0]), course.state(epoch))
+        yield Epoch(mean, float(schedule.get_last_lr()[0]), run.state(epoch))
 
 
-def _drawn(
+def _shuffle(
     windows: Windows, p: TrainParams, order: torch.Generator, rng: np.random.Generator
 ) -> tuple[Windows, Tensor, Tensor]:
-    """What an epoch hears: its windows, the view of each, and in which order."""
-    heard = moved_at_random(windows, rng) if p.windows == "random" else windows
+    """One epoch's windows, the view of each, and their order."""
+    placed = moved_at_random(windows, rng) if p.windows == "random" else windows
     views = torch.randint(len(windows.starts), (len(windows),), generator=order)
-    drawn = torch.randperm(len(windows), generator=order)  # taken from its generator whatever becomes of it
-    drawn = balanced_draw(windows.labels, rng) if p.balance == "sampler" else drawn
+    shuffled = torch.randperm(
+        len(windows), generator=order
+    )  # drawn whether it is used or not, so that no option moves another's draws
+    shuffled = balanced_draw(windows.labels, rng) if p.balance == "sampler" else shuffled
     device = windows.labels.device
-    return heard, views.to(device, non_blocking=True), drawn.to(device, non_blocking=True)
+    return placed, views.to(device, non_blocking=True), shuffled.to(device, non_blocking=True)
 
 
 def _examples(
     windows: Windows, batch: Tensor, views: Tensor, p: TrainParams, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What the network is shown in a batch, and what it is to say of it."""
+    """The frames and labels of one batch, augmented."""
     frames, labels = windows.batch(batch, views[batch]), windows.labels[batch]
     if p.mixup_alpha:
         frames, labels = mixup(frames, labels, p.mixup_alpha, rng)
-    return spec_augment(frames, p.spec_augment, rng), smoothed(labels, p.label_smoothing)
+    return spec_augment(frames, p.spec_augment, rng), smooth_labels(labels, p.label_smoothing)
 
 
 class _Backward:
-    """Gives every weight the gradient of a batch's mean loss; returns the sum of its losses."""
+    """``backward(frames, labels)`` sets each weight's gradient of the batch's mean loss, and returns the sum."""
 
     def __init__(self, net: nn.Module, p: TrainParams, weights: Tensor | None) -> None:
         self.net, self.p, self.weights = net, p, weights
         self.least = 2 if has_batch_norm(net) else 1
-        self.learnt = [weight for weight in net.parameters() if weight.requires_grad]
+        self.trainable = [weight for weight in net.parameters() if weight.requires_grad]
         self.separable = is_separable(net)
         self.generators: list[Generator] = []
         self.recorded: Recorded[tuple[Tensor, list[Tensor]]] | None = None
 
     def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
-        parts = sizes(len(labels), self.p.micro_batch_size, self.least)
+        parts = piece_sizes(len(labels), self.p.micro_batch_size, self.least)
         seeds = torch.randint(2**63 - 1, (len(parts),)).tolist()
         if self.p.cuda_graph and len(labels) == self.p.batch_size:  # the last of an epoch may be smaller
             loss, gradients = self._replayed(frames, labels, parts, seeds)
         else:
-            generators = [generator_of(seed, frames.device) for seed in seeds]
+            generators = [new_generator(seed, frames.device) for seed in seeds]
             loss, gradients = self._computed(frames, labels, parts, generators)
-        for weight, gradient in zip(self.learnt, gradients, strict=True):
+        for weight, gradient in zip(self.trainable, gradients, strict=True):
             weight.grad = gradient
         return loss
 
@@ -132,23 +134,23 @@ class _Backward:
         def one(part: Tensor, part_labels: Tensor, generator: Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
             with drawing_from(generator), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
                 logits = self.net(part)
-            loss = loss_of(logits.float(), part_labels, self.weights)
-            return loss.detach(), torch.autograd.grad(loss / len(labels), self.learnt)
+            loss = summed_loss(logits.float(), part_labels, self.weights)
+            return loss.detach(), torch.autograd.grad(loss / len(labels), self.trainable)
 
         half = self.p.precision == "bfloat16"
         work = (frames.split(parts), labels.split(parts), generators)
-        # Small enough for the cache; their gradients add up to the batch's, in their own order whichever is done first.
-        done = in_threads(one, *work, device=frames.device) if self.separable else list(map(one, *work))
-        gradients = zip(*(gradients for _, gradients in done), strict=True)
+        # Small enough for the cache; their gradients are added in their own order, whichever finishes first.
+        results = in_threads(one, *work, device=frames.device) if self.separable else list(map(one, *work))
+        gradients = zip(*(gradients for _, gradients in results), strict=True)
         # The fused optimizer takes them to be contiguous, unasked.
-        summed = [reduce(Tensor.add_, of_weight).contiguous() for of_weight in gradients]
-        return torch.stack([loss for loss, _ in done]).sum(), summed
+        summed = [reduce(Tensor.add_, weight_parts).contiguous() for weight_parts in gradients]
+        return torch.stack([loss for loss, _ in results]).sum(), summed
 
     def _replayed(
         self, frames: Tensor, labels: Tensor, parts: list[int], seeds: Sequence[int]
     ) -> tuple[Tensor, list[Tensor]]:
         if self.recorded is None:
-            self.generators = [generator_of(seed, frames.device) for seed in seeds]
+            self.generators = [new_generator(seed, frames.device) for seed in seeds]
             work = partial(self._computed, parts=parts, generators=self.generators)
             self.recorded = Recorded(work, (frames, labels), self.generators, self.net)
         for generator, seed in zip(self.generators, seeds, strict=True):
@@ -167,7 +169,7 @@ def _solve(net: LogisticRegression, windows: Windows, p: TrainParams, names: Seq
     labels = windows.labels.repeat(len(views))
     odd = windows.clips.repeat(len(views))[~statistics.isfinite().all(dim=1)]
     if len(odd):
-        raise DataError(f"statistics of frames must be finite, got NaN or infinity of {listed(names, odd)}")
+        raise DataError(f"the statistics of a window must be finite, got NaN or infinity in {listed(names, odd)}")
     net.solve(statistics, labels, balanced=p.balance == "loss")
     logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
-    return Epoch(float(loss_of(logits, labels)) / len(labels), 0.0, None)
+    return Epoch(float(summed_loss(logits, labels)) / len(labels), 0.0, None)

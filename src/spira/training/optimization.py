@@ -1,4 +1,4 @@
-"""What the loop in training/loop.py is made of: optimizer, schedule, loss."""
+"""Optimizer, learning rate schedule and loss: the parts of the loop in training/loop.py."""
 
 from collections.abc import Sequence
 from inspect import unwrap
@@ -65,7 +65,7 @@ def optimizer_for(net: nn.Module, p: TrainParams) -> Optimizer:
 
 
 def _uncompiled(kind: Kind) -> Kind:
-    """The optimizer without what torch wraps its methods in for its compiler, whose import costs a training 1.5 s."""
+    """The optimizer without the wrappers for torch's compiler, whose import costs a training 1.5 s."""
     wrapped = ("add_param_group", "step", "zero_grad", "state_dict", "load_state_dict")
     methods = {name: torch.no_grad()(unwrap(getattr(kind, name))) for name in wrapped}
     made: Kind = type(kind.__name__, (kind,), methods)  # type: ignore[assignment]
@@ -75,15 +75,15 @@ def _uncompiled(kind: Kind) -> Kind:
 def schedule_for(optimizer: Optimizer, p: TrainParams, n_steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rate of each of ``n_steps`` optimizer steps; ``step()`` after every one of the optimizer's."""
 
-    def fraction(done: int) -> float:
+    def fraction(n_steps_taken: int) -> float:
         if p.schedule == "noam":
-            return noam(done + 1, p.warmup_steps)
-        return cosine(done + 1, p.warmup_steps, n_steps) if p.schedule == "cosine" else 1.0
+            return noam(n_steps_taken + 1, p.warmup_steps)
+        return cosine(n_steps_taken + 1, p.warmup_steps, n_steps) if p.schedule == "cosine" else 1.0
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, fraction)
 
 
-def loss_of(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+def summed_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Sum over windows of the binary cross-entropy, from logits: finite wherever they are.
 
     Args:
@@ -109,17 +109,17 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Se
         names: of the clips, for the message.
 
     Raises:
-        DataError: some clip's loss is not finite, so no epoch could be told from another.
+        DataError: some clip's loss is not finite, so that epochs cannot be compared.
     """
     net.eval()
     batches = torch.arange(len(windows), device=windows.device).split(batch_size)
     losses = torch.empty(len(batches), dtype=torch.float64, device=windows.device)  # one tensor: see clip_scores
 
     @torch.no_grad()
-    def judge(i: int, batch: Tensor) -> None:
-        losses[i] = loss_of(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels[batch])
+    def measure(i: int, batch: Tensor) -> None:
+        losses[i] = summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels[batch])
 
-    in_threads(judge, range(len(batches)), batches, device=windows.device)
+    in_threads(measure, range(len(batches)), batches, device=windows.device)
     if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
         clips = listed(names, torch.cat([windows.clips[batches[i]] for i in odd]))
         got = f"got {float(losses[odd[0]])} in batches with {clips}"

@@ -1,4 +1,4 @@
-"""How a model is trained and asked: the numbers alone, which `check` reads without torch."""
+"""Section of params.yaml for training; `check` reads it without importing torch."""
 
 from typing import Annotated, Literal, Self
 
@@ -25,7 +25,7 @@ class TrainParams(Section):
     schedule: Literal["noam", "cosine", "constant"]
     warmup_steps: Count  # optimizer steps until noam or cosine is at its highest
     max_grad_norm: float = Field(gt=0, le=10**9)
-    windows: Literal["overlap", "random", "whole"]  # what is learnt from in an epoch
+    windows: Literal["overlap", "random", "whole"]  # which windows an epoch trains on
     balance: Literal["none", "sampler", "loss"]
     mixup_alpha: float = Field(ge=0, le=1000)  # of Beta(alpha, alpha); 0 is off
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]

@@ -1,4 +1,4 @@
-"""Starting from weights that something else has learnt, and saying which of them were used."""
+"""Start a network from weights that were trained elsewhere, and list which of them were used."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from spira.base.errors import DataError
 
 
 class Adopted(NamedTuple):
-    """What became of each tensor, by name. The first three are the network's, the last two the file's."""
+    """Names of tensors by what became of them; the first three are the network's, the last two the file's."""
 
     matched: tuple[str, ...]  # taken from the file
     reinit: tuple[str, ...]  # fresh, as asked
@@ -23,8 +23,8 @@ class Adopted(NamedTuple):
         )
 
 
-def of_layers(names: Iterable[str], layers: Iterable[str]) -> set[str]:
-    """Those tensors that belong to one of the layers: ``conv.0`` has ``conv.0.weight``, never ``conv.01.weight``."""
+def tensors_in_layers(names: Iterable[str], layers: Iterable[str]) -> set[str]:
+    """The names of tensors in one of the layers: ``conv.0`` has ``conv.0.weight``, never ``conv.01.weight``."""
     layers = tuple(layers)
     return {name for name in names if any(name == layer or name.startswith(f"{layer}.") for layer in layers)}
 
@@ -38,15 +38,16 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor], reinit: Iterable[str]) 
         reinit: layers whose tensors are not to be taken.
 
     Raises:
-        DataError: nothing fits, so that the weights are of another network.
+        DataError: nothing fits: the weights belong to another network.
     """
     own = net.state_dict()
-    asked = of_layers(own, reinit)
+    asked = tensors_in_layers(own, reinit)
     both = [name for name in own if name in weights and name not in asked]
     matched = [name for name in both if own[name].shape == weights[name].shape]
     if not matched:
         raise DataError(
-            f"nothing in it fits: it has {_some(weights)}; the network has {_some(own)}; is model.kind the file's?"
+            f"no weight fits the network: the file has {_listed(weights)}; the network has {_listed(own)}. "
+            "Is model.kind the network that the file was saved from?"
         )
     net.load_state_dict({name: weights[name] for name in matched}, strict=False)
     misfits = [f"{n}: {list(weights[n].shape)}, {list(own[n].shape)}" for n in both if n not in matched]
@@ -55,6 +56,6 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor], reinit: Iterable[str]) 
     return Adopted(*map(tuple, (matched, [n for n in own if n in asked], fresh, misfits, unused)))
 
 
-def _some(names: Iterable[str], n: int = 3) -> str:
+def _listed(names: Iterable[str], n: int = 3) -> str:
     listed = list(names)
     return ", ".join(listed[:n]) + (f" and {len(listed) - n} more" if len(listed) > n else "")

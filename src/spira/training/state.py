@@ -1,4 +1,4 @@
-"""All that the next epoch of a training depends on, taken out after one epoch and put back before another."""
+"""The state of a training between two epochs: taken out after one, put back before the next."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class State(NamedTuple):
-    """What something that changes was at one moment; a copy, which does not change with it."""
+    """A copy of something that changes, as it was at one moment."""
 
     tensors: dict[str, Tensor]  # on the CPU
     facts: dict[str, Any]  # as JSON has them
 
 
-class Course(NamedTuple):
-    """What an epoch of training changes, beside torch's own generators."""
+class TrainingRun(NamedTuple):
+    """All that an epoch of training changes, beside torch's own generators."""
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
@@ -25,7 +25,7 @@ class Course(NamedTuple):
     rng: np.random.Generator
 
     def state(self, epoch: int) -> State:
-        """Weights, moments, learning rate and the state of every generator, after an epoch."""
+        """Copies weights, moments, learning rate and the state of every generator, after an epoch."""
         optimizer = self.optimizer.state_dict()
         tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
         for i, moments in optimizer["state"].items():
@@ -39,10 +39,10 @@ class Course(NamedTuple):
             "schedule": self.schedule.state_dict(),
             "rng": self.rng.bit_generator.state,
         }
-        return State({name: copied(tensor) for name, tensor in tensors.items()}, facts)
+        return State({name: cpu_copy(tensor) for name, tensor in tensors.items()}, facts)
 
     def resume(self, state: State) -> int:
-        """Puts everything back, torch's own generators too; the epoch after which it was taken."""
+        """Puts everything back, torch's own generators too; returns the epoch after which it was taken."""
         tensors, facts = state
         self.net.load_state_dict(_under("net.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -59,8 +59,8 @@ class Course(NamedTuple):
         return int(facts["epoch"])
 
 
-def copied(tensor: Tensor) -> Tensor:
-    """The same numbers on the CPU, in memory of their own."""
+def cpu_copy(tensor: Tensor) -> Tensor:
+    """A copy of the tensor on the CPU."""
     return tensor.detach().to("cpu", copy=True).contiguous()
 
 

@@ -1,4 +1,4 @@
-"""core.mish_pool: torch's convolution, GroupNorm, Mish, MaxPool2d and Dropout, in fewer passes."""
+"""models.cpu.mish_pool: torch's convolution, GroupNorm, Mish, MaxPool2d and Dropout, in fewer passes."""
 
 from collections.abc import Callable
 from itertools import product
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from spira.models.cpu.mish_pool import Norm, block, mish_pool
-from spira.models.cpu.time_convolution import TimeConv2d
-from spira.models.dropout import Draws, drawn
+from spira.models.cpu.time_convolution import convolve
+from spira.models.dropout import Draws, Dropout
 
 Gradients = tuple[Tensor, ...]
 
@@ -44,7 +44,7 @@ def identity(n_channels: int) -> nn.BatchNorm2d:
 def numbers(x: Tensor, *, pooled: bool) -> Draws:
     shape = (*x.shape[:2], x.shape[2] // 2 if pooled else x.shape[2], x.shape[3])
     torch.manual_seed(1)
-    draws = drawn(torch.Size(shape), 0.5, x.device)
+    draws = Dropout(0.5).draw(torch.Size(shape), x.device)
     draws.numbers.view(-1)[0] = draws.least  # the last that is kept
     return draws
 
@@ -76,8 +76,6 @@ def test_values_and_gradients_are_those_of_torchs_modules(
         torch.testing.assert_close(
             mine.double(), torchs, rtol=1e-5, atol=2e-5 * max(1.0, float(torchs.detach().abs().max()))
         )
-    torchs_operations = both(lambda x: mish_pool(x, norm, draws, pooled=pooled), exact, norm)  # as on a GPU
-    torch.testing.assert_close(torchs_operations, theirs)
 
 
 def test_float32_agrees_to_rounding() -> None:
@@ -116,12 +114,10 @@ def test_values_far_out_stay_finite() -> None:
 
 def test_of_two_that_are_the_same_the_earlier_gets_the_gradient() -> None:
     """As in torch: silence, where every frame is alike, is learnt from in the same way."""
-    for kind in (torch.float32, torch.float64):
-        x = torch.full((1, 1, 4, 1), 0.7, dtype=kind, requires_grad=True)
-        norm = identity(1).to(kind)
-        gradient = torch.autograd.grad(mish_pool(x, norm, None, pooled=True).sum(), x)[0].flatten()
-        assert gradient[[1, 3]].tolist() == [0.0, 0.0]
-        assert bool((gradient[[0, 2]] > 0.5).all())
+    x = torch.full((1, 1, 4, 1), 0.7, requires_grad=True)
+    gradient = torch.autograd.grad(mish_pool(x, identity(1), None, pooled=True).sum(), x)[0].flatten()
+    assert gradient[[1, 3]].tolist() == [0.0, 0.0]
+    assert bool((gradient[[0, 2]] > 0.5).all())
 
 
 def test_values_without_a_gradient_stay_values_without_one() -> None:
@@ -138,22 +134,22 @@ def test_values_without_a_gradient_stay_values_without_one() -> None:
 def test_the_first_block_is_the_convolution_and_what_follows_it(pooled: bool, dropped: bool, n_groups: int) -> None:
     """The same bytes, and those of each weight's gradient, though the convolution is not kept but computed again."""
     torch.manual_seed(3)
-    convolution, norm = TimeConv2d(1, 8, 7, dilation=2), group_norm(n_groups, 8)
+    convolution, norm = nn.Conv2d(1, 8, (7, 1), dilation=(2, 1)), group_norm(n_groups, 8)
     x = image(3, 1, 61, 40).detach()
-    draws = numbers(convolution(x), pooled=pooled) if dropped else None
-    back = torch.randn(mish_pool(convolution(x), norm, draws, pooled=pooled).shape)
+    draws = numbers(convolve(x, convolution), pooled=pooled) if dropped else None
+    back = torch.randn(mish_pool(convolve(x, convolution), norm, draws, pooled=pooled).shape)
 
     def computed(out: Tensor) -> Gradients:
         return out, *torch.autograd.grad(out, (*convolution.parameters(), *norm.parameters()), back)
 
     one = computed(block(x, convolution, norm, draws, pooled=pooled))
-    two = computed(mish_pool(convolution(x), norm, draws, pooled=pooled))
+    two = computed(mish_pool(convolve(x, convolution), norm, draws, pooled=pooled))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_the_first_block_gives_the_gradient_by_its_input_where_one_asks() -> None:
     """As who asks what a network listens to."""
-    convolution, norm = TimeConv2d(1, 4, 3, dilation=1), group_norm(2, 4)
+    convolution, norm = nn.Conv2d(1, 4, (3, 1)), group_norm(2, 4)
     x = image(2, 1, 9, 5)
     out = block(x, convolution, norm, None, pooled=True)
     theirs = reference(nn.functional.conv2d(x, convolution.weight, convolution.bias), norm, None, pooled=True)

@@ -10,8 +10,8 @@ from torch import Tensor
 Array = NDArray[Any]
 
 
-def array_of(tensor: Tensor) -> Array:
-    """In C order; the same memory where it is so already.
+def as_array(tensor: Tensor) -> Array:
+    """The tensor as an array in C order; the same memory where it is in that order already.
 
     Unlike torch's operations numpy's do not release Python's lock, for which two threads would wait each time.
     """
@@ -19,7 +19,7 @@ def array_of(tensor: Tensor) -> Array:
 
 
 def empty(shape: tuple[int, ...]) -> Array:
-    """Of float32, unwritten, and beginning where a cache line does, as numpy's own do not.
+    """An array of float32, unwritten, that begins where a cache line does; numpy's own do not.
 
     Each second load of a vector that does not fits in no line and takes two: a convolution took a sixth longer.
     """

@@ -2,7 +2,7 @@
 
 What are several operations of torch, over tensors larger than a core's cache, is one pass here over a few channels, or
 a tile of frames, that stay in it. A kernel does not hold Python's lock, so that threads do not wait for each other.
-models/cpu/time_convolution.py and models/cpu/mish_pool.py make layers of them.
+models/cpu/time_convolution.py and models/cpu/mish_pool.py make layers of them. ``d_x`` is the gradient by ``x``.
 
 An innermost loop counts from 0, and what it reads is cut out before it: only then does LLVM vectorize it, which makes
 it ten times as fast. What a function calls stands before it, for it is compiled where it stands.
@@ -20,7 +20,7 @@ _TILE = 960  # values of a channel, so that those of all channels stay in the se
 
 @inner
 def _slices(x, starts, m, q, n):
-    """Of four slices of a window the ``n`` values from the ``q``-th on."""
+    """The ``n`` values from the ``q``-th on, of four slices of a window."""
     a, b, c, d = starts[m] + q, starts[m + 1] + q, starts[m + 2] + q, starts[m + 3] + q
     return x[a : a + n], x[b : b + n], x[c : c + n], x[d : d + n]
 
@@ -84,17 +84,17 @@ def _convolve_all(x, weight, bias, starts, out):
 
 
 @reordered
-def _convolve_back_to_weight(x, of_out, starts, of_weight, of_bias, q):
-    """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
-    n = min(_TILE, of_out.shape[1] - q)
-    rows = _rows(of_out, q, n)
+def _convolve_back_to_weight(x, d_out, starts, d_weight, d_bias, q):
+    """``convolve_back_to_weight`` for the tile from ``q`` on, of four channels of a window."""
+    n = min(_TILE, d_out.shape[1] - q)
+    rows = _rows(d_out, q, n)
     for i in range(4):
         row, total = rows[i], _f(0)
         for j in range(row.size):
             total += row[j]
-        of_bias[i] += total
+        d_bias[i] += total
     for m in range(0, len(starts), 4):
-        _add_products(rows, _slices(x, starts, m, q, n), of_weight[:, m : m + 4])
+        _add_products(rows, _slices(x, starts, m, q, n), d_weight[:, m : m + 4])
 
 
 @compiled("(float32[:,::1], float32[:,::1], float32[::1], int64[::1], float32[:,:,::1])")
@@ -115,33 +115,33 @@ def convolve(x, weight, bias, starts, out):
 
 
 @compiled("(float32[:,:,::1], float32[:,::1], int64[::1], float32[:,::1])")
-def convolve_back(of_out, weight, starts, of_x):
-    """The gradient by ``x`` of ``convolve``, written into ``of_x``.
+def convolve_back(d_out, weight, starts, d_x):
+    """The gradient by ``x`` of ``convolve``, written into ``d_x``.
 
     Args:
-        of_out: (batch, channel, value).
+        d_out: (batch, channel, value).
         weight: (slice, channel).
         starts: where each slice begins; the four from a multiple of four on do not overlap.
-        of_x: (batch, value).
+        d_x: (batch, value).
     """
-    of_x[:] = 0
-    for window in range(len(of_x)):
-        for q in range(0, of_out.shape[2], _TILE):
-            n = min(_TILE, of_out.shape[2] - q)
+    d_x[:] = 0
+    for window in range(len(d_x)):
+        for q in range(0, d_out.shape[2], _TILE):
+            n = min(_TILE, d_out.shape[2] - q)
             for m in range(0, len(starts), 4):
-                sums = _slices(of_x[window], starts, m, q, n)
-                for c in range(0, of_out.shape[1], 4):
-                    _add(_rows(of_out[window, c : c + 4], q, n), weight[m : m + 4, c : c + 4], sums)
+                sums = _slices(d_x[window], starts, m, q, n)
+                for c in range(0, d_out.shape[1], 4):
+                    _add(_rows(d_out[window, c : c + 4], q, n), weight[m : m + 4, c : c + 4], sums)
 
 
 @compiled("(float32[:,::1], float32[:,:,::1], int64[::1], float32[:,::1], float32[::1])")
-def convolve_back_to_weight(x, of_out, starts, of_weight, of_bias):
+def convolve_back_to_weight(x, d_out, starts, d_weight, d_bias):
     """The gradients by ``weight`` and ``bias`` of ``convolve``, added to what is there."""
     for window in range(len(x)):
-        for q in range(0, of_out.shape[2], _TILE):
-            for c in range(0, len(of_bias), 4):
-                of_four = of_out[window, c : c + 4]
-                _convolve_back_to_weight(x[window], of_four, starts, of_weight[c : c + 4], of_bias[c : c + 4], q)
+        for q in range(0, d_out.shape[2], _TILE):
+            for c in range(0, len(d_bias), 4):
+                d_four = d_out[window, c : c + 4]
+                _convolve_back_to_weight(x[window], d_four, starts, d_weight[c : c + 4], d_bias[c : c + 4], q)
 
 
 @njit(inline="always")
@@ -182,7 +182,7 @@ def _derivative(z, e, inverse):
 
 @inner
 def _total(columns):
-    """Of float32, in float64."""
+    """The sum of float32 numbers, in float64."""
     total = 0.0
     for i in range(columns.size):
         total += columns[i]
@@ -333,95 +333,93 @@ def block(
 
 
 @inner
-def _sums_of_pairs(x, derivative, first, of_out):
-    """Of the gradient by the normalised values, and of that times the value that it is by."""
+def _sums_of_pairs(x, derivative, first, d_out):
+    """Sums of the gradient by the normalised values, and of that times each value."""
     by_shift, by_scale = np.zeros(x.shape[1], _f), np.zeros(x.shape[1], _f)
-    for frame in range(of_out.shape[0]):
+    for frame in range(d_out.shape[0]):
         evens, odds, slopes, chosen, back = (
             x[2 * frame],
             x[2 * frame + 1],
             derivative[frame],
             first[frame],
-            of_out[frame],
+            d_out[frame],
         )
         for i in range(by_shift.size):
-            of_z, is_first = slopes[i] * back[i], _f(chosen[i])
-            by_shift[i] += of_z
-            by_scale[i] += of_z * (evens[i] * is_first + odds[i] * (_f(1) - is_first))
+            d_z, is_first = slopes[i] * back[i], _f(chosen[i])
+            by_shift[i] += d_z
+            by_scale[i] += d_z * (evens[i] * is_first + odds[i] * (_f(1) - is_first))
     return _total(by_shift), _total(by_scale)
 
 
 @inner
-def _sums_of_each(x, derivative, of_out):
+def _sums_of_each(x, derivative, d_out):
     by_shift, by_scale = np.zeros(x.shape[1], _f), np.zeros(x.shape[1], _f)
     for frame in range(x.shape[0]):
-        values, slopes, back = x[frame], derivative[frame], of_out[frame]
+        values, slopes, back = x[frame], derivative[frame], d_out[frame]
         for i in range(by_shift.size):
-            of_z = slopes[i] * back[i]
-            by_shift[i] += of_z
-            by_scale[i] += of_z * values[i]
+            d_z = slopes[i] * back[i]
+            by_shift[i] += d_z
+            by_scale[i] += d_z * values[i]
     return _total(by_shift), _total(by_scale)
 
 
 @inner
-def _back_to_pairs(x, scale, slope, offset, derivative, first, of_out, of_x):
-    for frame in range(of_out.shape[0]):
+def _back_to_pairs(x, scale, slope, offset, derivative, first, d_out, d_x):
+    for frame in range(d_out.shape[0]):
         for i in range(x.shape[1]):
-            of_chosen = derivative[frame, i] * of_out[frame, i] * scale
-            of_even = of_chosen * _f(first[frame, i])
-            of_x[2 * frame, i] = x[2 * frame, i] * slope + offset + of_even
-            of_x[2 * frame + 1, i] = x[2 * frame + 1, i] * slope + offset + (of_chosen - of_even)
-    for frame in range(2 * of_out.shape[0], x.shape[0]):
+            d_chosen = derivative[frame, i] * d_out[frame, i] * scale
+            d_even = d_chosen * _f(first[frame, i])
+            d_x[2 * frame, i] = x[2 * frame, i] * slope + offset + d_even
+            d_x[2 * frame + 1, i] = x[2 * frame + 1, i] * slope + offset + (d_chosen - d_even)
+    for frame in range(2 * d_out.shape[0], x.shape[0]):
         for i in range(x.shape[1]):
-            of_x[frame, i] = x[frame, i] * slope + offset
+            d_x[frame, i] = x[frame, i] * slope + offset
 
 
 @inner
-def _back_to_each(x, scale, slope, offset, derivative, of_out, of_x):
+def _back_to_each(x, scale, slope, offset, derivative, d_out, d_x):
     for frame in range(x.shape[0]):
         for i in range(x.shape[1]):
-            of_z = derivative[frame, i] * of_out[frame, i]
-            of_x[frame, i] = x[frame, i] * slope + offset + of_z * scale
+            d_z = derivative[frame, i] * d_out[frame, i]
+            d_x[frame, i] = x[frame, i] * slope + offset + d_z * scale
 
 
 @inner
 def _mish_pool_back(
-    x, first_row, weight, mean, rstd, normalised, pooled, derivative, first, of_out, of_x, of_weight, of_bias
+    x, first_row, weight, mean, rstd, normalised, pooled, derivative, first, d_out, d_x, d_weight, d_bias
 ):
-    """``mish_pool_back`` of the rows that share a mean: ``x`` and ``of_x`` are those alone."""
+    """``mish_pool_back`` of the rows that share a mean: ``x`` and ``d_x`` are those alone."""
     by_scale = by_shift = 0.0
     for i in range(len(x)):
         row, channel = first_row + i, (first_row + i) % len(weight)
         if pooled:
-            sums = _sums_of_pairs(x[i], derivative[row], first[row], of_out[row])
+            sums = _sums_of_pairs(x[i], derivative[row], first[row], d_out[row])
         else:
-            sums = _sums_of_each(x[i], derivative[row], of_out[row])
-        of_bias[row], of_weight[row] = sums[0], (sums[1] - mean * sums[0]) * rstd
-        by_shift += weight[channel] * of_bias[row]
-        by_scale += weight[channel] * of_weight[row]
+            sums = _sums_of_each(x[i], derivative[row], d_out[row])
+        d_bias[row], d_weight[row] = sums[0], (sums[1] - mean * sums[0]) * rstd
+        by_shift += weight[channel] * d_bias[row]
+        by_scale += weight[channel] * d_weight[row]
     slope = -_f(rstd * rstd * by_scale / x.size) if normalised else _f(0)
     offset = -_f(slope * mean + rstd * by_shift / x.size) if normalised else _f(0)
     for i in range(len(x)):
         row, scale = first_row + i, weight[(first_row + i) % len(weight)] * rstd
         if pooled:
-            _back_to_pairs(x[i], scale, slope, offset, derivative[row], first[row], of_out[row], of_x[i])
+            _back_to_pairs(x[i], scale, slope, offset, derivative[row], first[row], d_out[row], d_x[i])
         else:
-            _back_to_each(x[i], scale, slope, offset, derivative[row], of_out[row], of_x[i])
+            _back_to_each(x[i], scale, slope, offset, derivative[row], d_out[row], d_x[i])
 
 
 @compiled(
     "(float32[:,:,::1], float32[::1], boolean, boolean, float32[:,:,::1], uint8[:,:,::1], float32[::1], float32[::1],"
     " float32[:,:,::1], float32[:,:,::1], float32[::1], float32[::1])"
 )
-def mish_pool_back(x, weight, normalised, pooled, derivative, first, means, rstds, of_out, of_x, of_weight, of_bias):
+def mish_pool_back(x, weight, normalised, pooled, derivative, first, means, rstds, d_out, d_x, d_weight, d_bias):
     """The gradients by ``x``, ``weight`` and ``bias`` of ``mish_pool``, the latter two of each row; written."""
     n_each = len(x) // len(means)
     for group in range(len(means)):
         row, rows = group * n_each, slice(group * n_each, (group + 1) * n_each)
         mean, rstd, made = means[group], rstds[group], (derivative, first)
-        _mish_pool_back(
-            x[rows], row, weight, mean, rstd, normalised, pooled, *made, of_out, of_x[rows], of_weight, of_bias
-        )
+        _mish_pool_back(x[rows], row, weight, mean, rstd, normalised, pooled, *made, d_out, d_x[rows], d_weight, d_bias)
 
 
 @compiled(
@@ -441,18 +439,18 @@ def block_back(
     first,
     means,
     rstds,
-    of_out,
-    of_weight,
-    of_bias,
-    of_scale,
-    of_shift,
+    d_out,
+    d_weight,
+    d_bias,
+    d_scale,
+    d_shift,
 ):
     """The gradients of ``block`` by ``weight`` and ``bias``, added; by ``scale`` and ``shift``, of each row, written.
 
     The convolution is computed again: seven products an element cost less than to write it and read it.
     """
-    four = np.empty((4, n_frames, of_out.shape[2]), _f)
-    of_four, n_each = np.empty_like(four), len(of_out) // len(means)
+    four = np.empty((4, n_frames, d_out.shape[2]), _f)
+    d_four, n_each = np.empty_like(four), len(d_out) // len(means)
     for window in range(len(x)):
         for c in range(0, len(bias), 4):
             _convolve_all(x[window], weight[c : c + 4], bias[c : c + 4], starts, four.reshape(4, -1))
@@ -460,8 +458,8 @@ def block_back(
                 row, rows = window * len(bias) + c + i, slice(i, i + n_each)
                 mean, rstd, made = means[row // n_each], rstds[row // n_each], (derivative, first)
                 _mish_pool_back(
-                    four[rows], row, scale, mean, rstd, True, pooled, *made, of_out, of_four[rows], of_scale, of_shift
+                    four[rows], row, scale, mean, rstd, True, pooled, *made, d_out, d_four[rows], d_scale, d_shift
                 )
-            of_flat = of_four.reshape(4, -1)
-            for q in range(0, of_flat.shape[1], _TILE):
-                _convolve_back_to_weight(x[window], of_flat, starts, of_weight[c : c + 4], of_bias[c : c + 4], q)
+            d_flat = d_four.reshape(4, -1)
+            for q in range(0, d_flat.shape[1], _TILE):
+                _convolve_back_to_weight(x[window], d_flat, starts, d_weight[c : c + 4], d_bias[c : c + 4], q)

@@ -9,12 +9,12 @@ from numba import njit
 # Without Python's lock; division by zero gives infinity; a product and a sum may be one instruction.
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
-# Of a function that ``compiled`` ones call. It always becomes part of them: as a function of its own it would be
+# For a function that ``compiled`` ones call. It always becomes part of them: as a function of its own it would be
 # compiled twice, alone and in each caller, not always to the same instructions. Which of the two ran was decided by
 # whether the caller's machine code was made by this process or found, so that the first training of a fresh clone
 # differed from all that followed.
 inner = njit(forceinline=True, **_FLAGS)
-# The same of a sum over thousands of products, which is vectors only where its order is the compiler's.
+# The same for a sum over thousands of products, which is vectors only where its order is the compiler's.
 reordered = njit(forceinline=True, **_FLAGS | {"fastmath": {"contract", "nsz", "reassoc"}})
 
 
@@ -24,11 +24,11 @@ def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     Where that folder cannot be written, or holds what a crash cut short, this process compiles for itself.
     """
 
-    def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             code: Callable[..., Any] = njit(signature, cache=True, **_FLAGS)(function)
         except (OSError, EOFError, RuntimeError, UnpicklingError):
             code = njit(signature, **_FLAGS)(function)
         return code
 
-    return code_of
+    return compile_function

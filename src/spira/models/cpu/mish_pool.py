@@ -1,8 +1,8 @@
-"""What follows a convolution of SpiraConv, in few passes: normalisation, Mish, max pooling and dropout.
+"""The rest of a SpiraConv block in few passes: normalisation, Mish, max pooling and dropout.
 
 As modules of torch they were three quarters of a training step on a CPU: each reads and writes the largest tensors of
 the network, pooling pairs along an inner axis is not vectorized, and Mish's derivative is computed for the frames that
-pooling throws away. In models/cpu/kernels.py they are one pass each way; on a GPU, and in another precision, torch's.
+pooling throws away. In models/cpu/kernels.py they are one pass each way. All tensors here are of float32, on a CPU.
 The numbers are the same to float32 rounding; tests/models/cpu/test_mish_pool.py holds them against torch's modules.
 
 Source:
@@ -14,24 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mish
 
-from spira.models.cpu.arrays import Array, array_of, empty
-from spira.models.cpu.time_convolution import TimeConv2d, of_weight, slices_of
+from spira.models.cpu.arrays import Array, as_array, empty
+from spira.models.cpu.time_convolution import convolve, is_compiled, slice_weights, weight_gradient
 from spira.models.dropout import Draws
 
 Norm = nn.GroupNorm | nn.BatchNorm2d
 
 
-def block(image: Tensor, convolution: TimeConv2d, norm: Norm, draws: Draws | None, *, pooled: bool) -> Tensor:
-    """``mish_pool(convolution(image), ...)``.
+def block(image: Tensor, convolution: nn.Conv2d, norm: Norm, draws: Draws | None, *, pooled: bool) -> Tensor:
+    """One block of SpiraConv: ``mish_pool(convolution(image), ...)``.
 
     Of a single channel, the network's input, the convolution's result is not kept: of SpiraConvV2 it is the largest
     tensor, and an epoch takes a seventh less.
     """
     held_at_once = isinstance(norm, nn.GroupNorm) and 4 % (norm.num_channels // norm.num_groups) == 0
-    if image.shape[1] > 1 or image.requires_grad or not held_at_once or not convolution.is_compiled(image):
-        return mish_pool(convolution(image), norm, draws, pooled=pooled)
+    if image.shape[1] > 1 or image.requires_grad or not held_at_once or not is_compiled(convolution, image):
+        return mish_pool(convolve(image, convolution), norm, draws, pooled=pooled)
     assert isinstance(norm, nn.GroupNorm)  # for the type checker
     weights = (convolution.weight, convolution.bias, norm.weight, norm.bias)
     out: Tensor = _Block.apply(image, *weights, convolution.dilation[0], norm.num_groups, norm.eps, draws, pooled)  # type: ignore[no-untyped-call]
@@ -50,23 +49,12 @@ def mish_pool(x: Tensor, norm: Norm, draws: Draws | None, *, pooled: bool) -> Te
     Returns:
         Shape (batch, channel, frame, coefficient), half the frames where pooled.
     """
-    if x.device.type != "cpu" or x.dtype != torch.float32:
-        return _by_torch(norm(x), draws, pooled=pooled)
     if isinstance(norm, nn.GroupNorm):
         out: Tensor = _MishPool.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps, draws, pooled)  # type: ignore[no-untyped-call]
     else:
         ones, zeros = x.new_ones(x.shape[1]), x.new_zeros(x.shape[1])
         out = _MishPool.apply(norm(x), ones, zeros, None, 0.0, draws, pooled)  # type: ignore[no-untyped-call]
     return out
-
-
-def _by_torch(z: Tensor, draws: Draws | None, *, pooled: bool) -> Tensor:
-    out = mish(z)
-    if pooled:  # of torch's own pooling the gradient is not deterministic on a GPU
-        n_paired = 2 * (out.shape[2] // 2)
-        even, odd = out[:, :, 0:n_paired:2], out[:, :, 1:n_paired:2]
-        out = torch.where(even >= odd, even, odd)
-    return out if draws is None else out * draws.factors(out.dtype)
 
 
 class _Made(NamedTuple):
@@ -93,12 +81,12 @@ class _MishPool(torch.autograd.Function):
     ) -> Tensor:
         from spira.models.cpu import kernels  # numba takes a third of a second to import
 
-        image = array_of(x)
+        image = as_array(x)
         batch, n_channels, n_frames, width = image.shape
         made = _made(batch, n_channels, n_frames, width, n_groups or n_channels, pooled=pooled)
-        rows, weights = image.reshape(-1, n_frames, width), array_of(weight)
+        rows, weights = image.reshape(-1, n_frames, width), as_array(weight)
         options = (n_groups is not None, pooled)
-        kernels.mish_pool(rows, weights, array_of(bias), eps, *options, *_dropped(draws), *made)
+        kernels.mish_pool(rows, weights, as_array(bias), eps, *options, *_dropped(draws), *made)
         ctx.saved = (rows, weights, *options, *made[1:])
         return _image(made.out, batch)
 
@@ -106,10 +94,10 @@ class _MishPool(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         from spira.models.cpu import kernels
 
-        of_x, of_out = empty(ctx.saved[0].shape), array_of(gradients[0])
-        of_rows = np.empty((2, len(of_x)), np.float32)  # by weight and bias
-        kernels.mish_pool_back(*ctx.saved, of_out.reshape(-1, *of_out.shape[2:]), of_x, *of_rows)
-        return _image(of_x, len(of_out)), *_by_channel(of_rows, len(of_out)), None, None, None, None
+        d_x, d_out = empty(ctx.saved[0].shape), as_array(gradients[0])
+        d_rows = np.empty((2, len(d_x)), np.float32)  # by weight and bias
+        kernels.mish_pool_back(*ctx.saved, d_out.reshape(-1, *d_out.shape[2:]), d_x, *d_rows)
+        return _image(d_x, len(d_out)), *_by_channel(d_rows, len(d_out)), None, None, None, None
 
 
 class _Block(torch.autograd.Function):
@@ -129,13 +117,13 @@ class _Block(torch.autograd.Function):
     ) -> Tensor:
         from spira.models.cpu import kernels
 
-        image, weights, scales = array_of(x), array_of(weight), array_of(scale)
-        slices, starts = slices_of(image, weights, dilation)
+        image, weights, scales = as_array(x), as_array(weight), as_array(scale)
+        slices, starts = slice_weights(image, weights, dilation)
         batch, _, n_frames, width = image.shape
         n_left = n_frames - dilation * (weights.shape[2] - 1)
         made = _made(batch, len(weights), n_left, width, n_groups, pooled=pooled)
-        convolved, options = (image.reshape(batch, -1), slices, array_of(bias), starts, scales), (pooled, n_left)
-        kernels.block(*convolved, array_of(shift), eps, *options, *_dropped(draws), *made)
+        convolved, options = (image.reshape(batch, -1), slices, as_array(bias), starts, scales), (pooled, n_left)
+        kernels.block(*convolved, as_array(shift), eps, *options, *_dropped(draws), *made)
         ctx.shape, ctx.saved = weights.shape, (*convolved, *options, *made[1:])
         return _image(made.out, batch)
 
@@ -143,10 +131,10 @@ class _Block(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         from spira.models.cpu import kernels
 
-        of_out, of_slices, of_bias = array_of(gradients[0]), np.zeros_like(ctx.saved[1]), np.zeros_like(ctx.saved[2])
-        of_rows = np.empty((2, len(of_out) * len(of_bias)), np.float32)  # by scale and shift
-        kernels.block_back(*ctx.saved, of_out.reshape(-1, *of_out.shape[2:]), of_slices, of_bias, *of_rows)
-        by_weights = (of_weight(of_slices, ctx.shape), torch.from_numpy(of_bias), *_by_channel(of_rows, len(of_out)))
+        d_out, d_slices, d_bias = as_array(gradients[0]), np.zeros_like(ctx.saved[1]), np.zeros_like(ctx.saved[2])
+        d_rows = np.empty((2, len(d_out) * len(d_bias)), np.float32)  # by scale and shift
+        kernels.block_back(*ctx.saved, d_out.reshape(-1, *d_out.shape[2:]), d_slices, d_bias, *d_rows)
+        by_weights = (weight_gradient(d_slices, ctx.shape), torch.from_numpy(d_bias), *_by_channel(d_rows, len(d_out)))
         return None, *by_weights, None, None, None, None, None
 
 
@@ -160,7 +148,7 @@ def _made(batch: int, n_channels: int, n_frames: int, width: int, n_groups: int,
 def _dropped(draws: Draws | None) -> tuple[Any, ...]:
     if draws is None:
         return np.empty((0, 0, 0), np.int16), 0, 0.0
-    numbers = array_of(draws.numbers)
+    numbers = as_array(draws.numbers)
     return numbers.reshape(-1, *numbers.shape[2:]), draws.least, draws.scale
 
 
@@ -168,5 +156,5 @@ def _image(rows: Array, batch: int) -> Tensor:
     return torch.from_numpy(rows.reshape(batch, -1, *rows.shape[1:]))
 
 
-def _by_channel(of_rows: Array, batch: int) -> list[Tensor]:
-    return [torch.from_numpy(row.reshape(batch, -1).sum(axis=0)) for row in of_rows]
+def _by_channel(d_rows: Array, batch: int) -> list[Tensor]:
+    return [torch.from_numpy(row.reshape(batch, -1).sum(axis=0)) for row in d_rows]

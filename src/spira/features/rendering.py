@@ -1,0 +1,53 @@
+"""Waveform -> the frames that a model sees: the one path, for training and for every later use of a model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spira.base.array_types import Waveform
+from spira.clips.noise_bank import NoiseBank
+from spira.features.noise import NoiseParams, generator, insert_noise
+from spira.features.params import FeatureParams, WindowParams
+from spira.features.spectra import Frames
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders a waveform as frames, the same whatever is rendered before or beside it.
+
+    ``renderer(waveform)``: shape (time,) -> (n_frames, n_features), float32.
+    """
+
+    frames: Frames
+    shortest: int  # samples of a window; a shorter waveform is padded with silence
+
+    @torch.inference_mode()
+    def __call__(self, waveform: Waveform) -> Tensor:
+        rendered: Tensor = self.frames(torch.from_numpy(np.ascontiguousarray(self.padded(waveform))))
+        return rendered
+
+    def padded(self, waveform: Waveform) -> Waveform:
+        """The waveform with silence behind it, where it is shorter than a window."""
+        return np.pad(waveform, (0, max(0, self.shortest - waveform.size)))
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of a waveform with so many samples."""
+        return self.frames.n_frames(max(n_samples, self.shortest))
+
+
+def make_renderer(features: FeatureParams, windows: WindowParams, sample_rate: int) -> Renderer:
+    """The renderer of params.yaml's features, for windows of its length."""
+    return Renderer(Frames(features, sample_rate), windows.samples(sample_rate))
+
+
+@dataclass(frozen=True)
+class NoiseInserter:
+    """Adds recordings of noise to a clip; which ones depends on the seed, the clip's name and the view alone."""
+
+    bank: NoiseBank
+    p: NoiseParams
+
+    def __call__(self, waveform: Waveform, clip_id: str, *, view: int, n_noises: int) -> Waveform:
+        return insert_noise(waveform, self.bank, n_noises, self.p, generator(self.p.seed, clip_id, view))
