@@ -103,11 +103,11 @@ def from_nothing(at: Path, **changed: Any) -> dict[Path, bytes]:
 
 
 def test_a_second_run_makes_nothing(workspace: Path) -> None:
-    """Seven arrays in sixteen shards; less than 256 files."""
+    """Seven arrays in sixteen shards; less than 128 files."""
     run(workspace)
     assert run_after_dvc(workspace) == set()
     second = contents(workspace)
-    assert 16 * 7 * 1.5 < len(second) < 256
+    assert 16 * 7 * 0.75 < len(second) < 128
     assert second == from_nothing(workspace)
 
 
