@@ -79,6 +79,7 @@ $(READY): requirements.txt requirements-tools.txt pyproject.toml
 		&& rm -f $(VENV)/lib/python3.*/site-packages/torchaudio/lib/_torchaudio.abi3.so || true
 	@touch $@
 
+# Resolved for the oldest Python, the default; then `make hashes` adds what only a newer one needs.
 lock: ## write the two requirements files anew from pyproject.toml: the newest versions, with their hashes
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --upgrade 'setuptools<82'

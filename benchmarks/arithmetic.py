@@ -7,16 +7,15 @@ changes less than the clock.
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
-from environments import unsettled
+from measuring import interleaved, unsettled
 from spira.base.arithmetic import processor
 
 STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
@@ -25,38 +24,30 @@ ROUNDS = 3
 OUT = Path("docs/explanation/arithmetic.json")
 
 
-def run(stage: str, way: str, folder: Path) -> tuple[float, float]:
-    """Seconds of processors and of the clock."""
+def run(stage: str, way: str, folder: Path) -> None:
+    """The stage as DVC runs it, by one way of computing."""
     params = folder / "params.yaml"
     params.write_text(re.sub(r"(?m)^arithmetic: \w+", f"arithmetic: {way}", params.read_text()))
     name, *arguments = stage.split()
     command = [sys.executable, "-m", f"spira.stages.{name}", *arguments]
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     subprocess.run(command, cwd=folder, env=unsettled(), check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, perf_counter() - start
 
 
 def main() -> None:
     os.environ["PYTHONPATH"] = str(Path("src").absolute())
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {stage: {way: [] for way in WAYS} for stage in STAGES}
     with tempfile.TemporaryDirectory() as name:
         shutil.copytree("data", Path(name, "data"))
         for file in ("params.yaml", "requirements.txt"):
             shutil.copy(file, name)
-        for round_ in range(ROUNDS + 1):
-            for stage in STAGES:
-                for way in WAYS:
-                    taken = run(stage, way, Path(name))
-                    if round_ > 0:  # the first compiles the kernels and fills the file system's cache
-                        found[stage][way].append(taken)
+        works = {(stage, way): partial(run, stage, way, Path(name)) for stage in STAGES for way in WAYS}
+        found = interleaved(works, ROUNDS)
     print(f"{processor()}, medians of {ROUNDS}\n")
     head = ["stage", "processor s, native", "portable", "ratio", "s by the clock, native", "portable"]
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     figures = {}
-    for stage, by_way in found.items():
+    for stage in STAGES:
         (native, native_clock), (portable, portable_clock) = (
-            [median(values) for values in zip(*by_way[way], strict=True)] for way in WAYS
+            [median(values) for values in zip(*found[stage, way], strict=True)] for way in WAYS
         )
         figures[stage] = {"native": native, "portable": portable, "ratio": portable / native}
         cells = f"{native:.1f} | {portable:.1f} | {portable / native:.2f} | {native_clock:.1f} | {portable_clock:.1f}"

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
-from environments import unsettled
+from measuring import unsettled
 from spira.base.arithmetic import Arithmetic, variables
 from spira.models.params import FEATURES
 from stage_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training

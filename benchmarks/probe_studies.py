@@ -26,7 +26,7 @@ from spira.probes.study import Fold, ModelScores, ProbeParams, Study
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 RATE = 16_000  # Hz
-SPEAKERS = 120  # a study; two clips each, and a third of them judge
+SPEAKERS = 120  # a study; two clips each, a third of them for the test
 CONDITIONS = ("clean", "noisy", "noise_added", "own_class_noise", "other_class_noise")
 FORMS = {"gain": "louder", "polarity": "inverted", "padding": "padded", "trimming": "trimmed"}
 Rng = np.random.Generator
@@ -52,7 +52,7 @@ def columns(rng: Rng, who: Ints) -> dict[str, list[str]]:
     """A speaker's sex, age, site and day; a clip's file."""
     n = who.max() + 1
     days = np.datetime64("2020-06-01") + rng.integers(0, 300, n)
-    of_speakers = {
+    by_speaker = {
         "sex": rng.choice(["F", "M"], n),
         "age": rng.integers(20, 90, n).astype(str),
         "site": rng.choice(["north", "south"], n),
@@ -62,9 +62,9 @@ def columns(rng: Rng, who: Ints) -> dict[str, list[str]]:
         "encoding": rng.choice(["PCM_16", "PCM_24"], n),
         "n_channels": rng.choice(["1", "2"], n),
     }
-    of_clips = {"n_samples": rng.integers(40_000, 90_000, who.size), "n_bytes": rng.integers(90_000, 400_000, who.size)}
-    return {name: list(map(str, cells[who])) for name, cells in of_speakers.items()} | {
-        name: list(map(str, cells)) for name, cells in of_clips.items()
+    by_clip = {"n_samples": rng.integers(40_000, 90_000, who.size), "n_bytes": rng.integers(90_000, 400_000, who.size)}
+    return {name: list(map(str, cells[who])) for name, cells in by_speaker.items()} | {
+        name: list(map(str, cells)) for name, cells in by_clip.items()
     }
 
 
@@ -165,7 +165,7 @@ def moved(names: tuple[str, ...], by: Callable[[Rng, Ints], Floats]) -> Planted:
 
 
 def leaked(rng: Rng, _: ProbeParams) -> Study:
-    """Everybody is on both sides of the split, with a voice that can be known again."""
+    """Everybody is on both sides of the split, with a voice that can be recognised."""
     study = plain(rng)
     who = np.unique(study.speakers, return_inverse=True)[1]
     voices = rng.standard_normal((who.max() + 1, 100))[who] + 0.3 * rng.standard_normal((who.size, 100))
@@ -194,7 +194,7 @@ def bursts(rng: Rng) -> Floats:
 
 
 def copied(rng: Rng, p: ProbeParams, *, copy: bool = True) -> Study:
-    """Twelve recordings; the first, quieter, cut and through OGG, is heard again by those that judge."""
+    """Twelve recordings; the first, quieter, cut and through OGG, is again among the test clips."""
     sounds = [bursts(rng) for _ in range(12)]
     if copy:
         sounds[9] = again(sounds[0][int(rng.integers(0, 4000)) :] / 5)

@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from os import times
 from pathlib import Path
 from time import process_time
 
@@ -28,10 +27,12 @@ from determinism import determinism
 from figures import Figure, here, renew, row
 from killed_experiments import resumed
 from kills import KINDS, killed
+from measuring import children_seconds
 from spira.base.errors import DataError
 from spira.clips.parallel import n_cores, ordered_map
 from spira.ingest.corpus import read_corpus
-from spira.ingest.sandbox import Failed, Guard, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Lost
 from spira.split.holdout import SplitParams, split
 
 N_MUTATIONS, N_CORPORA, N_ROWS = 10_000, 1000, 1_000_000
@@ -120,12 +121,10 @@ def bad_params(folder: Path) -> Row:
     environment = {**os.environ, "PYTHONPATH": str(Path("src").absolute())}
     for _, text in WRONG:
         written(folder, "params.yaml", text if isinstance(text, bytes) else text.encode())
-        before = times()
+        before = children_seconds()
         check = [sys.executable, "-m", "spira.stages.check"]
         done = subprocess.run(check, cwd=folder, env=environment, check=False, capture_output=True, text=True)
-        after = times()
-        taken = after.children_user + after.children_system - before.children_user - before.children_system
-        slowest = max(slowest, taken)
+        slowest = max(slowest, children_seconds() - before)
         accepted += done.returncode != 1 or not done.stderr.startswith("ParamError")
     figure = f"{len(WRONG)} files: {accepted} accepted; at most {slowest:.2f} s each, the command's start included"
     return "bad params.yaml", figure, not accepted and slowest < 1

@@ -9,7 +9,6 @@ them back where it needs them.
 import argparse
 import json
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from time import perf_counter, sleep
 import numpy as np
 import psutil
 import yaml
+
+from measuring import children_seconds
 
 RATE = 16_000
 SIZES = (1000, 4000, 16_000)
@@ -105,11 +106,6 @@ def of_process(command: list[str], where: Path | None = None) -> Measured:
         sys.exit(f"{' '.join(command)}: ended with status {process.returncode}")
     spent = children_seconds() - before
     return {"processor_seconds": spent, "seconds": perf_counter() - start, "own_mb": own, "mapped_mb": mapped}
-
-
-def children_seconds() -> float:
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
 
 
 def memory_of_tree(pid: int) -> tuple[float, float]:

@@ -26,7 +26,7 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from environments import unsettled
+from measuring import unsettled
 from spira.base.arithmetic import processor, variables
 from spira.base.params import load
 from spira.clips.arrays import read_array

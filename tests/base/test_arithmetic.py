@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from closures import ROOT
-from environments import unsettled
+from measuring import unsettled
 from spira.base import arithmetic
 from spira.base.errors import ParamError
 from tiny_features import write_features

@@ -292,8 +292,8 @@ def test_pauses_are_heard_as_long_as_planned(tmp_path: Path) -> None:
     for person in (draw_speaker(params, number) for number in range(4)):
         for task in TASKS:
             planned = [pause for pause in draw_utterance(params, person, task).pauses if pause >= 0.3]
-            heard = silences(*soundfile.read(tmp_path / "demo" / f"{person.id}_{task}.wav"))
-            longest = sorted(heard, reverse=True)[: len(planned)]
+            found = silences(*soundfile.read(tmp_path / "demo" / f"{person.id}_{task}.wav"))
+            longest = sorted(found, reverse=True)[: len(planned)]
             # Words fade out and begin softly: a silence may be longer than its pause by this much.
             assert longest == pytest.approx(sorted(planned, reverse=True), abs=0.15)
 

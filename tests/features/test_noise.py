@@ -11,30 +11,30 @@ from spira.features.noise import CONDITIONS, NoiseParams, generator, insert_nois
 P = NoiseParams(seed=0, views=2, n_patient=3, n_control=3, min_peak=0.0335, max_peak=0.1923)
 
 
-def bank_of(*lengths: int) -> NoiseBank:
+def make_bank(*lengths: int) -> NoiseBank:
     rng = np.random.default_rng(7)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).tolist()
     return NoiseBank(rng.uniform(-0.5, 0.5, sum(lengths)).astype(np.float32), tuple(starts), lengths)
 
 
-BANK = bank_of(5000, 300, 12_000)
+BANK = make_bank(5000, 300, 12_000)
 SILENCE = np.zeros(4000, np.float32)
 
 
-def noise_of(clip_id: str, view: int = 0, n_noises: int = 3, p: NoiseParams = P) -> np.ndarray:
+def inserted_noise(clip_id: str, view: int = 0, n_noises: int = 3, p: NoiseParams = P) -> np.ndarray:
     return insert_noise(SILENCE, BANK, n_noises, p, generator(p.seed, clip_id, view))
 
 
 @given(clip_id=st.text(min_size=1), view=st.integers(0, 5))
 def test_each_noise_peaks_where_it_was_drawn_to(clip_id: str, view: int) -> None:
     """One inserted noise has a peak in [0.0335, 0.1923], SPIRA's range."""
-    peak = np.abs(noise_of(clip_id, view, n_noises=1)).max()
+    peak = np.abs(inserted_noise(clip_id, view, n_noises=1)).max()
     assert P.min_peak - 1e-6 <= peak <= P.max_peak + 1e-6
 
 
 def test_peaks_are_drawn_evenly() -> None:
     """Over many clips the peak is U(0.0335, 0.1923): its mean is 0.1129 and its ends are reached."""
-    peaks = [np.abs(noise_of(f"clip {i}", n_noises=1)).max() for i in range(2000)]
+    peaks = [np.abs(inserted_noise(f"clip {i}", n_noises=1)).max() for i in range(2000)]
     assert np.mean(peaks) == pytest.approx((P.min_peak + P.max_peak) / 2, abs=0.004)  # 4 standard errors
     assert min(peaks) < 0.035
     assert max(peaks) > 0.191
@@ -42,10 +42,14 @@ def test_peaks_are_drawn_evenly() -> None:
 
 def test_the_draw_depends_on_seed_clip_and_view_and_on_nothing_else() -> None:
     """Position, neighbours and earlier draws leave no trace; seed, clip and view each change it."""
-    first = noise_of("a.wav")
-    noise_of("b.wav")
-    np.testing.assert_array_equal(noise_of("a.wav"), first)
-    for other in (noise_of("b.wav"), noise_of("a.wav", view=1), noise_of("a.wav", p=P.model_copy(update={"seed": 1}))):
+    first = inserted_noise("a.wav")
+    inserted_noise("b.wav")
+    np.testing.assert_array_equal(inserted_noise("a.wav"), first)
+    for other in (
+        inserted_noise("b.wav"),
+        inserted_noise("a.wav", view=1),
+        inserted_noise("a.wav", p=P.model_copy(update={"seed": 1})),
+    ):
         assert not np.allclose(other, first)
 
 
@@ -54,19 +58,19 @@ def test_the_noise_is_added_and_the_speech_left_alone() -> None:
     speech = np.random.default_rng(1).uniform(-0.9, 0.9, 4000).astype(np.float32)
     before = speech.copy()
     noisy = insert_noise(speech, BANK, 3, P, generator(0, "a.wav", 0))
-    np.testing.assert_allclose(noisy - speech, noise_of("a.wav"), atol=1e-6)
+    np.testing.assert_allclose(noisy - speech, inserted_noise("a.wav"), atol=1e-6)
     np.testing.assert_array_equal(speech, before)
 
 
 def test_fewer_noises_are_the_first_of_more() -> None:
     """What the third noise adds is one recording's worth: the first two are unchanged by it."""
-    third = noise_of("a.wav", n_noises=3) - noise_of("a.wav", n_noises=2)
+    third = inserted_noise("a.wav", n_noises=3) - inserted_noise("a.wav", n_noises=2)
     assert np.abs(third).max() <= P.max_peak + 1e-6
 
 
 def test_a_short_recording_is_looped_over_the_whole_clip() -> None:
     """300 samples of noise cover 4000 samples of speech, period 300, with no silent tail."""
-    looped = insert_noise(SILENCE, bank_of(300), 1, P, generator(0, "a.wav", 0))
+    looped = insert_noise(SILENCE, make_bank(300), 1, P, generator(0, "a.wav", 0))
     np.testing.assert_allclose(looped[300:], looped[:-300])
     assert np.abs(looped[-300:]).max() > P.min_peak / 2
 
@@ -104,7 +108,7 @@ def test_the_same_number_of_noises_for_both_classes_by_default() -> None:
 
 def test_no_noise_gives_the_clip_back() -> None:
     """Zero noises are zero change."""
-    assert not noise_of("a.wav", n_noises=0).any()
+    assert not inserted_noise("a.wav", n_noises=0).any()
 
 
 def test_the_range_of_peaks_must_be_a_range() -> None:

@@ -16,7 +16,7 @@ from spira.features.spectra import Frames
 from spira_features import RATE, params
 
 
-def frames_of(waveform: np.ndarray, p: FeatureParams) -> np.ndarray:
+def compute_frames(waveform: np.ndarray, p: FeatureParams) -> np.ndarray:
     return np.asarray(Frames(p, RATE)(torch.from_numpy(waveform)))
 
 
@@ -47,21 +47,21 @@ def reference_mel_db(waveform: np.ndarray, p: FeatureParams) -> np.ndarray:
 
 def test_four_seconds_give_401_frames_of_40(waveform: np.ndarray) -> None:
     """SPIRA's published layout: 64,000 samples, 401 frames, 40 coefficients."""
-    assert frames_of(waveform, params()).shape == (401, 40)
+    assert compute_frames(waveform, params()).shape == (401, 40)
 
 
 @pytest.mark.parametrize("band", [(0.0, 8000.0), (50.0, 4000.0)])
 def test_mel_agrees_with_librosa(waveform: np.ndarray, band: tuple[float, float]) -> None:
     """An independent STFT and mel bank give the same decibels, to float32 rounding of a power (0.01 dB)."""
     p = params(kind="mel", f_min=band[0], f_max=band[1])
-    np.testing.assert_allclose(frames_of(waveform, p), reference_mel_db(waveform, p), atol=0.01)
+    np.testing.assert_allclose(compute_frames(waveform, p), reference_mel_db(waveform, p), atol=0.01)
 
 
 @pytest.mark.ml_test_score("Data 7")
 def test_mfcc_agrees_with_librosa_and_scipy(waveform: np.ndarray) -> None:
     """The orthonormal DCT-II of librosa's mel decibels; 40 sums of 0.01 dB make the tolerance."""
     expected = dct(reference_mel_db(waveform, params()), norm="ortho", axis=1)
-    np.testing.assert_allclose(frames_of(waveform, params()), expected, atol=0.05)
+    np.testing.assert_allclose(compute_frames(waveform, params()), expected, atol=0.05)
 
 
 def test_spectrogram_agrees_with_librosa(waveform: np.ndarray) -> None:
@@ -71,7 +71,7 @@ def test_spectrogram_agrees_with_librosa(waveform: np.ndarray) -> None:
     expected = 10 * np.log10(np.maximum(np.abs(stft) ** 2, 1e-10)).T
     audible = expected > -60
     assert audible.mean() > 0.99
-    np.testing.assert_allclose(frames_of(waveform, p)[audible], expected[audible], atol=0.05)
+    np.testing.assert_allclose(compute_frames(waveform, p)[audible], expected[audible], atol=0.05)
 
 
 def torchaudios(p: FeatureParams) -> torch.nn.Module:
@@ -122,7 +122,7 @@ def test_a_quiet_band_keeps_its_decibels_beside_a_loud_one() -> None:
     exact = torchaudios(p).double()(torch.from_numpy(sound)).T
     near = exact > exact.max() - 80
     torch.testing.assert_close(
-        frames_of(sound.astype(np.float32), p)[near.numpy()], exact[near].float().numpy(), atol=0.05, rtol=0
+        compute_frames(sound.astype(np.float32), p)[near.numpy()], exact[near].float().numpy(), atol=0.05, rtol=0
     )
 
 
@@ -131,8 +131,8 @@ def test_a_frame_does_not_know_how_loud_the_clip_is_elsewhere(waveform: np.ndarr
     """torchaudio's ``top_db`` cuts at the maximum of its whole block: there, these differ by hundreds of dB."""
     quiet = waveform * np.float32(1e-3)
     beside = np.concatenate([quiet, waveform * np.float32(1e3)])
-    alone = frames_of(quiet, params(kind=kind))
-    np.testing.assert_allclose(frames_of(beside, params(kind=kind))[:390], alone[:390], atol=1e-3)
+    alone = compute_frames(quiet, params(kind=kind))
+    np.testing.assert_allclose(compute_frames(beside, params(kind=kind))[:390], alone[:390], atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "mel", "spectrogram"])
@@ -140,8 +140,8 @@ def test_the_band_reaches_every_kind(waveform: np.ndarray, kind: str) -> None:
     """A tone outside [f_min, f_max] changes nothing; in SPIRA's versions the limits reached some kinds only."""
     p = params(kind=kind, f_min=100.0, f_max=3000.0)
     tone = 0.5 * np.sin(2 * np.pi * 6000 * np.arange(waveform.size) / RATE)
-    with_tone = frames_of((waveform + tone).astype(np.float32), p)[5:-5]  # the padded ends break the tone
-    np.testing.assert_allclose(with_tone, frames_of(waveform, p)[5:-5], atol=0.5)
+    with_tone = compute_frames((waveform + tone).astype(np.float32), p)[5:-5]  # the padded ends break the tone
+    np.testing.assert_allclose(with_tone, compute_frames(waveform, p)[5:-5], atol=0.5)
     assert with_tone.shape[1] == p.n_features(RATE)
 
 
@@ -152,7 +152,7 @@ def test_a_spectrogram_keeps_the_bins_inside_the_band() -> None:
 
 def test_silence_is_finite() -> None:
     """Digital silence is -100 dB in every band, not minus infinity."""
-    mel = frames_of(np.zeros(RATE, np.float32), params(kind="mel"))
+    mel = compute_frames(np.zeros(RATE, np.float32), params(kind="mel"))
     np.testing.assert_allclose(mel, -100.0)
 
 

@@ -74,10 +74,10 @@ def test_each_window_is_its_clips_own(n: int, tmp_path: Path) -> None:
     expected = [(i, view, k) for view in (0, 1) for i in (3, 4, 12, 17) for k in range(i % 3 + 1)]
     every = torch.arange(len(windows))
     for view in (0, 1):
-        heard = windows.batch(every, torch.full_like(every, view))
-        first = [tuple(map(int, window[0])) for window in heard]
+        batch = windows.batch(every, torch.full_like(every, view))
+        first = [tuple(map(int, window[0])) for window in batch]
         assert first == [place for place in expected if place[1] == view]
-        assert all(torch.equal(a[1:, 2] - a[:-1, 2], torch.ones(2)) for a in heard)  # one frame after the other
+        assert all(torch.equal(a[1:, 2] - a[:-1, 2], torch.ones(2)) for a in batch)  # one frame after the other
 
 
 def test_rows_of_the_index_are_places_end_to_end(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_shard_of_another_run_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_frames", [[5, 4], [5], [5, 6], [4, 6]])
 def test_frames_that_are_not_as_many_as_was_told_are_a_defect(n_frames: list[int], tmp_path: Path) -> None:
-    """Of each clip: else the next one would be heard in its place."""
+    """Of each clip: else the next one would be used in its place."""
     frames = [torch.zeros(n, 3) for n in n_frames]
     with pytest.raises(ValueError, match=r"noisy-0\.npy: .*must have"):
         write_shard(tmp_path / "noisy-0.npy", 3, [("a.wav", 5), ("b.wav", 5)], frames)

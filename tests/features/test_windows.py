@@ -72,7 +72,7 @@ def test_a_batch_holds_the_frames_that_its_starts_name() -> None:
     assert torch.equal(batch, torch.stack([frames[2:6], frames[6:10]]))
 
 
-def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
+def make_clips(*n_frames: int, length: int, n_views: int = 1) -> Windows:
     """One window a clip; the frame at position i of the array holds the number i."""
     firsts = torch.tensor([0, *n_frames]).cumsum(0)
     return Windows(
@@ -88,7 +88,7 @@ def clips_of(*n_frames: int, length: int, n_views: int = 1) -> Windows:
 
 def test_a_window_longer_than_its_clip_is_filled_with_zeros() -> None:
     """And never with the clip that happens to lie behind it in the array; nor beyond the array's end."""
-    windows = clips_of(3, 2, length=4)
+    windows = make_clips(3, 2, length=4)
     batch = windows.batch(torch.tensor([0, 1]), torch.tensor([0, 0]))
     assert batch[:, :, 0].tolist() == [[1, 2, 3, 0], [4, 5, 0, 0]]
 
@@ -151,7 +151,7 @@ def test_a_gpu_hears_the_same_windows() -> None:
 
 def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
     """Every start that leaves a whole window is drawn; a clip with no room stays; all views move alike."""
-    windows = clips_of(9, 4, 3, length=4, n_views=2)
+    windows = make_clips(9, 4, 3, length=4, n_views=2)
     seen = set()
     rng = np.random.default_rng(0)
     for _ in range(200):

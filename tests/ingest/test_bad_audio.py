@@ -7,7 +7,8 @@ import pytest
 from bad_audio import ACCEPTED, CLASSES, crafted, mutated
 from decoded import LIMITS, Outcome, outcome
 from spira.clips.parallel import ordered_map
-from spira.ingest.sandbox import Failed, Guard, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Lost
 
 N_MUTATIONS = 300  # of every format; `make reliability` tries 10,000
 

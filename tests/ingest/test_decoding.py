@@ -19,13 +19,14 @@ from pydantic import ValidationError
 import bad_audio
 from sounds import Samples, caf_with_opus, encoded, id3, pcm, tones, wav, with_length, without_length, without_xing
 from spira.base.errors import MachineError
-from spira.ingest import decoding as audio
 from spira.ingest import ffmpeg as ffmpeg_of_ours
+from spira.ingest import samples as samples_module
 from spira.ingest.acceptance import IngestParams, Refusal, refuse_clipped, refuse_header, refuse_samples
 from spira.ingest.containers.headers import Header
 from spira.ingest.decoding import decode
 from spira.ingest.resampling import resample, to_mono
-from spira.ingest.sandbox import Failed, Guard, Limits, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Limits, Lost
 from spira.ingest.waveforms import _mono
 
 LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
@@ -33,7 +34,7 @@ P = IngestParams.model_validate(LIMITS)
 ABSURD = 2**31 - 1  # Hz; what four bytes of 0xff and 0x7f read as
 
 
-def heard(path: Path, content: bytes, p: IngestParams = P) -> tuple[Samples, int]:
+def decode_bytes(path: Path, content: bytes, p: IngestParams = P) -> tuple[Samples, int]:
     """The samples of a file with this content, and their rate; a refusal fails the test."""
     path.write_bytes(content)
     decoded = decode(path, p, p.max_seconds)
@@ -97,7 +98,7 @@ def test_every_format_is_read_as_it_was_recorded(
 ) -> None:
     """At its own rate, channels apart, to within a step of its numbers; lossy formats to a correlation of 0.98."""
     recorded = tones(rate, n_channels)
-    samples, sample_rate = heard(tmp_path / "recording", encoded(recorded, rate, container, subtype))
+    samples, sample_rate = decode_bytes(tmp_path / "recording", encoded(recorded, rate, container, subtype))
     assert (sample_rate, samples.dtype.name, samples.shape[1]) == (rate, "float32", n_channels)
     if step is None:
         assert abs(len(samples) - len(recorded)) <= 0.1 * rate  # ADPCM and the like fill their last block
@@ -115,19 +116,19 @@ def test_sixteen_bits_are_the_numbers_that_libsndfile_makes_of_them(
 ) -> None:
     """All 65,536 of them, over more than one read, the last of which is short: the integers are divided here."""
     every = np.arange(-(2**15), 2**15).astype(np.int16)
-    recorded = np.resize(every, (audio._READ + 1000) * n_channels).reshape(-1, n_channels)
+    recorded = np.resize(every, (samples_module._READ + 1000) * n_channels).reshape(-1, n_channels)
     path = tmp_path / "recording"
     soundfile.write(path, recorded, 16000, "PCM_16", format=container)
     with path.open("rb") as raw:
         expected, _ = soundfile.read(raw, dtype="float32", always_2d=True)
-    samples, _ = heard(path, path.read_bytes(), P.model_copy(update={"max_seconds": 60.0}))
+    samples, _ = decode_bytes(path, path.read_bytes(), P.model_copy(update={"max_seconds": 60.0}))
     np.testing.assert_array_equal(samples, expected)
 
 
 def test_a_telephone_recorders_gsm_wav_is_read(tmp_path: Path) -> None:
     """libsndfile cannot seek in it, and soundfile then refuses to read "all" of it."""
     recorded = tones(8000)
-    samples, rate = heard(tmp_path / "call.wav", encoded(recorded, 8000, "WAV", "GSM610"))
+    samples, rate = decode_bytes(tmp_path / "call.wav", encoded(recorded, 8000, "WAV", "GSM610"))
     assert rate == 8000
     assert likeness(samples, recorded) > 0.9  # 13 kbit/s
 
@@ -136,7 +137,7 @@ def test_a_telephone_recorders_gsm_wav_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
 def test_content_decides_and_not_the_name(tmp_path: Path, name: str, container: str, subtype: str) -> None:
     """A file under a wrong suffix is read; soundfile alone raises TypeError where the suffix is .raw."""
-    samples, _ = heard(tmp_path / name, encoded(tones(16000), 16000, container, subtype))
+    samples, _ = decode_bytes(tmp_path / name, encoded(tones(16000), 16000, container, subtype))
     assert likeness(samples, tones(16000)) > 0.98
 
 
@@ -144,7 +145,7 @@ def test_content_decides_and_not_the_name(tmp_path: Path, name: str, container: 
 def test_a_wav_whose_writer_never_knew_its_length_is_read_to_its_end(tmp_path: Path, promised: int) -> None:
     """What ffmpeg, sox, arecord and a recorder that was switched off leave in the header is no promise."""
     recorded = tones(16000)
-    samples, _ = heard(tmp_path / "stream.wav", wav(pcm(recorded), promised=promised))
+    samples, _ = decode_bytes(tmp_path / "stream.wav", wav(pcm(recorded), promised=promised))
     assert samples.shape == recorded.shape
     assert np.abs(samples - recorded).max() <= 2**-15
 
@@ -152,7 +153,7 @@ def test_a_wav_whose_writer_never_knew_its_length_is_read_to_its_end(tmp_path: P
 def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
     """A FLAC written to a pipe says 0 frames, which libsndfile calls 2**63 - 1: neither empty nor too long."""
     recorded = tones(16000)
-    samples, _ = heard(tmp_path / "stream.flac", without_length(encoded(recorded, 16000, "FLAC", "PCM_16")))
+    samples, _ = decode_bytes(tmp_path / "stream.flac", without_length(encoded(recorded, 16000, "FLAC", "PCM_16")))
     assert samples.shape == recorded.shape
 
 
@@ -165,7 +166,7 @@ def test_an_mp3_that_does_not_say_its_length_is_read_to_its_end(tmp_path: Path, 
     """
     quiet = tones(16000, seconds=3.0) * np.repeat(np.array([1, 0.001, 1], np.float32), 16000)[:, None]
     mp3 = tag + without_xing(encoded(quiet, 16000, "MP3", "MPEG_LAYER_III")) + end
-    samples, _ = heard(tmp_path / "stream.mp3", mp3)
+    samples, _ = decode_bytes(tmp_path / "stream.mp3", mp3)
     assert len(samples) == pytest.approx(len(quiet), abs=0.15 * 16000)  # the encoder's own padding
     spectrum = np.abs(np.fft.rfft(samples[-8000:-3000, 0]))
     assert np.argmax(spectrum) * 16000 / 5000 == pytest.approx(880, abs=4)
@@ -174,14 +175,14 @@ def test_an_mp3_that_does_not_say_its_length_is_read_to_its_end(tmp_path: Path, 
 def test_an_mp3_with_a_picture_keeps_its_length(tmp_path: Path) -> None:
     """The number of samples is the header's, with a large tag in front as without."""
     mp3 = encoded(tones(44100), 44100, "MP3", "MPEG_LAYER_III")
-    samples, _ = heard(tmp_path / "song.mp3", id3(200_000) + mp3)
+    samples, _ = decode_bytes(tmp_path / "song.mp3", id3(200_000) + mp3)
     assert len(samples) == len(tones(44100))
 
 
 def test_a_header_that_counts_half_a_frame_too_many_is_no_truncation(tmp_path: Path) -> None:
     """An odd byte of padding, counted as data, is not sound that is missing."""
     recorded = tones(16000)
-    samples, _ = heard(tmp_path / "odd.wav", wav(pcm(recorded), promised=2 * len(recorded) + 1))
+    samples, _ = decode_bytes(tmp_path / "odd.wav", wav(pcm(recorded), promised=2 * len(recorded) + 1))
     assert samples.shape == recorded.shape
 
 
@@ -192,7 +193,7 @@ def test_a_channel_with_nothing_plugged_in_is_not_clipped(tmp_path: Path, offset
     speech = tones(16000)
     other = offset + noise * np.random.default_rng(3).integers(0, 2, speech.shape)
     recorded = np.hstack([speech, other]).astype(np.float32)
-    samples, _ = heard(tmp_path / "stereo.wav", encoded(recorded, 16000, "WAV", "PCM_16"))
+    samples, _ = decode_bytes(tmp_path / "stereo.wav", encoded(recorded, 16000, "WAV", "PCM_16"))
     assert samples.shape == recorded.shape
 
 
@@ -216,7 +217,7 @@ def test_what_is_not_counted_is_not_clipped(at_extremes: float, limit: float, of
     samples[loudest] = np.where(rng.uniform(size=len(loudest)) < rng.uniform(), -0.5, 0.5)
     samples += np.float32(offset)
     low, high = samples.min(), samples.max()
-    assume(high - low > 0.21)  # any softer is not judged
+    assume(high - low > 0.21)  # any softer is not checked
     near = (high - low) / 2000
     found = np.mean((samples >= high - near) | (samples <= low + near))
     if abs(found - limit) > 1e-6:  # neither side's rounding
@@ -225,7 +226,7 @@ def test_what_is_not_counted_is_not_clipped(at_extremes: float, limit: float, of
 
 def test_a_float_file_may_pass_full_scale(tmp_path: Path) -> None:
     """It is neither clipped nor refused."""
-    samples, _ = heard(tmp_path / "loud.wav", encoded(4 * tones(16000), 16000, "WAV", "FLOAT"))
+    samples, _ = decode_bytes(tmp_path / "loud.wav", encoded(4 * tones(16000), 16000, "WAV", "FLOAT"))
     assert np.abs(samples).max() == pytest.approx(2, abs=1e-3)
 
 
@@ -383,7 +384,7 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> N
 
 def test_a_header_that_claims_years_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is decoded of a file that its header rules out."""
-    monkeypatch.setattr(audio, "_read", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(samples_module, "_read", lambda *_: pytest.fail("decoded"))
     for name in ("too long", "absurd", "six channels", "too short"):
         content, code, _ = BAD[name]
         assert refused(tmp_path / "file.wav", content).code == code
@@ -495,7 +496,7 @@ def test_with_ffmpeg_other_containers_are_read(
 ) -> None:
     """The same sound at the file's rate; also where a telephone called it .wav."""
     _, _, rate, least = FFMPEG_FORMATS[name]
-    samples, sample_rate = heard((tmp_path / name).with_suffix(suffix or Path(name).suffix), made(name))
+    samples, sample_rate = decode_bytes((tmp_path / name).with_suffix(suffix or Path(name).suffix), made(name))
     recorded = tones(rate)
     assert (sample_rate, samples.shape[1]) == (rate, 1)
     assert len(samples) == pytest.approx(len(recorded), abs=0.1 * rate)
@@ -574,7 +575,7 @@ def test_an_ffmpeg_that_waits_for_ever_is_given_up(
     stuck.write_text("#!/bin/sh\nexec /bin/sleep 60\n", encoding="utf-8")
     stuck.chmod(0o755)
     monkeypatch.setattr(ffmpeg_of_ours, "_SECONDS_A_FILE", 0.2)
-    with pytest.raises(MachineError, match=r"^ffmpeg was not done in 0.2 s"):
+    with pytest.raises(MachineError, match=r"^ffmpeg did not finish within 0.2 s"):
         refused(tmp_path / "a.m4a", bytes(4) + b"ftypM4A ")
 
 
@@ -635,7 +636,7 @@ def test_b3_what_libsndfile_refuses_goes_to_ffmpeg(tmp_path: Path, converted: Ca
     """The same sound; and what is cut off or joined is refused, though ffmpeg would pass over it."""
     codec, options, _ = CODECS[name]
     content = converted(name, codec, *options)
-    samples, rate = heard(tmp_path / "a", content)
+    samples, rate = decode_bytes(tmp_path / "a", content)
     assert len(samples) == pytest.approx(1.5 * rate, abs=0.1 * rate)
     for start, hertz in ((0.3, 440), (1.1, 880)):
         part = samples[int(start * rate) : int((start + 0.25) * rate), 0]
@@ -645,14 +646,14 @@ def test_b3_what_libsndfile_refuses_goes_to_ffmpeg(tmp_path: Path, converted: Ca
 
 
 def test_b3_opus_in_caf(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
-    """What a telephone of Apple's records: named without an ffmpeg, heard with one."""
+    """What a telephone of Apple's records: named without an ffmpeg, decoded with one."""
     recorded = tones(48000)
     caf = caf_with_opus(encoded(recorded, 48000, "OGG", "OPUS"), len(recorded))
     refusal = refused(tmp_path / "memo.caf", caf)
     assert refusal.code == "unsupported"
     assert refusal.reason.startswith("CAF with opus is read through ffmpeg"), refusal
     (no_ffmpeg / "ffmpeg").symlink_to(ffmpeg)
-    samples, rate = heard(tmp_path / "memo.caf", caf)
+    samples, rate = decode_bytes(tmp_path / "memo.caf", caf)
     assert rate == 48000
     assert likeness(samples[312:], recorded) > 0.98 or likeness(samples, recorded) > 0.98
     assert refused(tmp_path / "memo.caf", caf[:-1000]).code == "truncated"
@@ -687,7 +688,7 @@ def test_b3_what_libsndfile_knows_in_part_goes_to_ffmpeg(
     content = LAST_WRITTEN[kind](tones(16000))
     assert refused(tmp_path / "a", content).reason.startswith(f"{kind} is read through ffmpeg")
     (no_ffmpeg / "ffmpeg").symlink_to(ffmpeg)
-    samples, rate = heard(tmp_path / "a", content)
+    samples, rate = decode_bytes(tmp_path / "a", content)
     assert rate == 16000
     assert np.abs(samples - tones(16000)).max() < 2**-13
     if "length" not in kind:
@@ -699,7 +700,7 @@ def test_b3_what_libsndfile_knows_in_part_goes_to_ffmpeg(
 def test_b3_a_wavpack_that_was_piped_counts_no_samples(tmp_path: Path, converted: Callable[..., bytes]) -> None:
     """A count of 0 is one that its writer did not know."""
     content = converted("packed.wv", "wavpack")
-    samples, _ = heard(tmp_path / "a", content[:12] + bytes(4) + content[16:])
+    samples, _ = decode_bytes(tmp_path / "a", content[:12] + bytes(4) + content[16:])
     assert len(samples) == 24000
 
 
@@ -717,7 +718,7 @@ def test_b3_mp3_in_wav_needs_no_ffmpeg(tmp_path: Path, converted: Callable[..., 
     """libsndfile opens it, and guesses its length; the blocks in it are an MP3 like any other."""
     content = converted("call.wav", "libmp3lame", "-b:a", bits_a_second, "-f", "wav")
     path = tmp_path / "call.wav"
-    samples, _ = heard(path, content)
+    samples, _ = decode_bytes(path, content)
     assert len(samples) == pytest.approx(24000, abs=0.15 * 16000)
     decoded = decode(path, P, P.max_seconds)
     assert not isinstance(decoded, Refusal)

@@ -9,7 +9,7 @@ import pytest
 from bad_audio import P
 from sounds import encoded, tones
 from spira.base.errors import DataError
-from spira.ingest.file_names import located
+from spira.ingest.file_names import locate_files
 from spira.ingest.privacy import KEY
 from spira.stages import ingest, ingest_noise
 
@@ -81,7 +81,7 @@ def test_a7_a_file_is_never_two_clips(tmp_path: Path) -> None:
     assert clips == ["a.wav"]
     assert rejects["A.wav"] == "no such file"
     assert rejects["b.WAV"] == (
-        "no such file; there is 'b.wav', which differs in case: name the one that is meant by this row alone"
+        "no such file; there is 'b.wav', which differs in case: name the one that is meant in this row only"
     )
     assert set(rejects) == {"A.wav", "b.WAV", "B.wav"}
 
@@ -125,6 +125,6 @@ def test_a7_ten_thousand_names_are_found_in_a_moment(tmp_path: Path) -> None:
     names = [f"{unicodedata.normalize('NFC', 'é')}{i}.wav" for i in range(10_000)]
     for name in names:
         (tmp_path / unicodedata.normalize("NFD", name)).touch()
-    found = located(tmp_path, names, str)
-    assert list(found.places) == names
-    assert list(found.places.values()) == [unicodedata.normalize("NFD", name) for name in names]
+    found = locate_files(tmp_path, names, str)
+    assert list(found.paths) == names
+    assert list(found.paths.values()) == [unicodedata.normalize("NFD", name) for name in names]

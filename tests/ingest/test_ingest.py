@@ -1,4 +1,4 @@
-"""The two stages that take recordings in: what is stored is what was recorded, and who was refused is told."""
+"""The two stages that take recordings in: what is stored is what was recorded, and what is refused is listed."""
 
 import itertools
 import re

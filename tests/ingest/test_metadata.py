@@ -209,7 +209,7 @@ def test_a1_days_and_months_first_in_one_column_are_refused(tmp_path: Path) -> N
 
 
 def test_a1_no_date_is_to_be_written_that_there_is_not(tmp_path: Path) -> None:
-    """Where as many dates are day first as month first, each is told apart from those that may be both."""
+    """Where as many dates are day first as month first, each is separated from those that may be both."""
     said = refusal(tmp_path, "recorded_on", "13/07/2020", "07/14/2020", "05/06/2020").splitlines()
     assert [line.partition(", ")[0] for line in said] == [
         "metadata.csv:3: recorded_on must be a date such as 2020-07-31",
@@ -450,8 +450,8 @@ def test_a4_ids_that_differ_in_more_are_two_people(
 
 @pytest.mark.parametrize("written", ["1.23457E+11", "1,23E+11"])
 def test_a4_an_id_that_a_spreadsheet_rounded_is_refused(written: str, tmp_path: Path) -> None:
-    """It may have been several people's: what told them apart is lost."""
-    with pytest.raises(DataError, match=r"csv:3: speaker_id must be whole, and a spreadsheet rounded it: .*2 rows\)$"):
+    """It may have been several people's: what distinguished them is lost."""
+    with pytest.raises(DataError, match=r"csv:3: speaker_id must not be rounded, as by a spreadsheet: .*2 rows\)$"):
         read(tmp_path, f'file_path,label,speaker_id\na,1,x\nb,1,"{written}"\nc,0,"{written}"\n')
 
 

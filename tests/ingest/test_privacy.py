@@ -218,11 +218,11 @@ def test_other_columns_and_tags_are_reported_and_reach_no_output(
     assert "column remark: what may be a person's name in 1 rows: personal data, which reaches no output" in came
     assert "column nascimento: a date of birth in 1 rows" in came
     assert "tags hold personal data: what may be a person's name in 2 files; they reach no output" in came
-    for told in ("Costa", "1954", "Almeida", "Cl\xe1udia"):
-        assert told not in came
+    for secret in ("Costa", "1954", "Almeida", "Cl\xe1udia"):
+        assert secret not in came
 
 
-def tags_of(path: Path) -> set[str]:
+def found_tags(path: Path) -> set[str]:
     decoded = decode(path, P, P.max_seconds)
     assert not isinstance(decoded, Refusal), decoded
     return personal_tags(path, decoded.comments)
@@ -235,9 +235,9 @@ def test_the_comments_of_other_formats_are_looked_at(container: str, subtype: st
     with soundfile.SoundFile(path, "w", 8000, 1, subtype, format=container) as file:
         file.comment = "CPF 529.982.247-25"
         file.write(tones(8000))
-    assert tags_of(path) == {"a CPF"}
+    assert found_tags(path) == {"a CPF"}
     path.write_bytes(encoded(tones(8000), 8000, container, subtype))
-    assert tags_of(path) == set()
+    assert found_tags(path) == set()
 
 
 def test_names_are_hashed_where_that_is_asked_for(
@@ -255,8 +255,8 @@ def test_names_are_hashed_where_that_is_asked_for(
     assert clips.count(pseudonym("52998224725", SECRET.encode())) == 2
     assert pseudonym("maria_silva_1.wav", SECRET.encode()) in clips
     assert f"duplicate,a copy of {pseudonym('joao_souza.wav', SECRET.encode())}" in rejects
-    for told in ("maria", "silva", "52998224725", "joao", "souza", "Ze,", "ana_lima", SECRET):
-        assert told not in came
+    for secret in ("maria", "silva", "52998224725", "joao", "souza", "Ze,", "ana_lima", SECRET):
+        assert secret not in came
 
 
 def test_two_keys_give_two_pseudonyms_and_one_key_the_same() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from spira.clips.parallel import ordered_map
 from spira.ingest import sandbox as guarded
-from spira.ingest.sandbox import Failed, Guard, Limits, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Limits, Lost
 
 LIMITS = Limits(cpu_seconds=1, megabytes=64)
 
@@ -42,7 +43,7 @@ def work(item: str) -> str:
     return item.upper()
 
 
-KILLED = Failed("was killed (SIGKILL), as is done where memory is gone")
+KILLED = Failed("was killed (SIGKILL), as the kernel does where memory runs out")
 TROUBLE = {
     "crash": Lost("crashed (SIGSEGV)"),
     "abort": Lost("crashed (SIGABRT)"),
@@ -79,9 +80,9 @@ def test_no_worker_holds_the_pipe_of_another_open(monkeypatch: pytest.MonkeyPatc
 def test_what_computes_for_ever_is_given_up_and_so_is_what_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time of its core, which a busy machine does not use up; and at last by the clock."""
     with Guard(work, LIMITS, 1) as guard:
-        assert guard("spin") == Lost("was not done in 1 s of computing", "cpu_seconds")
+        assert guard("spin") == Lost("did not finish in 1 s of CPU time", "cpu_seconds")
         monkeypatch.setattr(guarded, "_IDLE", 1)
-        assert guard("sleep") == Failed("was not done after 1 s, most of which it waited")
+        assert guard("sleep") == Failed("did not finish within 1 s, most of which it spent waiting")
         assert guard("a") == "A"
 
 
@@ -97,7 +98,7 @@ def test_a_defect_in_the_work_reaches_the_caller() -> None:
 
 
 def test_a_worker_that_cannot_be_replaced_is_told_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there are too many files or processes; what is told is that, and not what comes of it."""
+    """As where there are too many files or processes; the message says that, and not what follows from it."""
 
     def no_more() -> object:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

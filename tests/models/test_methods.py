@@ -178,18 +178,18 @@ def test_a_recording_and_its_model_are_enough_for_the_pipelines_score(
 ) -> None:
     """As whoever uses the model would have it: the file, model.json and the weights, with torchaudio's own features."""
     table = scores(workspace, monkeypatch).filter(condition="clean", subset="test")
-    told = facts()
-    of, windows = told["features"], told["windows"]
-    stft = {name: of[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
-    mfcc = MFCC(told["sample_rate"], n_mfcc=of["n_mfcc"], melkwargs=stft)
+    saved = facts()
+    p, windows = saved["features"], saved["windows"]
+    stft = {name: p[name] for name in ("n_fft", "win_length", "hop_length", "n_mels", "f_min", "f_max")}
+    mfcc = MFCC(saved["sample_rate"], n_mfcc=p["n_mfcc"], melkwargs=stft)
     mfcc.amplitude_to_DB = AmplitudeToDB("power", top_db=None)  # or frames would depend on those beside them
     net = load_model(Path("data/models/holdout/1"), torch.device("cpu"), "torch")
     for name, expected in table.select("clip_id", "score").rows():
         samples, rate = soundfile.read(f"data/raw/tiny/{name}", dtype="float32")
-        assert rate == told["sample_rate"]
+        assert rate == saved["sample_rate"]
         frames = mfcc(torch.from_numpy(samples)).T
-        step, last = round(windows["step_seconds"] * rate / of["hop_length"]), len(frames) - told["n_frames"]
-        heard = torch.stack([frames[at : at + told["n_frames"]] for at in (*range(0, last, step), last)])
+        step, last = round(windows["step_seconds"] * rate / p["hop_length"]), len(frames) - saved["n_frames"]
+        cut = torch.stack([frames[at : at + saved["n_frames"]] for at in (*range(0, last, step), last)])
         with torch.inference_mode():
-            assert float(torch.sigmoid(net(heard)).mean()) == pytest.approx(expected, abs=1e-5)
+            assert float(torch.sigmoid(net(cut)).mean()) == pytest.approx(expected, abs=1e-5)
     assert table.height == 6

@@ -24,7 +24,7 @@ SMALL = {"width": 16, "n_layers": 2, "n_heads": 2, "feed_forward": 32, "dropout"
 DESCENDED = ["spiraconv_v2", "spiraconv_v1", "cnn6", "cnn10", "mfcc_transformer"]  # the others are of these classes
 
 
-def net_of(kind: str, n_frames: int, seed: int = 0) -> torch.nn.Module:
+def make_net(kind: str, n_frames: int, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
     return build(model_params(kind=kind, mfcc_transformer=SMALL), n_frames, N_FEATURES)
 
@@ -47,7 +47,7 @@ def test_what_is_said_of_a_kind_without_torch_is_so() -> None:
     """Every kind has its features; and it normalises by batch where its parameters say so."""
     assert MODELS.keys() == FEATURES.keys()
     for kind in MODELS:
-        assert has_batch_norm(net_of(kind, 64)) == model_params(kind=kind).has_batch_norm, kind
+        assert has_batch_norm(make_net(kind, 64)) == model_params(kind=kind).has_batch_norm, kind
     general = {**model_params().spiraconv.model_dump(), "norm": "batch"}
     assert model_params(kind="spiraconv", spiraconv=general).has_batch_norm
 
@@ -64,7 +64,7 @@ def test_a_published_model_is_never_too_large(kind: str, n_frames: int, n_featur
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_window_gives_one_finite_logit(kind: str) -> None:
     """(batch, frame, coefficient) -> (batch,), for every kind, also for a single window."""
-    net = net_of(kind, 64).eval()
+    net = make_net(kind, 64).eval()
     with torch.inference_mode():
         logits = net(frames(3, 64))
         assert logits.shape == (3,)
@@ -75,7 +75,7 @@ def test_a_window_gives_one_finite_logit(kind: str) -> None:
 @pytest.mark.parametrize("kind", DESCENDED)
 def test_the_gradient_reaches_every_parameter(kind: str) -> None:
     """No layer is built and then forgotten. (A weight before a rectifier may be silent once; three batches are not.)"""
-    net = net_of(kind, 64).train()
+    net = make_net(kind, 64).train()
     for seed in range(3):
         windows = torch.randn(4, 64, N_FEATURES, generator=torch.Generator().manual_seed(seed))
         binary_cross_entropy_with_logits(net(windows), torch.tensor([0.0, 1.0, 0.0, 1.0])).backward()
@@ -90,7 +90,7 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
 )
 def test_one_batch_is_learnt_by_heart(kind: str, n_frames: int) -> None:
     """Six windows of noise, labels alternating: the loss falls below 0.1 where everything is connected."""
-    net = net_of(kind, n_frames).train()
+    net = make_net(kind, n_frames).train()
     without_dropout(net)
     windows, labels = frames(6, n_frames), (torch.arange(6) % 2).float()
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
@@ -193,7 +193,7 @@ def test_the_transformer_has_the_weights_of_its_parts() -> None:
 
 def test_the_transformer_hears_order_and_not_level() -> None:
     """Frames backwards give another logit; a constant added to a coefficient gives the same."""
-    net = net_of("mfcc_transformer", 64).eval()
+    net = make_net("mfcc_transformer", 64).eval()
     windows = frames(2, 64)
     assert not torch.allclose(net(windows.flip(1)), net(windows), atol=1e-4)
     torch.testing.assert_close(net(windows + 5.0), net(windows), atol=1e-4, rtol=1e-3)
@@ -212,7 +212,7 @@ def test_position_codes_are_the_published_ones() -> None:
 
 
 def regression(seed: int = 0) -> LogisticRegression:
-    net = net_of("logistic_regression", 64, seed)
+    net = make_net("logistic_regression", 64, seed)
     assert isinstance(net, LogisticRegression)
     return net
 

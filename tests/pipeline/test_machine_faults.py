@@ -23,7 +23,8 @@ from sounds import encoded, pcm, tones, wav
 from spira.base.errors import DataError
 from spira.clips.parallel import ordered_map
 from spira.ingest.acceptance import IngestParams
-from spira.ingest.sandbox import Failed, Guard, Limits, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Limits, Lost
 from spira.stages import ingest, ingest_noise
 
 pytestmark = pytest.mark.usefixtures("any_size")
@@ -100,17 +101,17 @@ FAULTS = {
         "ffmpeg cannot start: ffmpeg: error while loading shared libraries",
     ),
     "not executable": ("exit 126", "ffmpeg cannot start"),
-    "killed": ("kill -9 $$", r"ffmpeg was killed \(SIGKILL\), as is done where memory is gone"),
+    "killed": ("kill -9 $$", r"ffmpeg was killed \(SIGKILL\), as the kernel does where memory runs out"),
     "a mapped file without room": ("kill -7 $$", r"ffmpeg was killed \(SIGBUS\)"),
 }
 
 
 FAULTS |= {
-    "says nothing, writes nothing": ("exit 0", "fails at a sound that is known to be well, too: ffmpeg wrote no audio"),
-    "says something else": ("echo ffmpeg version 1", "known to be well, too: ffmpeg wrote no audio"),
-    "a wrapper that is broken": ("echo 'no module named x' >&2; exit 1", "known to be well, too: ffmpeg: no module"),
-    "a version of long ago": ("echo 'Unrecognized option' >&2; exit 8", "known to be well, too: .*Unrecognized"),
-    "for another processor": ("kill -4 $$", r"known to be well, too: ffmpeg crashed \(SIGILL\)"),
+    "says nothing, writes nothing": ("exit 0", "also fails on a sound that is known to be good: ffmpeg wrote no audio"),
+    "says something else": ("echo ffmpeg version 1", "known to be good: ffmpeg wrote no audio"),
+    "a wrapper that is broken": ("echo 'no module named x' >&2; exit 1", "known to be good: ffmpeg: no module"),
+    "a version of long ago": ("echo 'Unrecognized option' >&2; exit 8", "known to be good: .*Unrecognized"),
+    "for another processor": ("kill -4 $$", r"known to be good: ffmpeg crashed \(SIGILL\)"),
     "hung up": ("kill -1 $$", r"ffmpeg was killed \(SIGHUP\)"),
     "shut in, as a snap": ("echo 'Error opening input: No such file or directory' >&2; exit 254", "No such file"),
 }
@@ -125,7 +126,7 @@ def test_c1_a_machines_fault_under_ffmpeg_stops_the_stage(tmp_path: Path, path: 
         DataError, match=rf"^{re.escape(str(mine))}/3.m4a: .*{said}.*tried twice.*no fact about the file"
     ):
         taken(mine, tmp_path / "out")
-    assert (tmp_path / "calls").read_text() == "\n" * (4 if "known to be well" in said else 2)
+    assert (tmp_path / "calls").read_text() == "\n" * (4 if "known to be good" in said else 2)
     assert not (tmp_path / "out" / "rejects.csv").exists()
     assert not (tmp_path / "out" / "clips.csv").exists()
 
@@ -264,7 +265,8 @@ def test_c1_too_few_files_for_the_workers_end_the_stage() -> None:
     """It does not wait for ever for the workers that could be started."""
     code = (
         "import resource\n"
-        "from spira.ingest.sandbox import Guard, Limits\n"
+        "from spira.ingest.sandbox import Guard\n"
+        "from spira.ingest.sandbox_worker import Limits\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))\n"
         "Guard(len, Limits(1, 64), 20)"
     )
@@ -352,7 +354,8 @@ def test_c2_the_end_of_ulimit_t_is_no_fact_about_an_item(kind: str) -> None:
     """The kernel's SIGKILL at the hard limit never comes, and what a worker did before counts against nobody."""
     code = (
         "import resource, time\n"
-        "from spira.ingest.sandbox import Guard, Limits\n"
+        "from spira.ingest.sandbox import Guard\n"
+        "from spira.ingest.sandbox_worker import Limits\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (3, 3))\n"
         "def work(seconds):\n"
         "    until = time.process_time() + seconds\n"
@@ -366,7 +369,7 @@ def test_c2_the_end_of_ulimit_t_is_no_fact_about_an_item(kind: str) -> None:
         [sys.executable, "-c", code.format(items)], env=environment, capture_output=True, text=True, check=True
     )
     if kind == "spin":
-        assert done.stdout == "[Lost(reason='was not done in 1 s of computing', limit='cpu_seconds')]\n"
+        assert done.stdout == "[Lost(reason='did not finish in 1 s of CPU time', limit='cpu_seconds')]\n"
     else:
         assert done.stdout == f"{[0.5] * 6}\n"
 

@@ -38,8 +38,8 @@ NOWHERE = {
 def loaded_by(stages: list[str], then: str = "") -> set[str]:
     """Modules that are there once these stages are imported, and more is done, in a process of their own."""
     imports = ", ".join(f"spira.stages.{stage}" for stage in stages)
-    told = [sys.executable, "-c", f"import json, sys, {imports}\n{then}\nprint(json.dumps(list(sys.modules)))"]
-    return set(json.loads(subprocess.run(told, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout))
+    command = [sys.executable, "-c", f"import json, sys, {imports}\n{then}\nprint(json.dumps(list(sys.modules)))"]
+    return set(json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout))
 
 
 def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere() -> None:
@@ -49,14 +49,14 @@ def test_torch_is_loaded_where_tensors_are_and_what_one_function_needs_nowhere()
     assert not loaded_by(sorted(TENSORS), works) & {*NOWHERE, "torchaudio", "torch._inductor", "torch._dynamo"}
 
 
-def test_params_yaml_is_judged_without_torch(tmp_path: Path) -> None:
+def test_params_yaml_is_checked_without_torch(tmp_path: Path) -> None:
     """The committed one passes; a typo, a number out of range and a contradiction between sections are refused."""
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "sound.yaml").write_text(text)
     (tmp_path / "typo.yaml").write_text(text.replace("max_epochs:", "max_epoch:"))
     (tmp_path / "range.yaml").write_text(text.replace("  batch_size: 16 ", "  batch_size: 0 "))
     (tmp_path / "contradiction.yaml").write_text(text.replace("kind: spiraconv_v2", "kind: cnn6"))
-    judged = f"""
+    code = f"""
 from pathlib import Path
 from spira.stages.check import run
 for path in sorted(Path({str(tmp_path)!r}).glob("*.yaml")):
@@ -65,14 +65,14 @@ for path in sorted(Path({str(tmp_path)!r}).glob("*.yaml")):
     except ValueError:
         pass
 """
-    assert "torch" not in loaded_by(["check"], judged)
+    assert "torch" not in loaded_by(["check"], code)
     assert {path.name for path in tmp_path.glob("*.checked")} == {"sound.checked"}
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])
 def test_help_says_what_a_stage_does_and_does_nothing(asked: str, tmp_path: Path) -> None:
     """It needs neither data nor params.yaml, and leaves no file."""
-    told = [sys.executable, "-m", "spira.stages.split", asked]
-    done = subprocess.run(told, cwd=tmp_path, check=True, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.stdout.startswith("split: the table of clips -> the subset of each clip")
+    command = [sys.executable, "-m", "spira.stages.split", asked]
+    result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    assert result.stdout.startswith("split: the table of clips -> the subset of each clip")
     assert list(tmp_path.iterdir()) == []

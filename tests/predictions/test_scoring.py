@@ -25,7 +25,7 @@ class FirstNumber(nn.Module):
         return first
 
 
-def heard(logits: list[float], clips: list[int]) -> Windows:
+def windows_with(logits: list[float], clips: list[int]) -> Windows:
     """Windows of one frame and one feature, in one view."""
     return Windows(
         frames=(torch.tensor(logits)[:, None],),
@@ -41,7 +41,7 @@ def heard(logits: list[float], clips: list[int]) -> Windows:
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
 def test_a_score_is_the_mean_of_probabilities_not_of_logits(batch_size: int) -> None:
     """Clip 0 has one sure window and two undecided ones: (1 + 1/2 + 1/2) / 3. The size of a batch changes nothing."""
-    scores = clip_scores(FirstNumber().train(), heard([100.0, 0.0, -100.0, 0.0], [0, 0, 1, 0]), 2, batch_size)
+    scores = clip_scores(FirstNumber().train(), windows_with([100.0, 0.0, -100.0, 0.0], [0, 0, 1, 0]), 2, batch_size)
     assert scores.dtype == torch.float64
     assert scores.tolist() == pytest.approx([2 / 3, 0.0], abs=1e-12)
 
@@ -49,7 +49,7 @@ def test_a_score_is_the_mean_of_probabilities_not_of_logits(batch_size: int) -> 
 def test_dropout_is_off_whatever_the_model_was_doing() -> None:
     """A model that comes from training scores the same twice."""
     net = FirstNumber().train()
-    windows = heard([1.0] * 50, list(range(50)))
+    windows = windows_with([1.0] * 50, list(range(50)))
     first = clip_scores(net, windows, 50, 8)
     assert torch.equal(first, clip_scores(net, windows, 50, 8))
     assert first.unique().tolist() == pytest.approx([torch.sigmoid(torch.tensor(1.0).double()).item()])
@@ -85,7 +85,7 @@ print(score(6000) - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone tells its memory there")
 def test_memory_does_not_grow_with_the_windows() -> None:
-    """A hundred thousand clips are scored, and judged in training, in the memory of a thousand.
+    """A hundred thousand clips are scored, and validated in training, in the memory of a thousand.
 
     They were not while each batch had a result of its own, between which glibc found no room: 0.1 GB for these 6000.
     """

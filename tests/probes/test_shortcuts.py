@@ -67,6 +67,16 @@ def test_a_model_is_chosen_by_speakers_that_it_was_not_fitted_on() -> None:
         assert labels[test].mean() == 0.5
 
 
+def test_a_seed_may_have_64_bits() -> None:
+    """As ``Seed`` promises; scikit-learn takes 32."""
+    labels = np.arange(80) % 2
+    one = P.model_copy(update={"seed": 2**40 + 1})
+    model = best(
+        labels[:, None] + np.random.default_rng(0).standard_normal((80, 1)), labels, list(map(str, range(80))), one
+    )
+    assert model.cv.random_state == 1
+
+
 def test_too_few_speakers_are_given_the_simplest_model() -> None:
     """Three patients cannot be held out four times."""
     labels = np.array([0] * 10 + [1] * 3)

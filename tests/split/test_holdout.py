@@ -26,15 +26,15 @@ def clips(draw: st.DrawFn) -> list[tuple[str, int]]:
     return draw(st.permutations(CROWD + [(who, label) for who, (label, n) in drawn.items() for _ in range(n)]))
 
 
-def subsets_of(rows: list[tuple[str, int]], p: SplitParams = P) -> list[Subset]:
+def split_rows(rows: list[tuple[str, int]], p: SplitParams = P) -> list[Subset]:
     return split([who for who, _ in rows], [label for _, label in rows], [""] * len(rows), p)
 
 
 @given(clips())
 @settings(max_examples=50, deadline=None)
 def test_no_speaker_is_in_two_subsets(rows: list[tuple[str, int]]) -> None:
-    """A voice heard in training says nothing about new people."""
-    pairs = set(zip((who for who, _ in rows), subsets_of(rows), strict=True))
+    """A voice in training says nothing about new people."""
+    pairs = set(zip((who for who, _ in rows), split_rows(rows), strict=True))
     assert len(pairs) == len({who for who, _ in rows})
 
 
@@ -42,9 +42,9 @@ def test_no_speaker_is_in_two_subsets(rows: list[tuple[str, int]]) -> None:
 @settings(max_examples=50, deadline=None)
 def test_the_order_of_rows_does_not_matter(rows: list[tuple[str, int]], rng: random.Random) -> None:
     """A table sorted otherwise is the same study."""
-    before = dict(zip(rows, subsets_of(rows), strict=True))
+    before = dict(zip(rows, split_rows(rows), strict=True))
     shuffled = rng.sample(rows, len(rows))
-    assert dict(zip(shuffled, subsets_of(shuffled), strict=True)) == before
+    assert dict(zip(shuffled, split_rows(shuffled), strict=True)) == before
 
 
 @given(clips(), st.lists(speaker_ids, unique=True, max_size=10))
@@ -53,13 +53,13 @@ def test_new_speakers_move_nobody(rows: list[tuple[str, int]], new: list[str]) -
     """Next month's recordings never carry a test speaker into training."""
     known = {who for who, _ in rows}
     grown = [(who, 1) for who in new if who not in known] + rows
-    assert subsets_of(grown)[-len(rows) :] == subsets_of(rows)
+    assert split_rows(grown)[-len(rows) :] == split_rows(rows)
 
 
 def test_a_corrected_label_or_sex_moves_nobody() -> None:
     """Only the id and the seed are hashed: a patient first listed as a control stays where they were."""
     rows = [*CROWD, ("ana", 0)]
-    assert subsets_of(rows) == subsets_of([*CROWD, ("ana", 1)])
+    assert split_rows(rows) == split_rows([*CROWD, ("ana", 1)])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_given_split_is_honoured() -> None:
     given_to = [""] * len(CROWD) + ["", "validation", "test"]
     chosen = split([who for who, _ in rows], [label for _, label in rows], given_to, P)
     assert chosen[len(CROWD) :] == ["validation", "validation", "test"]
-    assert chosen[: len(CROWD)] == subsets_of(CROWD)
+    assert chosen[: len(CROWD)] == split_rows(CROWD)
 
 
 def test_a_corpus_split_by_hand_needs_no_luck() -> None:

@@ -1,4 +1,4 @@
-"""Folds: everybody tests once, nobody is heard by the model that judges them, and folds resemble each other."""
+"""Folds: everybody tests once, no model is tested on its training speakers, and folds resemble each other."""
 
 import random
 from collections import Counter
@@ -19,16 +19,16 @@ def params(n_folds: int, seed: int = 61, min_speakers: int = 1) -> SplitParams:
     return SplitParams(scheme="kfold", folds=names, seed=seed, validation=0.2, test=0.25, min_speakers=min_speakers)
 
 
-def folds_of(rows: list[Row], p: SplitParams) -> dict[str, list[Subset]]:
+def fold_rows(rows: list[Row], p: SplitParams) -> dict[str, list[Subset]]:
     speakers, labels, sexes = (list(column) for column in zip(*rows, strict=True))
     return cross_validate(speakers, labels, sexes, [""] * len(rows), p)
 
 
-def judged_in(rows: list[Row], p: SplitParams) -> dict[str, str]:
+def fold_by_speaker(rows: list[Row], p: SplitParams) -> dict[str, str]:
     """The fold that tests each speaker."""
     return {
         row[0]: fold
-        for fold, subsets in folds_of(rows, p).items()
+        for fold, subsets in fold_rows(rows, p).items()
         for row, subset in zip(rows, subsets, strict=True)
         if subset == "test"
     }
@@ -52,7 +52,7 @@ def studies(draw: st.DrawFn) -> tuple[list[Row], SplitParams]:
 def test_every_clip_tests_once_and_nobody_is_heard_by_their_judge(study: tuple[list[Row], SplitParams]) -> None:
     """One test fold a speaker, one validation fold, the next; and in each fold a speaker is in one subset."""
     rows, p = study
-    found = folds_of(rows, p)
+    found = fold_rows(rows, p)
     assert list(found) == list(p.names)
     for place in range(len(rows)):
         assert Counter(subsets[place] for subsets in found.values()) == {
@@ -61,11 +61,11 @@ def test_every_clip_tests_once_and_nobody_is_heard_by_their_judge(study: tuple[l
             "train": len(found) - 2,
         }
     for i, fold in enumerate(p.names):
-        heard = {row[0] for row, subset in zip(rows, found[fold], strict=True) if subset != "test"}
+        learned = {row[0] for row, subset in zip(rows, found[fold], strict=True) if subset != "test"}
         tested = {row[0] for row, subset in zip(rows, found[fold], strict=True) if subset == "test"}
         chose = {row[0] for row, subset in zip(rows, found[fold], strict=True) if subset == "validation"}
         following = found[p.names[(i + 1) % len(p.names)]]
-        assert not heard & tested
+        assert not learned & tested
         assert chose == {row[0] for row, subset in zip(rows, following, strict=True) if subset == "test"}
 
 
@@ -74,7 +74,7 @@ def test_every_clip_tests_once_and_nobody_is_heard_by_their_judge(study: tuple[l
 def test_folds_differ_by_at_most_one_speaker_of_any_kind(study: tuple[list[Row], SplitParams]) -> None:
     """In all, in each class, and in each sex of a class; however lopsided the corpus is."""
     rows, p = study
-    tested = judged_in(rows, p)
+    tested = fold_by_speaker(rows, p)
     kinds = {kind for _, label, sex in rows for kind in ((), (label,), (label, sex))}
     for kind in kinds:
         counts = Counter(dict.fromkeys(p.names, 0))
@@ -87,7 +87,7 @@ def test_folds_differ_by_at_most_one_speaker_of_any_kind(study: tuple[list[Row],
 def test_the_order_of_rows_does_not_matter(study: tuple[list[Row], SplitParams], rng: random.Random) -> None:
     """A table sorted otherwise is the same study."""
     rows, p = study
-    assert judged_in(rng.sample(rows, len(rows)), p) == judged_in(rows, p)
+    assert fold_by_speaker(rng.sample(rows, len(rows)), p) == fold_by_speaker(rows, p)
 
 
 CROWD: list[Row] = [(f"s{i:03}", i % 2, "FM"[i // 2 % 2]) for i in range(60)]
@@ -95,19 +95,19 @@ CROWD: list[Row] = [(f"s{i:03}", i % 2, "FM"[i // 2 % 2]) for i in range(60)]
 
 def test_a_speaker_has_the_same_fold_for_good() -> None:
     """Golden, by sorting (label, sex, sha256 of "61\\0" + speaker) apart from this code: no version moves anybody."""
-    tested = judged_in(CROWD, params(5))
+    tested = fold_by_speaker(CROWD, params(5))
     assert [tested[who] for who in ("s000", "s001", "s002", "s059")] == ["4", "4", "1", "5"]
 
 
 def test_another_seed_is_another_cut() -> None:
     """Two of five folds by chance: agreement is about a fifth, never all."""
-    one, other = judged_in(CROWD, params(5)), judged_in(CROWD, params(5, seed=62))
+    one, other = fold_by_speaker(CROWD, params(5)), fold_by_speaker(CROWD, params(5, seed=62))
     assert sum(one[who] == other[who] for who in one) < 30
 
 
 def test_new_speakers_may_move_others_and_still_nobody_is_heard_by_their_judge() -> None:
     """The price of balance, which the documentation names: unlike under holdout, a fold is of one version's corpus."""
-    before, after = (judged_in(rows, params(5)) for rows in (CROWD, [*CROWD, ("new", 0, "F")]))
+    before, after = (fold_by_speaker(rows, params(5)) for rows in (CROWD, [*CROWD, ("new", 0, "F")]))
     moved = sum(before[who] != after[who] for who in before)
     assert 0 < moved < len(before)
     assert Counter(Counter(after.values()).values()) == {12: 4, 13: 1}
@@ -115,10 +115,10 @@ def test_new_speakers_may_move_others_and_still_nobody_is_heard_by_their_judge()
 
 def test_a_sex_that_one_clip_tells_holds_for_all() -> None:
     """A blank is filled from another clip of the speaker; two sexes are none."""
-    told = [*CROWD, ("ana", 1, "F"), ("ana", 1, "F")]
-    assert judged_in([*CROWD, ("ana", 1, ""), ("ana", 1, "F")], params(5)) == judged_in(told, params(5))
+    known = [*CROWD, ("ana", 1, "F"), ("ana", 1, "F")]
+    assert fold_by_speaker([*CROWD, ("ana", 1, ""), ("ana", 1, "F")], params(5)) == fold_by_speaker(known, params(5))
     blank = [*CROWD, ("ana", 1, ""), ("ana", 1, "")]
-    assert judged_in([*CROWD, ("ana", 1, "M"), ("ana", 1, "F")], params(5)) == judged_in(blank, params(5))
+    assert fold_by_speaker([*CROWD, ("ana", 1, "M"), ("ana", 1, "F")], params(5)) == fold_by_speaker(blank, params(5))
 
 
 def test_a_given_split_is_refused() -> None:
@@ -136,7 +136,7 @@ def test_too_few_speakers_are_refused_by_fold() -> None:
     """Which fold, which subset, which class; four patients cannot be in five folds."""
     rows = CROWD[:20:2] + CROWD[1:9:2]
     with pytest.raises(DataError) as error:
-        folds_of(rows, params(5))
+        fold_rows(rows, params(5))
     assert str(error.value) == (
         "the corpus cannot be cut into 5 folds: each subset needs split.min_speakers=1 of each class, but in fold 4 "
         "validation has 0 patient speakers; in fold 5 test has 0 patient speakers. Bring more speakers, or fewer "
@@ -147,4 +147,4 @@ def test_too_few_speakers_are_refused_by_fold() -> None:
 def test_a_speaker_with_two_labels_is_refused() -> None:
     """As under holdout."""
     with pytest.raises(DataError, match=r"^speaker s000: must be patient or control in all clips, got both$"):
-        folds_of([*CROWD, ("s000", 1, "F")], params(5))
+        fold_rows([*CROWD, ("s000", 1, "F")], params(5))

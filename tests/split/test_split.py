@@ -75,9 +75,9 @@ def test_a_sex_that_is_filled_in_later_moves_nobody(tmp_path: Path) -> None:
     """Only the speaker's id and the seed are hashed: completing the metadata leaks no test speaker into training."""
     head = "clip_id,label,speaker_id,sex,age,split,n_samples"
     blank = [f'{i}.wav,{i % 2},speaker {i},"",50,"",8000' for i in range(60)]
-    told = [row.replace('""', "FM"[i % 3 == 0], 1) for i, row in enumerate(blank)]
+    filled = [row.replace('""', "FM"[i % 3 == 0], 1) for i, row in enumerate(blank)]
     before, _ = split(tmp_path, "\n".join([head, *blank]))
-    after, _ = split(tmp_path, "\n".join([head, *told]))
+    after, _ = split(tmp_path, "\n".join([head, *filled]))
     assert before.equals(after)
 
 

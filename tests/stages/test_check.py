@@ -23,7 +23,7 @@ COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 Edit = tuple[str, str]  # a dotted key, and what its line then says
 
 
-def line_of(text: str, key: str) -> int:
+def line_number(text: str, key: str) -> int:
     """The line, from 1, on which a section's own key stands."""
     section, name, *_ = [*key.split("."), ""]
     lines = text.splitlines()
@@ -35,7 +35,7 @@ def edited(*edits: Edit) -> str:
     """The committed file with lines replaced; whatever it says otherwise."""
     lines = COMMITTED.splitlines()
     for key, instead in edits:
-        lines[line_of(COMMITTED, key) - 1] = f"{'  ' if '.' in key else ''}{instead}"
+        lines[line_number(COMMITTED, key) - 1] = f"{'  ' if '.' in key else ''}{instead}"
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +71,7 @@ def test_the_committed_parameters_pass_with_the_same_bytes_each_time(tmp_path: P
 
 
 def test_it_starts_without_what_only_later_stages_use() -> None:
-    """A typo is told in half a second: torch would take two, scikit-learn and scipy another two."""
+    """A typo is refused in half a second: torch would take two, scikit-learn and scipy another two."""
     heavy = "{'torch', 'sklearn', 'scipy', 'librosa', 'polars'}"
     code = f"import spira.stages.check, sys; sys.exit(' '.join({heavy} & set(sys.modules)) or None)"
     started = subprocess.run(
@@ -335,7 +335,7 @@ def named(cases: list[tuple[list[Edit], str, str]]) -> list[str]:
 def test_a_wrong_edit_is_refused_where_it_stands(edits: list[Edit], key: str, message: str, tmp_path: Path) -> None:
     """The file, the line, the key, what was expected and what was found; in one section or across them."""
     text = edited(*edits)
-    place = rf"params\.yaml:{line_of(text, key)}: {re.escape(key)}"
+    place = rf"params\.yaml:{line_number(text, key)}: {re.escape(key)}"
     assert re.search(rf"^{place}: {message}$", refusal(text, tmp_path), re.MULTILINE)
 
 
@@ -451,6 +451,6 @@ def test_the_command_fails_with_a_sentence_and_no_traceback(tmp_path: Path) -> N
     text = edited(("train.lr", "lr: fast"))
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     done = start(tmp_path)
-    message = f"params.yaml:{line_of(text, 'train.lr')}: train.lr: must be a valid number, got 'fast'"
+    message = f"params.yaml:{line_number(text, 'train.lr')}: train.lr: must be a valid number, got 'fast'"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"ParamError: {message}\n")
     assert not (tmp_path / "data").exists()

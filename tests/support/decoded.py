@@ -8,7 +8,7 @@ import numpy as np
 from bad_audio import ACCEPTED, P
 from spira.ingest.acceptance import Refusal, most_frames
 from spira.ingest.decoding import decode
-from spira.ingest.sandbox import Limits
+from spira.ingest.sandbox_worker import Limits
 
 LIMITS = Limits(cpu_seconds=P.max_decode_seconds, megabytes=P.max_decode_megabytes)
 

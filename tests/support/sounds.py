@@ -1,4 +1,4 @@
-"""Sound files made for tests: whole ones as libsndfile writes them, and headers that say whatever they are told to."""
+"""Sound files made for tests: whole ones as libsndfile writes them, and headers with any values that a test wants."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ def encoded(samples: Samples, rate: int, container: str, subtype: str) -> bytes:
 def wav(
     data: bytes, *, promised: int | None = None, rate: int = 16000, n_channels: int = 1, bits: int = 16, tag: int = 1
 ) -> bytes:
-    """A WAV file with a header of 44 bytes that says whatever it is told to; tag 1 is PCM, 3 float."""
+    """A WAV file with a header of 44 bytes that says whatever the test wants; tag 1 is PCM, 3 float."""
     n_bytes = len(data) if promised is None else promised
     frame = n_channels * bits // 8
     header = struct.pack("<HHIIHH", tag, n_channels, rate, rate * frame % 2**32, frame % 2**16, bits)

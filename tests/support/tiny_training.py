@@ -18,7 +18,7 @@ def params(**changes: object) -> TrainParams:
     return train_params(**{**fast, "schedule": "constant", "weight_decay": 0.0, "device": "cpu", **changes})
 
 
-def net_of(
+def make_net(
     kind: str = "spiraconv", norm: str = "group", n_features: int = N_FEATURES, n_frames: int = N_FRAMES
 ) -> nn.Module:
     torch.manual_seed(1)

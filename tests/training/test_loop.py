@@ -20,7 +20,7 @@ from spira.training.gradients import has_batch_norm, piece_sizes
 from spira.training.loop import Epoch, train_epochs
 from spira.training.nan_guard import NanGuard
 from spira.training.optimization import noam, summed_loss
-from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
+from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, make_net, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS: dict[str, list[object]] = {  # every value of every option; the first is neutral. bfloat16 needs a GPU: below
@@ -64,11 +64,11 @@ def stuck(net: nn.Module, fresh: nn.Module) -> list[str]:
 def test_one_step_under_every_pair_of_options_is_finite_and_moves_every_weight(options: dict[str, object]) -> None:
     """Every option alone and with every value of every other: generated, so a new one is tried with all."""
     norm = str(options.get("norm", "group"))
-    net = net_of(norm=norm)
+    net = make_net(norm=norm)
     epoch = one_epoch(net, options)
     assert isfinite(epoch)
     assert all(torch.isfinite(tensor).all() for tensor in net.state_dict().values())
-    assert stuck(net, net_of(norm=norm)) == []
+    assert stuck(net, make_net(norm=norm)) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
     """Two epochs with it and without it end in other weights: none is read and then forgotten."""
     nets = []
     for changes in ({}, options):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
         for _ in train_epochs(
             net, clips("overlap"), params(max_epochs=2, weight_decay=0.1, **changes), seed=3, names=["?"] * N_CLIPS
@@ -96,7 +96,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
 )
 def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
     """Through the same loop, in micro-batches of 4 and 2."""
-    nets = [net_of(kind, n_features=32, n_frames=32) for _ in range(2)]
+    nets = [make_net(kind, n_features=32, n_frames=32) for _ in range(2)]
     assert isfinite(one_epoch(nets[0], {}, clips("overlap", 32, 32)))
     assert stuck(*nets) == []
 
@@ -104,11 +104,11 @@ def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
 def test_neutral_options_draw_what_was_always_drawn() -> None:
     """The loop as it was before there were options, written out: the same weights, bit for bit."""
     p = params(schedule="noam", batch_size=4, micro_batch_size=3, max_epochs=3)
-    net, windows = net_of(), clips("overlap")
+    net, windows = make_net(), clips("overlap")
     torch.manual_seed(2)
     losses = [epoch.loss for epoch in train_epochs(net, windows, p, seed=3, names=["?"] * N_CLIPS)]
 
-    old = net_of()
+    old = make_net()
     optimizer = torch.optim.Adam(old.parameters(), lr=p.lr, weight_decay=p.weight_decay, fused=True)
     order = torch.Generator().manual_seed(3)
     torch.manual_seed(2)
@@ -167,7 +167,7 @@ def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
     options = {"windows": "random", "mixup_alpha": 0.4, "spec_augment": MASKS, "balance": "sampler"}
     weights = []
     for seed in (3, 3, 4):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
         list(train_epochs(net, clips("random"), params(**options), seed=seed, names=["?"] * N_CLIPS))
         weights.append(net.state_dict()["fc1.weight"])
@@ -180,9 +180,9 @@ def test_another_seed_trains_otherwise_and_the_same_seed_does_not() -> None:
 def test_a_training_set_of_one_class_stays_finite(balance: str, label: float) -> None:
     """No class is divided by its absence."""
     windows = replace(clips("overlap"), labels=torch.full((N_CLIPS,), label))
-    net = net_of()
+    net = make_net()
     assert isfinite(one_epoch(net, {"balance": balance}, windows))
-    assert stuck(net, net_of()) == []
+    assert stuck(net, make_net()) == []
 
 
 @pytest.mark.parametrize(("n", "size"), [(5, 4), (9, 4), (3, 2), (1, 4), (16, 4), (6, 4)])
@@ -259,11 +259,11 @@ def test_the_sampler_lets_the_rare_class_be_heard_as_often() -> None:
 
 def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
     """Its loss is below ln 2, and a second epoch does not come."""
-    net = net_of("logistic_regression")
+    net = make_net("logistic_regression")
     epochs = list(train_epochs(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
     assert len(epochs) == 1
     assert epochs[0].loss < 0.69
-    assert stuck(net, net_of("logistic_regression")) == []
+    assert stuck(net, make_net("logistic_regression")) == []
 
 
 def test_a_loss_that_is_not_finite_names_its_clips() -> None:
@@ -271,19 +271,19 @@ def test_a_loss_that_is_not_finite_names_its_clips() -> None:
     windows = clips("overlap")
     broken = replace(windows, frames=(torch.full_like(windows.frames[0], torch.nan),))
     with pytest.raises(DataError, match=r"the loss became nan in epoch 1, .* clip 0, clip 1, .*lower train\.lr"):
-        one_epoch(net_of(), {}, broken)
+        one_epoch(make_net(), {}, broken)
 
 
 def test_bfloat16_reaches_the_network_and_not_its_weights() -> None:
     """On a CPU, where the section would refuse it: another result than float32's, close to it, weights in float32."""
     found = []
     for precision in ("float32", "bfloat16"):
-        net = net_of()
+        net = make_net()
         torch.manual_seed(2)
         p = params().model_copy(update={"precision": precision})
         found.append(next(train_epochs(net, clips("overlap"), p, seed=3, names=["?"] * N_CLIPS)).loss)
         assert {p.dtype for p in net.parameters()} == {torch.float32}
-        assert stuck(net, net_of()) == []
+        assert stuck(net, make_net()) == []
     assert found[0] != found[1]
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
@@ -309,7 +309,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     monkeypatch.setattr("spira.training.loop.optimizer_for", lambda net, p: torch.optim.Adam(net.parameters(), p.lr))
     n_steps: list[None] = []
     monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
-    windows, net = clips("overlap"), net_of().to("meta")
+    windows, net = clips("overlap"), make_net().to("meta")
     with pytest.raises(Judged):
         next(train_epochs(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
     assert len(n_steps) == 3
@@ -342,7 +342,7 @@ def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         judge(guard)
 
     monkeypatch.setattr(NanGuard, "raise_if_bad", may_wait)
-    windows, net = moved(clips("overlap"), "cuda"), net_of().cuda()
+    windows, net = moved(clips("overlap"), "cuda"), make_net().cuda()
     learnt = train_epochs(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -371,7 +371,7 @@ def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list
     """Losses and weights of three epochs, in micro-batches."""
     found = []
     for recorded in (False, True):
-        net, p = net_of(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
+        net, p = make_net(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
         torch.manual_seed(5)
         p = p.model_copy(update={"cuda_graph": recorded})
         learnt = train_epochs(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
@@ -410,9 +410,9 @@ def test_bfloat16_trains_on_a_gpu() -> None:
         pytest.skip("no CUDA device")
     losses = []
     for precision in ("float32", "bfloat16"):
-        net = net_of().cuda()
+        net = make_net().cuda()
         losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, moved(clips("overlap"), "cuda")).loss)
-        assert stuck(net, net_of().cuda()) == []
+        assert stuck(net, make_net().cuda()) == []
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
@@ -424,7 +424,7 @@ def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
     learnt = []
     for n_threads in (1, 2):
         torch.set_num_threads(n_threads)
-        net = net_of(kind)
+        net = make_net(kind)
         torch.manual_seed(5)
         list(
             train_epochs(net, clips("overlap"), params(micro_batch_size=2, max_epochs=2), seed=1, names=["?"] * N_CLIPS)

@@ -24,7 +24,7 @@ from spira.training.nan_guard import NanGuard
 from spira.training.optimization import validation_loss
 from spira.training.params import TrainParams
 from tiny import ROOT, model_params
-from tiny_training import N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, net_of, params
+from tiny_training import N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, make_net, params
 
 NAMES = [f"{i}.wav" for i in range(N_CLIPS)]
 CPU = torch.device("cpu")
@@ -111,7 +111,7 @@ def test_an_epoch_that_is_checked_late_is_never_yielded(planted: str, monkeypatc
     for at_once in (True, False):
         monkeypatch.setattr("spira.training.loop.NanGuard", partial(guard_at, at_once))
         shown: list[None] = []
-        net = net_of()
+        net = make_net()
         net.register_forward_pre_hook(lambda *_, shown=shown: shown.append(None))
         with pytest.raises(DataError, match=f"^the {planted} became .* in epoch 1, .*wav, [0-9].wav; ") as e:
             trained(net, p, scale=torch.nan if planted == "loss" else 1.0)
@@ -130,7 +130,7 @@ def guard_at(chosen: bool, epoch: int, names: Sequence[str], *, at_once: bool) -
 @pytest.mark.parametrize("kind", ["spiraconv", "logistic_regression"])
 def test_a_finite_corpus_stops_nothing(kind: str) -> None:
     """What is refused below is refused for its defect."""
-    trained(net_of(kind), params())
+    trained(make_net(kind), params())
 
 
 def test_a_weight_that_overflows_stops_at_that_step() -> None:
@@ -139,7 +139,7 @@ def test_a_weight_that_overflows_stops_at_that_step() -> None:
     with pytest.raises(
         DataError, match=r"^the network became -?inf in epoch 1, .*0\.wav, 1\.wav.*try a lower train.lr$"
     ):
-        trained(net_of(), steep)
+        trained(make_net(), steep)
 
 
 def test_statistics_of_batch_normalisation_count_as_weights() -> None:
@@ -153,12 +153,12 @@ def test_statistics_of_a_line_are_finite_or_refused() -> None:
     windows = clips("overlap")
     windows.frames[0][windows.starts[1, 4] : windows.starts[1, 4] + 3] = 1e30  # its variance is infinite
     with pytest.raises(DataError, match=r"^the statistics of a window must be finite, got NaN or infinity in 4\.wav$"):
-        list(train_epochs(net_of("logistic_regression"), windows, params(), seed=3, names=NAMES))
+        list(train_epochs(make_net("logistic_regression"), windows, params(), seed=3, names=NAMES))
 
 
 def test_a_validation_loss_that_is_not_finite_names_its_clips() -> None:
     """It would be no lower than any other, so a run whose every epoch had one would keep no weights at all."""
-    net, windows = net_of(), clips("overlap")
+    net, windows = make_net(), clips("overlap")
     windows.frames[0][windows.starts[0, 4]] = torch.nan
     with pytest.raises(
         DataError, match=r"^the validation loss must be finite, got nan in batches with 4\.wav, 5\.wav;"
@@ -206,7 +206,7 @@ def test_samples_that_are_not_finite_are_not_read(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path) -> None:
     """By the name of the tensor; nothing is written where they cannot be saved."""
-    net = net_of("spiraconv_v2")
+    net = make_net("spiraconv_v2")
     facts = {"model": model_params(kind="spiraconv_v2").model_dump(), "n_frames": N_FRAMES, "n_features": N_FEATURES}
     save_model(dict(net.state_dict()), facts, tmp_path / "good")
     broken = load_file(tmp_path / "good/weights.safetensors")

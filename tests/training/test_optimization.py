@@ -28,7 +28,7 @@ def params(**changes: object) -> TrainParams:
     return train_params(**{"lr": 1e-3, "batch_size": 8, "warmup_steps": 1000, "device": "cpu", **changes})
 
 
-def net_of(seed: int) -> torch.nn.Module:
+def make_net(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     return build(model_params(), N_FRAMES, N_FEATURES)
 
@@ -54,7 +54,7 @@ def test_noam_has_the_published_values(step: int, lr: float) -> None:
 
 def test_the_schedule_counts_optimizer_steps_from_one() -> None:
     """The first step already has a learning rate, lr * warmup ** -1, and not zero."""
-    optimizer = optimizer_for(net_of(0), params())
+    optimizer = optimizer_for(make_net(0), params())
     schedule = schedule_for(optimizer, params(), 10)
     rates = []
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_the_schedule_counts_optimizer_steps_from_one() -> None:
 
 def test_a_constant_schedule_is_constant() -> None:
     """``schedule: constant`` never touches ``lr``."""
-    optimizer = optimizer_for(net_of(0), params(schedule="constant"))
+    optimizer = optimizer_for(make_net(0), params(schedule="constant"))
     schedule = schedule_for(optimizer, params(schedule="constant"), 10)
     for _ in range(5):
         optimizer.step()
@@ -85,7 +85,7 @@ def test_cosine_rises_and_falls_and_never_stops(step: int, fraction: float) -> N
 def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
     """It counts optimizer steps: the highest after the warmup, about half in the middle of the rest."""
     p = params(schedule="cosine", warmup_steps=2)
-    optimizer = optimizer_for(net_of(0), p)
+    optimizer = optimizer_for(make_net(0), p)
     schedule = schedule_for(optimizer, p, 9)
     rates = []
     for _ in range(9):
@@ -102,14 +102,14 @@ def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
 )
 def test_the_optimizer_is_the_one_named(name: str, kind: type[torch.optim.Optimizer]) -> None:
     """With the weight decay and learning rate of params.yaml."""
-    optimizer = optimizer_for(net_of(0), params(optimizer=name))
+    optimizer = optimizer_for(make_net(0), params(optimizer=name))
     assert type(optimizer).__base__ is kind
     assert optimizer.defaults["weight_decay"] == 0.01
 
 
 def test_another_seed_gives_other_initial_weights() -> None:
     """In SPIRA's first version three "seeds" were one."""
-    first, again, other = (net_of(seed).state_dict()["fc1.weight"] for seed in (1, 1, 2))
+    first, again, other = (make_net(seed).state_dict()["fc1.weight"] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
 
@@ -140,7 +140,7 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
     windows = some_windows(8)
     gradients = []
     for part_size in (8, 3, 1):
-        net = net_of(1).eval()
+        net = make_net(1).eval()
         for part in torch.arange(8).split(part_size):
             (summed_loss(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
         gradients.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
@@ -150,7 +150,7 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
 
 def test_every_weight_moves() -> None:
     """In SPIRA's third version none ever does."""
-    net, windows = net_of(1), some_windows(8)
+    net, windows = make_net(1), some_windows(8)
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     optimizer = optimizer_for(net, params(weight_decay=0.0))  # so that only the gradient moves them
     net.train()
@@ -163,7 +163,7 @@ def test_every_weight_moves() -> None:
 
 def test_one_batch_can_be_learnt_by_heart() -> None:
     """A network whose loss cannot fall on eight windows is not connected."""
-    net, windows = net_of(1).eval(), some_windows(8)  # eval: without dropout
+    net, windows = make_net(1).eval(), some_windows(8)  # eval: without dropout
     optimizer = optimizer_for(net, params(lr=1e-2, weight_decay=0.0))
     batch = torch.arange(8)
     for _ in range(60):
@@ -175,7 +175,7 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
 
 def test_validation_loss_is_a_mean_without_dropout_whatever_the_batch_size() -> None:
     """The same weights give the same number, twice and in any batches: forgetting ``eval()`` breaks this."""
-    net, windows = net_of(1).train(), some_windows(7)
+    net, windows = make_net(1).train(), some_windows(7)
     losses = [validation_loss(net, windows, size, []) for size in (7, 7, 2, 1)]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
     net.eval()

@@ -8,7 +8,7 @@ from spira.training.early_stopping import BestWeights
 from spira.training.loop import Epoch, train_epochs
 from spira.training.params import TrainParams
 from spira.training.state import State
-from tiny_training import MASKS, N_CLIPS, clips, net_of, params
+from tiny_training import MASKS, N_CLIPS, clips, make_net, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_EPOCHS, SIZE = 2, (32, 64)  # features and frames of a window that every kind can take
@@ -17,7 +17,7 @@ DRAWN: dict[str, object] = {"mixup_alpha": 0.4, "spec_augment": MASKS, "balance"
 
 def fresh(kind: str, norm: str, process: int) -> nn.Module:
     """A network as a stage makes it that starts, and torch's own generator as some process has it."""
-    net = net_of(kind, norm, *SIZE)
+    net = make_net(kind, norm, *SIZE)
     torch.manual_seed(process)
     return net
 

@@ -9,6 +9,18 @@ class ParamError(ValueError):
     """``params.yaml`` asks for something that no stage can do."""
 
 
+class ParamKeyError(ParamError):
+    """A parameter that no stage can use, by its key."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(key, message)
+        self.key = key  # dotted, as in ``windows.seconds``
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
 class DataError(ValueError):
     """A file that a stage was given is missing, broken or contradictory, or one that it makes cannot be written."""
 

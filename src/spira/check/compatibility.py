@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.features.params import FeatureParams
 from spira.models.params import FEATURES, ModelParams
 from spira.training.params import TrainParams
@@ -33,9 +33,8 @@ def contradictions(
         return
     try:
         model.require_room(n_frames, n_features)
-    except ParamError as error:
-        key, _, message = str(error).partition(": ")
-        yield key, message
+    except ParamKeyError as error:
+        yield error.key, error.message
         return
     if model.reinit or model.kind in SIZED:
         yield from _network_problems(model, n_frames, n_features)

@@ -32,23 +32,23 @@ def doctor(root: Path) -> "list[Finding]":
 
     from spira.doctor.cache import Stores
     from spira.doctor.checks import disk, remote, repair_leftovers, staleness
-    from spira.remote.transfer import explained
+    from spira.remote.transfer import explain_faults
 
     findings += repair_leftovers(root)
-    with explained("dvc"), Repo(str(root)) as repo:
+    with explain_faults("dvc"), Repo(str(root)) as repo:
         findings += Stores(root, repo, partial(_bring, repo)).repaired()
         findings += disk(root, repo)
-    with explained("dvc"), Repo(str(root)) as repo:  # anew: what was repaired is read again
+    with explain_faults("dvc"), Repo(str(root)) as repo:  # anew: what was repaired is read again
         findings += staleness(repo)
     return findings + remote(root)
 
 
 def _bring(repo: Any, oid: str) -> None:
     """Asks the remote only once something is missing."""
-    from spira.remote.transfer import connect, explained, find
+    from spira.remote.transfer import connect, explain_faults, find
 
     remote, where = find(repo, "doctor")
-    with explained(where):
+    with explain_faults(where):
         connect(repo.cache.local, remote).bring(oid)
 
 

@@ -1,8 +1,6 @@
 """sweep: a table or a study of ``experiments/`` -> one DVC experiment a row or trial."""
 
 import json
-import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +53,10 @@ def _refuse_impossible(path: Path, plan: "Plan", params: dict[str, Any]) -> None
     from spira.stages import check
     from spira.sweeps.plan_file import settings
 
-    problems = []
-    with tempfile.TemporaryDirectory() as folder:
-        for key, tree in settings(plan, params):
-            written = Path(folder) / "params.yaml"
-            written.write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")  # JSON is YAML
-            try:
-                check.run(params=written, out=Path(folder) / "checked")
-            except ParamError as error:
-                problems += [
-                    f"{path}: {key}: {re.sub(r'^.*?params.yaml:1: ', '', line)}" for line in str(error).splitlines()
-                ]
+    problems = [
+        f"{path}: {key}: {name}: {message}"
+        for key, tree in settings(plan, params)
+        for name, message in check.problems(json.loads(json.dumps(tree, allow_nan=False)))  # values as YAML has them
+    ]
     if problems:
         raise ParamError("\n".join(problems))

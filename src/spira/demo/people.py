@@ -39,7 +39,7 @@ FIRST_DAY, N_DAYS = date(2020, 4, 1), 270
 
 
 class Stream(IntEnum):
-    """What a generator is for; no two purposes share one."""
+    """The purpose of a generator; no two purposes share one."""
 
     BLOCK = 0
     SPEAKER = 1
@@ -171,7 +171,7 @@ class Utterance:
 
 
 def generator(params: SynthesizeParams, stream: Stream, *number: int) -> np.random.Generator:
-    """The generator of one purpose and one number; no other draw can move it."""
+    """The generator for one purpose and number; no other draw can move it."""
     return np.random.default_rng([params.seed, stream, *number])
 
 
@@ -215,7 +215,7 @@ def draw_speaker(params: SynthesizeParams, number: int) -> Speaker:
 
 
 def draw_utterance(params: SynthesizeParams, speaker: Speaker, task: str) -> Utterance:
-    """Where the speaker stops for breath in this text, and for how long.
+    """Draws where the speaker stops for breath in this text, and for how long.
 
     The number of pauses is ``speaker.pauses`` rounded up or down at random so
     that its mean is kept, and is at most one for each place between phrases.

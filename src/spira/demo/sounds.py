@@ -187,8 +187,8 @@ def _talker(time: int, sample_rate: int, rng: np.random.Generator) -> Waveform:
 
     def vowel(hertz: Waveform) -> Waveform:
         peaks = 1 / (1 + ((hertz - formants[:, None]) / 120) ** 2)
-        heard: Waveform = _band(hertz, 80, 4000) * peaks.sum(axis=0)
-        return heard
+        spectrum: Waveform = _band(hertz, 80, 4000) * peaks.sum(axis=0)
+        return spectrum
 
     syllables = _wander(time, sample_rate, rng.uniform(5, 8), rng) ** 2 * _wander(time, sample_rate, 0.6, rng)
     voice: Waveform = _scale(_filter(buzz - buzz.mean(), sample_rate, vowel), rng.uniform(0.4, 1)) * syllables

@@ -22,7 +22,7 @@ from spira.base.errors import DataError
 from spira.base.system_errors import naming
 from spira.doctor.diagnosis import Finding
 from spira.doctor.repairs import aside, at_work
-from spira.remote.objects import md5_of
+from spira.remote.objects import object_md5
 from spira.remote.transfer import N_AT_ONCE
 
 
@@ -92,7 +92,7 @@ class Stores:
     def _inside(self, folder: Wanted) -> tuple[list[Wanted], list[Finding]]:
         """The files of a folder as its list in the cache has them; a damaged list is made anew or put aside."""
         path, findings = self._object(folder.oid), []
-        if not path.is_file() or _md5(path) != md5_of(folder.oid):
+        if not path.is_file() or _md5(path) != object_md5(folder.oid):
             findings = list(self._mended(folder, path, self._listed(folder)))
             if not path.is_file():
                 return [], findings
@@ -105,7 +105,7 @@ class Stores:
         files = sorted(p for p in folder.path.rglob("*") if p.is_file()) if folder.path.is_dir() else []
         rows = [{"md5": _md5(file), "relpath": file.relative_to(folder.path).as_posix()} for file in files]
         text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True, allow_nan=False).encode()
-        return text if md5(text, usedforsecurity=False).hexdigest() == md5_of(folder.oid) else None
+        return text if md5(text, usedforsecurity=False).hexdigest() == object_md5(folder.oid) else None
 
     def _one(self, one: Wanted) -> Iterator[Finding]:
         there = self._object(one.oid)

@@ -15,7 +15,7 @@ from spira.base.errors import DataError
 from spira.base.files import PART
 from spira.doctor.diagnosis import Finding, only_absent, space
 from spira.doctor.repairs import at_work
-from spira.remote.transfer import UNSET, explained
+from spira.remote.transfer import UNSET, explain_faults
 
 SECONDS = 10  # until a remote that says nothing counts as unreachable
 
@@ -40,7 +40,7 @@ def disk(root: Path, repo: Any) -> list[Finding]:
 
 def staleness(repo: Any) -> Iterator[Finding]:
     """Stages whose parameters, code or data are not those that dvc.lock names."""
-    with explained("dvc status"):
+    with explain_faults("dvc status"):
         status = repo.status()
     absent = sorted(name for name, changes in status.items() if only_absent(changes))
     stale = sorted(status.keys() - set(absent))
@@ -73,7 +73,7 @@ def _unreachable(root: Path) -> str:
             if not name or UNSET in repo.config["remote"].get(name, {}).get("url", UNSET):
                 return ""
             fs_remote = repo.cloud.get_remote(name)
-            with explained(f"remote {name}"):
+            with explain_faults(f"remote {name}"):
                 fs_remote.fs.ls(fs_remote.path.partition("/")[0] if fs_remote.fs.protocol == "s3" else fs_remote.path)
     except (DataError, DvcException) as error:
         return str(error).partition("\n")[0]

@@ -5,7 +5,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.base.section import Seconds, Section
 
 
@@ -77,10 +77,10 @@ class WindowParams(Section):
         """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
 
         Raises:
-            ParamError: the step is shorter than one frame.
+            ParamKeyError: the step is shorter than one frame.
         """
         step = round(self.step_seconds * sample_rate) // hop_length
         if step < 1:
             shortest = hop_length / sample_rate
-            raise ParamError(f"windows.step_seconds: must be at least {shortest} s, got {self.step_seconds}")
+            raise ParamKeyError("windows.step_seconds", f"must be at least {shortest} s, got {self.step_seconds}")
         return 1 + self.samples(sample_rate) // hop_length, step

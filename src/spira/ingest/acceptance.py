@@ -1,4 +1,4 @@
-"""What a recording must be before anything is learnt from it."""
+"""Acceptance of recordings: limits on headers and samples, and the reasons of refusals."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -64,14 +64,14 @@ class IngestParams(Section):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a recording is not used: a code to count by, and a sentence to act on."""
+    """Why a recording is refused: a code to count by, and a sentence to act on."""
 
     code: Code
     reason: str
 
 
 def most_frames(sample_rate: int, p: IngestParams, max_seconds: float) -> int:
-    """Samples a channel of the longest recording accepted at this rate."""
+    """Samples a channel in the longest recording that is accepted at this rate."""
     return min(int(max_seconds * sample_rate), p.max_frames)
 
 
@@ -83,7 +83,7 @@ def refuse_header(
     max_seconds: float,
     seconds_key: str = "max_seconds",
 ) -> Refusal | None:
-    """All that a file's header alone rules out, before a sample is decoded, each with the key that decides it.
+    """Refuses a file by its header, before a sample is decoded; every limit is named that it breaks, with its key.
 
     Args:
         n_frames: samples a channel, as the header says; None where it does not.
@@ -120,12 +120,12 @@ def refuse_header(
 
 
 def _bytes_to_decode(n_frames: int, n_channels: int) -> int:
-    """Of memory: float32 samples of every channel, of their mean, of that at the new rate, and what decoders need."""
+    """Memory to decode a file: float32 samples of every channel, their mean, that resampled, and the decoder's own."""
     return 4 * n_frames * (n_channels + 2) + 2**24
 
 
 def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
-    """What only the samples can rule out.
+    """Refuses a recording by its samples.
 
     Args:
         samples: shape (n_frames, n_channels) or (n_frames,), n_frames >= 1.
@@ -149,7 +149,7 @@ def refuse_samples(samples: Waveform, min_peak: float) -> Refusal | None:
 
 
 def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
-    """A recording too loud for its recorder, whether or not it was made softer afterwards.
+    """Refuses a recording that was too loud for its recorder, whether or not it was made softer afterwards.
 
     Args:
         samples: as decoded, before anything rounds its corners; shape (n_frames, n_channels), not silent.
@@ -165,7 +165,7 @@ def refuse_clipped(samples: Waveform, max_clipped: float) -> Refusal | None:
 
 
 def _fraction_at_extremes(channel: Waveform, enough: float) -> float:
-    """Of one channel's samples; 0 where it is surely not more than ``enough``."""
+    """The fraction of a channel's samples at its extremes; 0 where it is surely not more than ``enough``."""
     low, high = float(channel.min()), float(channel.max())
     if high - low < 0.2:  # so soft that eight bits may hold it in a few steps; or not plugged in
         return 0.0
@@ -189,5 +189,5 @@ def _extremes(samples: Waveform) -> NDArray[np.float32]:
 
 
 def _pieces(samples: Waveform) -> list[Waveform]:
-    """Views of a long recording, so that what is computed of it needs little memory at once."""
+    """Views of a long recording, so that computing on it needs little memory at once."""
     return [samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE)]

@@ -1,4 +1,4 @@
-"""The header of a metadata.csv -> the columns that are read, by our names, and a word on those that are not."""
+"""Column names of metadata.csv: those that are read, by our names, and a message on those that are not."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from spira.ingest.personal_data import shown
 SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
 OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
 USED = ("file_path", "label", *OPTIONAL)
-_OTHER_NAMES = {  # of forms and of other corpora: said, and not read, for nobody knows what they hold
+_OTHER_NAMES = {  # in forms and other corpora: suggested in a message, and not read, for nobody knows what they hold
     **dict.fromkeys(("arquivo", "filename", "file", "audio", "path", "wav"), "file_path"),
     **dict.fromkeys(("classe", "grupo", "group", "diagnosis", "diagnostico"), "label"),
     **dict.fromkeys(
@@ -29,7 +29,7 @@ _MOST_NAMED = 10
 
 
 def our_names(header: Sequence[str]) -> list[str]:
-    """The header with each column that is read called as we call it: ``Speaker ID`` is ``speaker_id``.
+    """The header with our name for each column that is read: ``Speaker ID`` is ``speaker_id``.
 
     Where a table has both a name of SPIRA's and ours, ours is read.
     """
@@ -40,7 +40,7 @@ def our_names(header: Sequence[str]) -> list[str]:
 
 
 def repeated(names: Sequence[str]) -> list[str]:
-    """The names that occur more than once, sorted; a column without a name is none."""
+    """The names that occur more than once, sorted; columns without a name do not count."""
     return sorted(name for name, count in Counter(names).items() if count > 1 and name)
 
 
@@ -48,7 +48,7 @@ def unread(names: Sequence[str]) -> str:
     """The columns that are not read, each with the known name that was probably meant; "" where all are read.
 
     Args:
-        names: of ``our_names``.
+        names: from ``our_names``.
     """
     others = [name for name in names if name and name not in USED]
     said = [shown(name, capitals=True) + _meant(name, names) for name in others[:_MOST_NAMED]]

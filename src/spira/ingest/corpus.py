@@ -1,4 +1,4 @@
-"""A corpus as a user brings it: a folder with metadata.csv and audio -> one table of its rows.
+"""Read the metadata.csv of a user's corpus, a folder with that file and audio, as a table of its rows.
 
 Columns: ``file_path`` and ``label`` are required of speech, ``file_path`` of noise. Read where
 present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``.
@@ -20,14 +20,14 @@ from spira.ingest.personal_data import shown
 
 
 def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
-    """One row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
+    """Reads one row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
 
-    An ``age`` or ``spo2`` is a plain number, a ``recorded_on`` ISO 8601, and a marker of a missing value "". What was
-    taken for unknown is printed, and so are columns that are not read and ids that differ in spelling alone.
+    An ``age`` or ``spo2`` is a plain number, a ``recorded_on`` ISO 8601, and a marker of a missing value "". Cells that
+    were taken for unknown are printed, and so are columns that are not read and ids that differ only in spelling.
 
     Args:
         folder: with ``metadata.csv``.
-        named: what speakers are called in the log.
+        named: gives a speaker's name in the log.
 
     Raises:
         DataError: every row whose path cannot be used and every value that cannot be read, each with its line; every
@@ -39,25 +39,25 @@ def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame
         print(f"{path}: columns that are not read: {others}")
     written = {name: cells for name, cells in written.items() if name in USED}
     columns, problems = canonical(written, lines, day_first=delimiter == ";")
-    told_at_once(f"{path}:{line}: {problem}" for line, problem in problems)
+    raise_all(f"{path}:{line}: {problem}" for line, problem in problems)
     for said in (*assumptions(written, columns), *alike(columns, named)):
         print(f"{path}: {said}")
     table = pl.DataFrame(columns).sort("file_path")
     table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
     if n_unknown := (table["speaker_id"] == "").sum():
         print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
-    told_at_once(_in_two_subsets(table, path))
-    alone = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
-    table = table.with_columns(speaker_id=alone, label=pl.col("label").cast(pl.Int64))
+    raise_all(_in_two_subsets(table, path))
+    own_id = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
+    table = table.with_columns(speaker_id=own_id, label=pl.col("label").cast(pl.Int64))
     return table.select("file_path", "label", *OPTIONAL)
 
 
 def require_learnable(table: pl.DataFrame, folder: Path) -> None:
-    """Raises DataError where no split has both classes in every subset: told before anything is decoded in vain.
+    """Raises DataError where no split can have both classes in every subset, before anything is decoded.
 
     Args:
-        table: of ``read_corpus``.
-        folder: of the corpus, for the message.
+        table: from ``read_corpus``.
+        folder: the corpus's, for the message.
     """
     speakers = dict(table.group_by("label").agg(pl.n_unique("speaker_id")).rows())
     n_control, n_patient = speakers.get(0, 0), speakers.get(1, 0)
@@ -70,7 +70,7 @@ def require_learnable(table: pl.DataFrame, folder: Path) -> None:
 
 
 def read_recordings(folder: Path) -> pl.DataFrame:
-    """The ``file_path`` of each noise recording, sorted.
+    """Reads the ``file_path`` of each noise recording, sorted.
 
     Raises:
         DataError: as ``read_corpus``.
@@ -79,8 +79,8 @@ def read_recordings(folder: Path) -> pl.DataFrame:
     return pl.DataFrame({"file_path": columns["file_path"]}).sort("file_path")
 
 
-def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
-    """Every named column as it is written: each field with its line. A table that ``read_corpus`` refuses has fewer."""
+def read_columns(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """Reads every named column as it is written, each field with its line; fewer where ``read_corpus`` refuses."""
     path = folder / "metadata.csv"
     (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
     names = _names(header, (), path)
@@ -90,14 +90,14 @@ def columns_of(folder: Path) -> dict[str, list[tuple[int, str]]]:
 
 
 def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]], list[int], str]:
-    """(the named columns, the line of each row, what lies between two fields)."""
+    """Reads (the named columns, the line of each row, the delimiter of the fields)."""
     path = folder / "metadata.csv"
     text = _text(path)
     (_, header), *rows = _rows(text, path) or [(1, [""])]
     names = _names(header, required, path)
     if not rows:
         raise DataError(f"{path}: has a header and no rows")
-    told_at_once(
+    raise_all(
         f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
         for line, fields in rows
         if len(fields) != len(names)
@@ -106,7 +106,7 @@ def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]]
     unnamed = "column {} has no name".format  # and is read by nobody, but may hold what another column lost
     table = {names[i] or unnamed(i + 1): list(column) for i, column in columns if names[i] or any(column)}
     lines = [line for line, _ in rows]
-    told_at_once(path_problems(lines, table["file_path"], path))
+    raise_all(path_problems(lines, table["file_path"], path))
     return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
 
 
@@ -121,7 +121,7 @@ def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str
 
 
 def _delimiter(text: str) -> str:
-    """Semicolons are what spreadsheets write where the comma is in the numbers, tabs what is copied out of one."""
+    """The delimiter: spreadsheets write semicolons where numbers have commas, and tabs where cells are copied."""
     return max(",;\t", key=text.partition("\n")[0].count)
 
 
@@ -155,20 +155,20 @@ def _text(path: Path) -> str:
 
 
 def _in_two_subsets(table: pl.DataFrame, source: Path) -> Iterator[str]:
-    """Told before a single recording is opened. (Two labels may still be one recording's, which is refused.)"""
+    """Messages on speakers in two subsets. (One with two labels may be a recording's, which is refused.)"""
     given = table.select("speaker_id", "split").filter((pl.col("speaker_id") != "") & (pl.col("split") != ""))
     several = given.unique().group_by("speaker_id").agg(pl.col("split").sort()).filter(pl.col("split").list.len() > 1)
     for speaker, subsets in several.sort("speaker_id").rows():
         yield f"{source}: speaker {shown(speaker)} must be in one subset, got {' and '.join(subsets)}"
 
 
-def told_at_once(problems: Iterable[str]) -> None:
-    """A DataError with the problems, a line each, where there are any."""
+def raise_all(problems: Iterable[str]) -> None:
+    """Raises a DataError with all problems, a line each, where there are any."""
     found = list(problems)
     if found:
         raise DataError("\n".join(at_most(found)))
 
 
 def at_most(lines: list[str], most: int = 20) -> list[str]:
-    """The first lines, and how many more there are: nobody reads a thousand."""
+    """The first lines, and how many more there are."""
     return lines[:most] + ([f"... and {len(lines) - most} more"] if len(lines) > most else [])

@@ -1,6 +1,6 @@
-"""A recording that only ffmpeg decodes -> a pipe of its samples; and where it fails, who is to blame.
+"""Decode through ffmpeg, by a pipe; and where that fails, find whether the file or the machine is the cause.
 
-No sound touches a disk on the way: a folder for temporary files may be small, and that says nothing of a recording.
+No sound is written to a disk: a folder for temporary files may be too small, which says nothing about a recording.
 """
 
 import errno
@@ -19,6 +19,7 @@ import soundfile
 
 from spira.base.errors import MachineError
 from spira.ingest.acceptance import Refusal
+from spira.ingest.containers.streams import Recording
 
 Result = TypeVar("Result")
 
@@ -29,32 +30,36 @@ _DEMUXERS = (  # of sound; none that opens other files, as playlists do
 )
 _MOST_WORDS = 2**16  # bytes of what it says
 _NOT_DECODED = "Error submitting packet to decoder|Error while decoding"  # once at the end, as of MP3, is no loss
-_OF_THE_MACHINE = (  # what the kernel denies it; the file was opened by us just before
+_MACHINE_ERRORS = (  # what the kernel denies it; the file was opened by us just before
     *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
 )
-_BY_A_FILE = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)  # signals, if it works else
-_N_WELL = 4000  # samples
-_WELL = (  # a WAV: half a second of one tone at 8 kHz
-    b"RIFF" + struct.pack("<I", 36 + 2 * _N_WELL) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
-    + b"data" + struct.pack("<I", 2 * _N_WELL) + struct.pack("<4h", 0, 2**14, 0, -(2**14)) * (_N_WELL // 4)
+_FILE_SIGNALS = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGTRAP,
+)  # of a crash, which a file may cause
+_N_SOUND = 4000  # samples
+_SOUND = (  # a WAV: half a second of one tone at 8 kHz
+    b"RIFF" + struct.pack("<I", 36 + 2 * _N_SOUND) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+    + b"data" + struct.pack("<I", 2 * _N_SOUND) + struct.pack("<4h", 0, 2**14, 0, -(2**14)) * (_N_SOUND // 4)
 )  # fmt: skip
-_WELL_DECODED = struct.pack(">4f", 0, 0.5, 0, -0.5) * (_N_WELL // 4)
+_SOUND_DECODED = struct.pack(">4f", 0, 0.5, 0, -0.5) * (_N_SOUND // 4)
 
 
 def has_ffmpeg() -> bool:
-    """Whether one is on the PATH."""
+    """Whether an ffmpeg is on the PATH."""
     return shutil.which("ffmpeg") is not None
 
 
-def through_ffmpeg(
-    path: Path, max_seconds: float, judge: Callable[[soundfile.SoundFile], Result | Refusal]
-) -> Result | Refusal:
-    """What ``judge`` says of the samples, or what ffmpeg says of the file.
+def through_ffmpeg(path: Path, max_seconds: float, read: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
+    """The result of ``read`` on the decoded file, or the refusal that ffmpeg's messages mean.
 
     Raises:
-        MachineError: it cannot start, was killed, waits for something, or lacks what has nothing to do with the file.
+        MachineError: ffmpeg cannot start, was killed, hangs, or fails for a reason that is not the file's.
     """
-    process, words, stuck = _started(path, max_seconds), bytearray(), Event()
+    process, words, stuck = _start(path, max_seconds), bytearray(), Event()
 
     def give_up() -> None:
         stuck.set()
@@ -67,25 +72,25 @@ def through_ffmpeg(
         listener.start()
         clock.start()
         try:
-            result = _judged(process.stdout.fileno(), judge)
-            if os.read(process.stdout.fileno(), 1):  # refused before its end: what ffmpeg says to that is no matter
-                return _believed(result)
+            result = _read_pipe(process.stdout.fileno(), read)
+            if os.read(process.stdout.fileno(), 1):  # refused before its end, of which ffmpeg complains
+                return _confirmed(result)
             process.wait()
         finally:
             process.kill()
             clock.cancel()
             listener.join()
     if stuck.is_set():
-        raise MachineError(f"ffmpeg was not done in {_SECONDS_A_FILE} s, most of which it waited")
-    return _believed(
+        raise MachineError(f"ffmpeg did not finish within {_SECONDS_A_FILE} s, most of which it spent waiting")
+    return _confirmed(
         _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
     )
 
 
-def _believed(result: Result | Refusal) -> Result | Refusal:
-    """What an ffmpeg that works says of a file, as it is."""
+def _confirmed(result: Result | Refusal) -> Result | Refusal:
+    """The result, where this ffmpeg works; raises MachineError where a refusal may be its own fault."""
     if isinstance(result, Refusal) and result.code in ("undecodable", "too_large", "truncated"):
-        _require_one_that_works(result.reason)
+        _require_working_ffmpeg(result.reason)
     return result
 
 
@@ -96,52 +101,54 @@ def _command(source: str, max_seconds: float) -> list[str]:
     return [*command, "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
 
 
-def _started(path: Path, max_seconds: float) -> subprocess.Popen[bytes]:
+def _start(path: Path, max_seconds: float) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(_command(f"file:{path}", max_seconds), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         raise MachineError(f"ffmpeg cannot start: {error.strerror}") from error
 
 
-def _require_one_that_works(reason: str) -> None:
-    """Raises MachineError where ffmpeg cannot decode what is known to be well either: then it is no file's fault."""
+def _require_working_ffmpeg(reason: str) -> None:
+    """Raises MachineError where ffmpeg cannot decode a known good sound either: then no file is at fault."""
     command = _command("pipe:0", 1.0)
     try:
-        done = subprocess.run(command, input=_WELL, capture_output=True, timeout=_SECONDS_A_FILE, check=False)
+        result = subprocess.run(command, input=_SOUND, capture_output=True, timeout=_SECONDS_A_FILE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MachineError(f"ffmpeg does not work here: {error}") from error
-    if done.returncode or not done.stdout.endswith(_WELL_DECODED):
-        raise MachineError(f"this ffmpeg fails at a sound that is known to be well, too: {reason}")
+    if result.returncode or not result.stdout.endswith(_SOUND_DECODED):
+        raise MachineError(f"this ffmpeg also fails on a sound that is known to be good: {reason}")
 
 
 def _listen(pipe: BinaryIO, words: bytearray) -> None:
-    """Keeps the first of what it says, and lets it go on."""
+    """Keeps the first bytes of ffmpeg's messages, and reads the rest so that it can go on."""
     while piece := pipe.read(_MOST_WORDS):
         words += piece[: _MOST_WORDS - len(words)]
 
 
-def _judged(pipe: int, judge: Callable[[soundfile.SoundFile], Result | Refusal]) -> Result | Refusal:
+def _read_pipe(pipe: int, read: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
     try:
-        with soundfile.SoundFile(pipe, closefd=False) as file:
-            return judge(file)
+        with Recording(pipe, closefd=False) as file:
+            return read(file)
     except soundfile.LibsndfileError as error:
         return Refusal("undecodable", f"ffmpeg wrote no audio: {error.error_string}")
 
 
 def _failure(status: int, words: str) -> Refusal | None:
-    """What its exit status and its words mean for the file; None where it decoded all of it."""
+    """What ffmpeg's exit status and messages mean for the file; None where it decoded all of it."""
     first = re.sub(r"^(\[[^]]*\] )+", "", words.strip().partition("\n")[0])  # [demuxer @ an address of memory]
     if status in (126, 127):  # by a shell, or the loader of its libraries
         raise MachineError(f"ffmpeg cannot start: {first or f'exit status {status}'}")
     if status in (-signal.SIGKILL, -signal.SIGBUS):
-        raise MachineError(f"ffmpeg was killed ({signal.Signals(-status).name}), as is done where memory is gone")
+        raise MachineError(
+            f"ffmpeg was killed ({signal.Signals(-status).name}), as the kernel does where memory runs out"
+        )
     if status == -signal.SIGXCPU:
-        return Refusal("undecodable", "ffmpeg was not done in the time that ingest.max_decode_seconds gives it")
-    if status < 0 and -status not in _BY_A_FILE:
+        return Refusal("undecodable", "ffmpeg did not finish in the time that ingest.max_decode_seconds allows")
+    if status < 0 and -status not in _FILE_SIGNALS:
         raise MachineError(f"ffmpeg was killed ({signal.Signals(-status).name})")
     if status < 0:
         return Refusal("undecodable", f"ffmpeg crashed ({signal.Signals(-status).name})")
-    if status and any(os.strerror(number) in words for number in _OF_THE_MACHINE):
+    if status and any(os.strerror(number) in words for number in _MACHINE_ERRORS):
         raise MachineError(f"ffmpeg: {first}")
     if status and os.strerror(errno.ENOMEM) in words:
         return Refusal("too_large", "ffmpeg needed more memory than ingest.max_decode_megabytes allows")

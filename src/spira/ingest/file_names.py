@@ -1,4 +1,4 @@
-"""The names of recordings in a table -> the files that are meant: names may change on the way between systems.
+"""Find the files that a table names, though names may change on the way between systems.
 
 A Mac writes the accents of a name as characters of their own, and takes ``clip.WAV`` for ``clip.wav``; what another
 system unpacks from it has other names than the table.
@@ -21,7 +21,7 @@ _MOST_NAMED = 5
 
 
 def path_problems(lines: Iterable[int], names: Iterable[str], source: Path) -> Iterator[str]:
-    """Each row whose path leads out of the corpus's folder, or has been named before."""
+    """Yields a message for each path that leads out of the corpus's folder, or was named before."""
     first: dict[str, tuple[int, str]] = {}
     for line, name in zip(lines, names, strict=True):
         path = PureWindowsPath("a" if _PLAIN.fullmatch(name) else name)  # knows C:\\ and both kinds of slash
@@ -49,21 +49,21 @@ def _composed(name: str) -> str:
 
 
 class Located(NamedTuple):
-    """Where each recording lies in its folder."""
+    """The paths of recordings in their folder."""
 
-    places: dict[str, str]  # by name in the table; the name itself where nothing else can be meant
-    doubts: dict[str, str]  # by name, what is there where nobody can tell which file is meant
+    paths: dict[str, str]  # by name in the table; the name itself where no other file can be meant
+    doubts: dict[str, str]  # by name, a message where it is not clear which file is meant
 
 
-def located(folder: Path, names: Sequence[str], named: Callable[[str], str]) -> Located:
-    """The file of each name: the one that is called so, else the only one that is spelled alike and is nobody else's.
+def locate_files(folder: Path, names: Sequence[str], named: Callable[[str], str]) -> Located:
+    """Finds the file of each name: the one with that name, else the only one that is spelled alike and still free.
 
     Args:
-        folder: of the corpus.
-        names: in its table, each once.
-        named: what a file is called in an output.
+        folder: the corpus's.
+        names: those in its table, each once.
+        named: gives a file's name in an output.
 
-    How many files are called otherwise is printed.
+    How many files have another spelling is printed.
     """
     absent = [name for name in names if not os.path.lexists(folder / name)]
     found = Located({name: name for name in names}, {})
@@ -71,32 +71,30 @@ def located(folder: Path, names: Sequence[str], named: Callable[[str], str]) -> 
         return found
     listing, taken = cache(_listing), set(names) - set(absent)
     meant = {name: _meant(folder, name, taken, listing) for name in absent}
-    claims = Counter(place for places in meant.values() for place in places)
-    for name, places in meant.items():
-        if len(places) == 1 and claims[places[0]] == 1:
-            found.places[name] = places[0]
-        elif places:
-            found.doubts[name] = _doubt(name, places, named) + " by this row alone" * (len(places) == 1)
-    kinds = Counter(difference(name, place) for name, place in found.places.items() if name != place)
+    claims = Counter(path for paths in meant.values() for path in paths)
+    for name, paths in meant.items():
+        if len(paths) == 1 and claims[paths[0]] == 1:
+            found.paths[name] = paths[0]
+        elif paths:
+            found.doubts[name] = _doubt(name, paths, named) + " in this row only" * (len(paths) == 1)
+    kinds = Counter(difference(name, path) for name, path in found.paths.items() if name != path)
     for how, n in sorted(kinds.items()):
         print(f"{folder}: the names of {n} of {len(names)} files differ from the table's only {how}; each was found")
     return found
 
 
 def _meant(folder: Path, name: str, taken: set[str], listing: Callable[[Path], dict[str, list[str]]]) -> list[str]:
-    """The files that may be meant: of those with just the letters of the name, else of those that are spelled alike."""
-    places = [""]
+    """The files that may be meant: those with just the letters of the name, else those that are spelled alike."""
+    paths = [""]
     for part in PurePosixPath(name).parts:
-        places = [
-            f"{place}/{child}".lstrip("/") for place in places for child in listing(folder / place).get(key(part), ())
-        ]
-    free = [place for place in places if place not in taken]
-    exact = [place for place in free if _composed(place) == _composed(name)]
+        paths = [f"{path}/{child}".lstrip("/") for path in paths for child in listing(folder / path).get(key(part), ())]
+    free = [path for path in paths if path not in taken]
+    exact = [path for path in free if _composed(path) == _composed(name)]
     return exact or free
 
 
 def _listing(folder: Path) -> dict[str, list[str]]:
-    """What lies in a folder, sorted, by what its name is spelled like."""
+    """The names in a folder, sorted, by their spelling key."""
     children = defaultdict(list)
     if folder.is_dir():
         for child in sorted(path.name for path in folder.iterdir()):
@@ -104,7 +102,7 @@ def _listing(folder: Path) -> dict[str, list[str]]:
     return children
 
 
-def _doubt(name: str, places: Sequence[str], named: Callable[[str], str]) -> str:
-    said = [f"{shown(named(place))}, which differs {difference(name, place)}" for place in places[:_MOST_NAMED]]
-    more = [f"{len(places) - _MOST_NAMED} more"] if len(places) > _MOST_NAMED else []
+def _doubt(name: str, paths: Sequence[str], named: Callable[[str], str]) -> str:
+    said = [f"{shown(named(path))}, which differs {difference(name, path)}" for path in paths[:_MOST_NAMED]]
+    more = [f"{len(paths) - _MOST_NAMED} more"] if len(paths) > _MOST_NAMED else []
     return f"there is {' and '.join([*said, *more])}: name the one that is meant"

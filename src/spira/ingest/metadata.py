@@ -1,4 +1,4 @@
-"""The columns of a metadata.csv as people filled them in -> as every later stage reads them, and what was assumed."""
+"""Cells of metadata.csv in one canonical form, and messages on what was assumed."""
 
 import re
 from collections import Counter
@@ -34,11 +34,11 @@ Columns = Mapping[str, Sequence[str]]  # by name, a cell a row
 def canonical(
     table: Columns, lines: Sequence[int], *, day_first: bool
 ) -> tuple[dict[str, list[str]], list[tuple[int, str]]]:
-    """Each column with a value once in one form: ``34.2``, ``2020-07-31``, "" where it is unknown.
+    """Brings every cell into one form: ``34.2``, ``2020-07-31``, "" where it is unknown.
 
     Args:
         table: the columns that are read, as they are written.
-        lines: of each row.
+        lines: the line of each row.
         day_first: how a date is read where no date of the column decides.
 
     Returns:
@@ -55,7 +55,7 @@ def canonical(
 
 
 def _read(name: str, cells: list[str], *, day_first: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """By cell of one column: its canonical form, and what it must be where it has none."""
+    """Canonical forms of one column's cells, and what is wrong with those that have none; both by cell."""
     if name in NUMBERS:
         numbers = read_numbers(name, cells)
         texts, problems = list(map(number_text, cells, numbers.values)), numbers.problems
@@ -67,19 +67,19 @@ def _read(name: str, cells: list[str], *, day_first: bool) -> tuple[dict[str, st
         problems = {}
         if name == "speaker_id":
             lost = (
-                "speaker_id must be whole, and a spreadsheet rounded it: format the column as text, and fill it again"
+                "speaker_id must not be rounded, as by a spreadsheet: format the column as text, and fill it in again"
             )
-            problems = {place: lost for place, text in enumerate(texts) if _ROUNDED.fullmatch(text)}
+            problems = {row: lost for row, text in enumerate(texts) if _ROUNDED.fullmatch(text)}
         elif name in _CODES:
             expected, codes = _CODES[name]
             found = [codes.get(id_key(text).rstrip(".")) if text or name == "label" else "" for text in texts]
-            problems = {place: f"{name} must be {expected}" for place, text in enumerate(found) if text is None}
+            problems = {row: f"{name} must be {expected}" for row, text in enumerate(found) if text is None}
             texts = [text or "" for text in found]
-    return dict(zip(cells, texts, strict=True)), {cells[place]: why for place, why in problems.items()}
+    return dict(zip(cells, texts, strict=True)), {cells[row]: why for row, why in problems.items()}
 
 
 def assumptions(written: Columns, read: Columns) -> Iterator[str]:
-    """A line on what was taken for unknown, and one on dates that were not written as ISO 8601 has them."""
+    """Messages on cells that were taken for unknown, and on dates that were not written as ISO 8601."""
     pairs = {name: sorted(Counter(zip(cells, read[name], strict=True)).items()) for name, cells in written.items()}
     unknown = [
         f"{name} {cell!r}{_rows(n)}"
@@ -95,11 +95,11 @@ def assumptions(written: Columns, read: Columns) -> Iterator[str]:
 
 
 def alike(columns: Columns, named: Callable[[str], str]) -> Iterator[str]:
-    """A line for each group of values that differ in spelling alone: they may be one person, or one place.
+    """A message for each group of values that differ only in spelling: they may be one person, or one site.
 
     Args:
-        columns: of ``canonical``.
-        named: what an id of a speaker is called in the log.
+        columns: from ``canonical``.
+        named: gives a speaker's name in the log.
     """
     for name, same in _COMPARED.items():
         counts = Counter(columns.get(name, ()))

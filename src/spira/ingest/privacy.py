@@ -11,7 +11,7 @@ import polars as pl
 
 from spira.base.errors import ParamError
 from spira.ingest.column_names import USED
-from spira.ingest.corpus import at_most, columns_of, told_at_once
+from spira.ingest.corpus import at_most, raise_all, read_columns
 from spira.ingest.personal_data import NAME, OLD_DATE, kinds, personal_column, pseudonym, taken_for
 
 KEY = "SPIRA_PSEUDONYM_KEY"
@@ -65,7 +65,7 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
         DataError: a column that is read and reaches an output holds personal data.
     """
     path, refused, doubtful = folder / "metadata.csv", list[str](), list[str]()
-    for name, fields in columns_of(folder).items():
+    for name, fields in read_columns(folder).items():
         found = list(_personal_values(name, fields))
         if name in USED and not (hashed and name in _HASHED):
             allowed = _ALLOWED.get(name, {})
@@ -76,14 +76,14 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
                 else:
                     refused.append(f"{path}:{line}: {name} holds {taken_for(kind)}{many}; {_way_out(name)}")
         elif found or personal_column(name):
-            rows_of: dict[str, int] = defaultdict(int)
+            rows: dict[str, int] = defaultdict(int)
             for kind, _, n_rows in found:
-                rows_of[taken_for(kind)] += n_rows
-            what = ", ".join(f"{kind} in {n} rows" for kind, n in rows_of.items()) or personal_column(name)
+                rows[taken_for(kind)] += n_rows
+            what = ", ".join(f"{kind} in {n} rows" for kind, n in rows.items()) or personal_column(name)
             print(f"{path}: column {name}: {what}: personal data, which reaches no output; better left out")
-    told_at_once(refused)
-    for warning in at_most(doubtful):
-        print(warning)
+    raise_all(refused)
+    for said in at_most(doubtful):
+        print(said)
 
 
 def _way_out(column: str) -> str:

@@ -1,4 +1,4 @@
-"""Any channels and rate -> mono at one rate."""
+"""Downmix to mono, and resample."""
 
 from functools import reduce
 
@@ -11,13 +11,13 @@ def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the channels: (n_frames, n_channels) -> (n_frames,)."""
     if samples.shape[1] == 1:
         return samples[:, 0]
-    total: NDArray[np.float32] = reduce(np.add, samples.T)  # of two channels, 40 times as fast as ``mean(axis=1)``
+    total: NDArray[np.float32] = reduce(np.add, samples.T)  # for two channels, 40 times as fast as ``mean(axis=1)``
     total /= len(samples.T)
     return total
 
 
 def resample(waveform: NDArray[np.float32], source_rate: int, target_rate: int) -> NDArray[np.float32]:
-    """The same sound at another rate, band-limited, shape (~ time * target_rate / source_rate,).
+    """Resamples a waveform to another rate, band-limited, shape (~ time * target_rate / source_rate,).
 
     Source:
         the SoX resampler at high quality, as ``librosa.resample`` calls it by default.

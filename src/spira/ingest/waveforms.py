@@ -1,4 +1,4 @@
-"""Recordings of a folder -> one array of mono waveforms at one rate, and what was refused."""
+"""Store the recordings of a folder as one array of mono waveforms at one rate, and list the refused."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -24,17 +24,18 @@ from spira.ingest.containers.tags import personal_tags
 from spira.ingest.decoding import decode
 from spira.ingest.file_names import Located
 from spira.ingest.resampling import resample, to_mono
-from spira.ingest.sandbox import Failed, Guard, Limits, Lost
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Limits, Lost
 
 REJECTS = "rejects.csv"
 _MARGIN = 2**12  # bytes; a resampler may round its length up
-_NO_FACT = "That is the machine's fault and no fact about the file, which is not refused: mend it and run again"
+_NO_FACT = "This is a fault of the machine and no fact about the file, which is not refused: fix it and run again"
 _SHOWN = 20  # files in one message
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Where one accepted recording lies in the array, and what it came from."""
+    """One accepted recording: its slice of the array, and the file that it came from."""
 
     file_path: str
     start: int  # samples
@@ -61,11 +62,11 @@ def store_waveforms(
     name: Callable[[str], str],
     n_workers: int | None,
 ) -> tuple[list[Recording], Refused]:
-    """Decode, check, downmix and resample every file, in parallel, into ``out/waveforms.npy``.
+    """Decodes, checks, downmixes and resamples every file, in parallel, into ``out/waveforms.npy``.
 
     Args:
-        seconds_key: of ``ingest``, whose limit holds here.
-        name: what a file is called in a message.
+        seconds_key: the key of ``ingest`` that limits the length.
+        name: gives a file's name in a message.
 
     Returns:
         The accepted recordings and the refused ones, by their names in the table, in its order.
@@ -78,38 +79,40 @@ def store_waveforms(
     refused: Refused = []
     tagged: Counter[str] = Counter()
     work = partial(_mono, folder, sample_rate, ingest, seconds_key)
-    n_workers = min(n_workers or n_cores(), len(files.places))
+    n_workers = min(n_workers or n_cores(), len(files.paths))
     limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
     n_shared = 4 * ceil(max_seconds * sample_rate) + _MARGIN
-    places = list(files.places.values())
+    paths = list(files.paths.values())
     with (
         Guard(work, limits, n_workers, n_shared) as guard,
         ArrayWriter(out / WAVEFORMS) as writer,
-        closing(progress(ordered_map(guard, places, n_workers), len(places), folder.name)) as results,
+        closing(progress(ordered_map(guard, paths, n_workers), len(paths), folder.name)) as results,
     ):
-        for file_path, result in zip(files.places, results, strict=True):
+        for file_path, result in zip(files.paths, results, strict=True):
             if isinstance(result, Failed):
                 where = visible(f"{folder}/{name(file_path)}")
-                raise DataError(f"{where}: {result.reason}; tried twice, with no other beside it. {_NO_FACT}")
+                raise DataError(
+                    f"{where}: {result.reason}; tried twice, the second time with no other file beside it. {_NO_FACT}"
+                )
             if isinstance(result, Lost):
                 refused.append((file_path, _refusal(result)))
             elif isinstance(result, Refusal):
                 doubt = f"; {files.doubts[file_path]}" if file_path in files.doubts else ""
                 refused.append((file_path, Refusal(result.code, result.reason + doubt)))
             else:
-                waveform, recording, told = result
-                tagged.update(told)
+                waveform, recording, kinds = result
+                tagged.update(kinds)
                 accepted.append(replace(recording, file_path=file_path, start=writer.append(waveform)))
     if tagged:
-        kinds = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
+        listed = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
         print(
-            f"{folder}: tags hold personal data: {kinds}; they reach no output, and are better taken out of the files"
+            f"{folder}: tags hold personal data: {listed}; they reach no output, and are better taken out of the files"
         )
     return accepted, refused
 
 
 def _refusal(lost: Lost) -> Refusal:
-    """What ended a decoder, with the key where a limit did."""
+    """The refusal of a file that ended its decoder, with the key where a limit did."""
     key = {"megabytes": " (ingest.max_decode_megabytes)", "cpu_seconds": " (ingest.max_decode_seconds)"}
     code: Code = "too_large" if lost.limit == "megabytes" else "undecodable"
     return Refusal(code, f"its decoder {lost.reason}{key.get(lost.limit, '')}")
@@ -118,7 +121,7 @@ def _refusal(lost: Lost) -> Refusal:
 def _mono(
     folder: Path, sample_rate: int, ingest: IngestParams, seconds_key: str, file_path: str
 ) -> tuple[NDArray[np.float32], Recording, set[str]] | Refusal:
-    """All that is to be known of one file, but where its waveform will lie."""
+    """Decodes, checks, downmixes and resamples one file; its ``start`` is filled in later."""
     decoded = decode(folder / file_path, ingest, getattr(ingest, seconds_key), seconds_key)
     if isinstance(decoded, Refusal):
         return decoded
@@ -135,16 +138,16 @@ def _mono(
 
 
 def same_bytes(folder: Path, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
-    """The files that are copies of one another, a list for each content that occurs more than once."""
+    """Groups of files with the same bytes, a list for each content that occurs more than once."""
     copies: dict[str, list[str]] = defaultdict(list)
     for file_path in file_paths:
-        with (folder / files.places[file_path]).open("rb") as file:
+        with (folder / files.paths[file_path]).open("rb") as file:
             copies[file_digest(file, "sha256").hexdigest()].append(file_path)
     return [paths for paths in copies.values() if len(paths) > 1]
 
 
 def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
-    """Rewrite ``out/waveforms.npy`` without the recordings that are not kept; their new places."""
+    """Rewrites ``out/waveforms.npy`` with the kept recordings only, and returns them with their new slices."""
     all_ = read_array(out / WAVEFORMS)
     with ArrayWriter(out / WAVEFORMS) as writer:  # what is read stays mapped until the new one takes its name
         return [replace(r, start=writer.append(all_[r.start : r.start + r.n_samples])) for r in kept]
@@ -156,11 +159,11 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def write_rejects(refused: Refused, out: Path, n_files: int, max_rejected: float) -> None:
-    """``out/rejects.csv``: one row a refused file.
+    """Writes ``out/rejects.csv``, one row a refused file.
 
     Raises:
-        DataError: too many are refused; or one is for want of a program, and nothing is written: DVC would keep that
-            as what the recordings are, also for a machine that has the program.
+        DataError: too many are refused; or one only because a program is missing here. Then nothing is written, for
+            DVC would keep it also for a machine that has the program.
     """
     lacking: dict[str, list[str]] = defaultdict(list)
     for path, refusal in sorted(refused, key=itemgetter(0)):

@@ -35,7 +35,7 @@ class CpuGenerator:
         self.state = seed
 
     def manual_seed(self, seed: int) -> Self:
-        """As ``torch.Generator``'s."""
+        """Starts from a seed, as ``torch.Generator.manual_seed``."""
         self.state = seed
         return self
 
@@ -62,7 +62,7 @@ def new_generator(seed: int, device: torch.device) -> Generator:
 
 @contextmanager
 def drawing_from(generator: Generator) -> Iterator[None]:
-    """In this thread, until the end of the block, ``Dropout`` draws from this and not from torch's own generator."""
+    """``Dropout`` in this thread draws from this generator, and not from torch's own, until the block ends."""
     _source.generator, before = generator, _source.generator
     try:
         yield
@@ -78,7 +78,7 @@ class Draws(NamedTuple):
     scale: float  # and then multiplied by this
 
     def factors(self, dtype: torch.dtype) -> Tensor:
-        """What dropout multiplies by."""
+        """The factor of each value: 0 or the scale."""
         out = torch.empty(self.numbers.shape, dtype=dtype, device=self.numbers.device)
         return torch.ge(self.numbers, self.least, out=out).mul_(self.scale)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from spira.base.errors import ParamError
+from spira.base.errors import ParamKeyError
 from spira.base.section import FolderName, Section
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -61,7 +61,7 @@ V1 = V2.model_copy(update={"norm": "batch"})
 
 
 class Shape(NamedTuple):
-    """What differs between the members of PANNs: CNN6, CNN10 and CNN14."""
+    """Sizes of a member of PANNs: CNN6, CNN10 or CNN14."""
 
     channels: tuple[int, ...]  # of each block
     kernel: int
@@ -133,11 +133,12 @@ class ModelParams(Section):
         return self.kind in SHAPES or (self.kind.startswith("spiraconv") and self.shape.norm == "batch")
 
     def require_room(self, n_frames: int, n_features: int) -> None:
-        """Raises ParamError, with the key to change, where a window is too small for the model."""
-        short = f"windows.seconds: too short for model.kind={self.kind}: a window has {n_frames} frames"
+        """Raises ParamKeyError, with the key to change, where a window is too small for the model."""
+        key, short = "windows.seconds", f"too short for model.kind={self.kind}: a window has {n_frames} frames"
         if self.kind.startswith("spiraconv") and self.shape.frames_left(n_frames) < 1:
-            raise ParamError(f"{short}, and its convolutions and poolings leave none")
+            raise ParamKeyError(key, f"{short}, and its convolutions and poolings leave none")
         if self.kind in SHAPES and n_frames < (least := SHAPES[self.kind].least):
-            raise ParamError(f"{short}, must have at least {least}")
+            raise ParamKeyError(key, f"{short}, must have at least {least}")
         if self.kind in SHAPES and n_features < (least := SHAPES[self.kind].least):
-            raise ParamError(f"features.n_mels: must be at least {least} for model.kind={self.kind}, got {n_features}")
+            message = f"must be at least {least} for model.kind={self.kind}, got {n_features}"
+            raise ParamKeyError("features.n_mels", message)

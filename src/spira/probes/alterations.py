@@ -1,8 +1,8 @@
-"""A recording -> the same recording in another form, or with somebody else's background.
+"""A recording -> the same recording in another form, or over another speaker's background.
 
-What is done, in plain words: the *background* of a clip is what is heard where nobody speaks, by energy. To *swap* it,
-the quiet stretches are silenced, what remains under the speech is taken down by the background's own average spectrum,
-and another clip's background, begun again as often as it takes, is laid under the whole at the level that it had.
+The *background* of a clip is the sound of its silent parts, found by energy. To *swap* it, the silent parts are set to
+zero, the background under the speech is reduced by spectral subtraction, and another clip's background, repeated as
+often as needed, is added to the whole clip at its own level.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What is unknown in the columns of the table of clips: a probe can neither judge nor clear it."""
+"""What is unknown in the columns of the table of clips: no probe can clear it."""
 
 from collections.abc import Sequence
 

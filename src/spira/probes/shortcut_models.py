@@ -14,6 +14,8 @@ from spira.base.array_types import Floats, Ints
 from spira.clips.cells import NUMBERS, is_unknown, read_dates, read_numbers, require_read
 from spira.probes.study import Fold, ProbeParams
 
+_N_SEEDS = 2**32  # that scikit-learn takes
+
 
 def typed(columns: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     """Columns of numbers where every known cell is a finite number, else of words; null where unknown.
@@ -71,7 +73,7 @@ def models(p: ProbeParams) -> Iterator[Any]:
         yield LogisticRegression(C=penalty, class_weight="balanced", max_iter=10_000)
     for depth in p.tree_depths:
         yield DecisionTreeClassifier(
-            max_depth=depth, min_samples_leaf=p.tree_leaf, class_weight="balanced", random_state=p.seed
+            max_depth=depth, min_samples_leaf=p.tree_leaf, class_weight="balanced", random_state=p.seed % _N_SEEDS
         )
 
 
@@ -91,7 +93,7 @@ def best(x: Floats, labels: Ints, speakers: Sequence[str], p: ProbeParams) -> An
     n_fewest = min(len({who for who, own in zip(speakers, labels == label, strict=True) if own}) for label in (0, 1))
     if n_fewest < p.n_inner_folds:
         return scaled(candidates[0]).fit(x, labels)
-    folds = StratifiedGroupKFold(p.n_inner_folds, shuffle=True, random_state=p.seed)
+    folds = StratifiedGroupKFold(p.n_inner_folds, shuffle=True, random_state=p.seed % _N_SEEDS)
     search = GridSearchCV(scaled(None), {"model": candidates}, scoring="roc_auc", cv=folds)
     return search.fit(x, labels, groups=speakers)
 

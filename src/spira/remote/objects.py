@@ -1,4 +1,4 @@
-"""DVC's objects, named by their own MD5: what a revision consists of, and what is wrong with which."""
+"""DVC's objects, named by their MD5: those of a revision, and messages on what is wrong with them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,30 +7,31 @@ N_NAMED = 10  # in one message
 
 
 class Objects(NamedTuple):
-    """What one revision consists of."""
+    """The objects of one revision."""
 
     names: dict[str, str]  # hash -> where in the workspace
     folders: dict[str, set[str]]  # a folder's hash -> those of its files
     n_brought: int  # folders' lists, which had to come from the remote to be read
 
 
-def md5_of(oid: str) -> str:
+def object_md5(oid: str) -> str:
+    """The MD5 in an object's name; a folder's ends in .dir."""
     return oid.removesuffix(".dir")
 
 
 def differs(listing: Mapping[str, Mapping[str, Any]], oid: str, size: int) -> bool:
-    """The remote's object has another size than ours or, where ETags are MD5s, another MD5.
+    """Whether the remote's object has another size than ours or, where ETags are MD5s, another MD5.
 
     ETags of multipart and encrypted uploads are not MD5s and prove nothing.
 
     Args:
-        listing: what the server says of each object: its size and ETag.
+        listing: the size and ETag of each object, from the server.
     """
     there = listing[oid]
     if there["size"] != size:
         return True
-    tags_are_md5s = any(_etag(info) == md5_of(name) for name, info in listing.items())
-    return tags_are_md5s and len(_etag(there)) == 32 and _etag(there) != md5_of(oid)
+    tags_are_md5s = any(_etag(info) == object_md5(name) for name, info in listing.items())
+    return tags_are_md5s and len(_etag(there)) == 32 and _etag(there) != object_md5(oid)
 
 
 def complaint(what: str, problems: Mapping[str, str], objects: Objects) -> str:

@@ -20,15 +20,15 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 
 from spira.base.errors import DataError
-from spira.remote.objects import Objects, complaint, md5_of
-from spira.remote.transfer import Storage, connect, each, explained, find
+from spira.remote.objects import Objects, complaint, object_md5
+from spira.remote.transfer import Storage, connect, each, explain_faults, find
 
 
 def synchronize(work: Callable[[Any, Storage], str]) -> str:
     """One of ``push``, ``pull`` and ``verify`` on the repository of the current folder; what it did, in one line."""
-    with Repo() as repo, explained("lock"), lock_repo(repo):
+    with Repo() as repo, explain_faults("lock"), lock_repo(repo):
         remote, where = find(repo, work.__name__)
-        with explained(where):
+        with explain_faults(where):
             return f"{where}: {work(repo, connect(repo.cache.local, remote))}"
 
 
@@ -85,7 +85,7 @@ def _objects(repo: Any, storage: Storage) -> tuple[Objects, dict[str, str]]:
 
 def _tree(storage: Storage, folder: str, name: str) -> Any:
     path = storage.cache.oid_to_path(folder)
-    if file_md5(path) != md5_of(folder):
+    if file_md5(path) != object_md5(folder):
         raise DataError(f"{name}: {path} is damaged in this cache; remove that file, then pull")
     return Tree.load(storage.cache, HashInfo("md5", folder))
 

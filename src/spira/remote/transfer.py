@@ -1,4 +1,4 @@
-"""DVC's cache and its remote: one object sent, brought or checked; and their faults as sentences."""
+"""Send, bring and check DVC's objects between cache and remote; faults as sentences."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from dvc_objects.fs.local import localfs
 from dvc_objects.fs.utils import as_atomic
 
 from spira.base.errors import DataError
-from spira.remote.objects import differs, md5_of
+from spira.remote.objects import differs, object_md5
 from spira.remote.uploads import watch
 
 UNSET = "BUCKET_NOT_SET"
@@ -33,7 +33,7 @@ NOWHERE = "neither in this cache nor on the remote"
 
 
 class Storage(NamedTuple):
-    """Both ends, and what the remote says it holds when the command starts: hash -> size, ETag."""
+    """Cache and remote, and the remote's listing when the command starts: hash -> size, ETag."""
 
     cache: Any
     remote: Any
@@ -46,41 +46,41 @@ class Storage(NamedTuple):
         return differs(self.listing, oid, Path(self.cache.oid_to_path(oid)).stat().st_size)
 
     def send(self, oid: str) -> None:
-        """Raises ``DataError`` where the cache's copy is not what its name says; DVC does not look at it again."""
+        """Uploads an object; raises ``DataError`` where the cache's copy does not fit its name."""
         if not self.in_cache(oid):
             raise DataError(NOWHERE)
-        if file_md5(self.cache.oid_to_path(oid)) != md5_of(oid):
+        if file_md5(self.cache.oid_to_path(oid)) != object_md5(oid):
             raise DataError("damaged in this cache; remove that file, then pull")
         self.remote.fs.put_file(self.cache.oid_to_path(oid), self.remote.oid_to_path(oid))
 
     def bring(self, oid: str) -> None:
-        """Raises ``DataError`` where the remote has no sound copy; the cache then is as it was."""
+        """Downloads an object; raises ``DataError`` where the remote has no sound copy: the cache is then unchanged."""
         if oid not in self.listing:
             raise DataError(NOWHERE)
         with as_atomic(localfs, self.cache.oid_to_path(oid), create_parents=True) as part:
             self.remote.fs.get_file(self.remote.oid_to_path(oid), part)
-            if file_md5(part) != md5_of(oid):
-                raise DataError("damaged on the remote; `verify` where the cache is whole heals it")
+            if file_md5(part) != object_md5(oid):
+                raise DataError("damaged on the remote; run `verify` on a machine with a complete cache to repair it")
         self.cache.protect(self.cache.oid_to_path(oid))
 
     def check(self, oid: str) -> None:
-        """Raises ``DataError`` where the remote's bytes have another hash than their name."""
+        """Reads an object on the remote; raises ``DataError`` where its bytes have another hash than its name."""
         if oid not in self.listing:
             raise DataError("missing on the remote; push")
-        if file_md5(self.remote.oid_to_path(oid), self.remote.fs) != md5_of(oid):
+        if file_md5(self.remote.oid_to_path(oid), self.remote.fs) != object_md5(oid):
             raise DataError("damaged on the remote")
 
 
 def find(repo: Any, command: str) -> tuple[Any, str]:
-    """The remote that DVC is told to use, and its address as messages name it.
+    """The remote that DVC is configured to use, and its address as messages name it.
 
-    The server's own checksums are left alone, for every object is held to its MD5 here. rclone repeats that of the
+    The server's own checksums are not used, for every object is held to its MD5 here. rclone repeats that of the
     whole object with each range of it, and so no object that is read in ranges (over 50 MiB, or after a line that
     broke) would ever arrive.
     """
     os.environ.setdefault("AWS_MAX_ATTEMPTS", str(N_ATTEMPTS))
     os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
-    with explained("remote"):
+    with explain_faults("remote"):
         remote = repo.cloud.get_remote_odb(command=command)
     where = f"remote {remote.fs.unstrip_protocol(remote.path)}"
     if UNSET in remote.path:
@@ -89,7 +89,7 @@ def find(repo: Any, command: str) -> tuple[Any, str]:
 
 
 def connect(cache: Any, remote: Any) -> Storage:
-    """Asks the remote what it holds; no request after that waits without end."""
+    """Lists the remote; no request after that waits without end."""
     s3 = remote.fs.fs
     s3.retries = N_ATTEMPTS
     s3.ls(remote.path.split("/")[0])  # the listing below takes a bucket that is missing for empty
@@ -99,7 +99,7 @@ def connect(cache: Any, remote: Any) -> Storage:
 
 
 def _oid(remote: Any, path: str) -> str | None:
-    """None of what is no object: another's file, or the empty folder that an upload cut off leaves on rclone."""
+    """The object's hash; None for another's file, or the empty folder that a cut-off upload leaves on rclone."""
     try:
         oid: str = remote.path_to_oid(path)
     except ValueError:
@@ -108,7 +108,7 @@ def _oid(remote: Any, path: str) -> str | None:
 
 
 def each(work: Callable[[str], None], oids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
-    """Do all, several at once; those that ``DataError`` refused, with the reason.
+    """Runs ``work`` on every object, several at once; returns those that raised ``DataError``, with the reason.
 
     Another error ends the rest, and carries the name of the object that it came with.
 
@@ -133,8 +133,8 @@ def each(work: Callable[[str], None], oids: Iterable[str], names: Mapping[str, s
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
-    """What the network, the server and DVC raise, as one sentence with the object and the likely cause."""
+def explain_faults(where: str) -> Iterator[None]:
+    """Turns errors of the network, the server and DVC into one sentence with the object and the likely cause."""
     try:
         yield
     except (OSError, BotoCoreError, ClientError) as error:

@@ -38,7 +38,7 @@ class _Watched(AsyncIterablePayload):
 
 
 async def _pieces(body: Any) -> AsyncIterator[bytes]:
-    """Over TLS botocore wraps the body with a checksum behind it, and ``read`` is a coroutine."""
+    """Yields the body in pieces. (Over TLS botocore wraps it with a checksum, and ``read`` is a coroutine.)"""
     stream = BytesIO(body) if isinstance(body, bytes | bytearray) else body
     while True:
         read = stream.read(N_BYTES)
@@ -49,7 +49,7 @@ async def _pieces(body: Any) -> AsyncIterator[bytes]:
 
 
 def watch(client: Any, seconds: float) -> None:
-    """From now on the aiobotocore client's uploads wait no longer than that for any piece to be taken."""
+    """Makes the aiobotocore client's uploads wait at most so long for any piece to be taken."""
     for name in _REQUESTS:
         client.meta.events.register(f"before-send.s3.{name}", partial(_replace, seconds=seconds))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spira.base.arithmetic import Arithmetic
-from spira.base.errors import ParamError
+from spira.base.errors import ParamError, ParamKeyError
 from spira.base.files import write_bytes
 from spira.base.params import PARAMS, check, parse, read, report, suggest
 from spira.base.section import FolderName, SampleRate, Seeds
@@ -60,12 +60,16 @@ SECTIONS: dict[str, Any] = {
 
 def run(*, params: Path = PARAMS, out: Path = Path("data/checked")) -> None:
     tree, lines = read(params)
-    problems = list(_names(tree))
-    problems += [p for name, kind in SECTIONS.items() if name in tree for p in check(name, kind, tree[name])]
-    problems = problems or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
-    if problems:
-        raise ParamError(report(problems, lines, params))
+    if found := problems(tree):
+        raise ParamError(report(found, lines, params))
     write_bytes(b"every section of params.yaml can be used\n", out)
+
+
+def problems(tree: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each problem of a whole params.yaml as (dotted key, message); none where every stage can use it."""
+    found = list(_names(tree))
+    found += [p for name, kind in SECTIONS.items() if name in tree for p in check(name, kind, tree[name])]
+    return found or list(_across({name: parse(kind, tree[name]) for name, kind in SECTIONS.items()}))
 
 
 def _names(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -110,9 +114,8 @@ def _training(
 ) -> Iterator[tuple[str, str]]:
     try:
         length, _ = windows.frames(rate, features.hop_length)
-    except ParamError as error:
-        key, _, message = str(error).partition(": ")
-        yield key, message
+    except ParamKeyError as error:
+        yield error.key, error.message
     else:
         yield from contradictions(model, train, features, n_frames=length, n_features=features.n_features(rate))
 

@@ -70,7 +70,7 @@ class NoisyRenderer:
         return self.renderer(self.noise(waveform, clip.clip_id, view=clip.view, n_noises=n_noises))
 
     def cache_key(self, clip: Rendering, condition: Condition) -> tuple[object, ...]:
-        """What the clip's frames depend on, beside what those of all clips do: parameters, noise and code."""
+        """All that one clip's frames depend on, beside what all clips share: parameters, noise and code."""
         return clip.clip_id, clip.view, clip.digest, self.noise.p.n_noises(clip.label, condition)
 
 
@@ -111,7 +111,7 @@ def run(
 def _shared_facts(
     features: FeatureParams, noise: NoiseParams, renderer: Renderer, sample_rate: int
 ) -> dict[str, object]:
-    """What the frames of all clips depend on; how many noises and views there are is each clip's own."""
+    """All that the frames of every clip depend on; numbers of noises and views are each clip's own."""
     facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
     per_clip = {"views", "n_patient", "n_control"}
     return facts | {"features": features.model_dump(), "noise": noise.model_dump(exclude=per_clip)}

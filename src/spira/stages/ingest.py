@@ -17,15 +17,24 @@ from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
-from spira.ingest.file_names import Located, located
+from spira.ingest.file_names import Located, locate_files
 from spira.ingest.privacy import namer, refuse_personal, renamed
 from spira.ingest.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
 Name = Callable[[str], str]  # what a file or a speaker is called in an output
 
-# Refused for what is in them: two such files with the same bytes and different labels are worth a word.
-_HEARD = ("channels", "sample_rate", "too_short", "too_long", "not_finite", "out_of_range", "silent", "near_silent")
+# Refused for their content: two such files with the same bytes and different labels are worth a message.
+_CONTENT_CODES = (
+    "channels",
+    "sample_rate",
+    "too_short",
+    "too_long",
+    "not_finite",
+    "out_of_range",
+    "silent",
+    "near_silent",
+)
 
 
 def run(
@@ -40,7 +49,7 @@ def run(
     refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
-    files = located(corpus, rows["file_path"].to_list(), name)
+    files = locate_files(corpus, rows["file_path"].to_list(), name)
     recordings, refused = store_waveforms(
         corpus,
         files,
@@ -74,7 +83,7 @@ def _same_sound(recordings: list[Recording]) -> list[list[str]]:
 def _repeated(groups: list[list[str]], who: Who, name: Name) -> Iterator[tuple[str, Refusal]]:
     """Recordings of one sound: all of them where they contradict each other, the copies where they agree."""
     for paths in groups:
-        known = [path for path in paths if who[path][0] != f"file:{path}"]  # of the others, nobody said who speaks
+        known = [path for path in paths if who[path][0] != f"file:{path}"]  # the others have no speaker_id
         if len({who[path][1] for path in paths}) > 1:
             yield from _each(paths, "label_conflict", "the same sound has both labels", name)
         elif len({who[path][0] for path in known}) > 1:
@@ -92,9 +101,9 @@ def _each(paths: list[str], code: Code, reason: str, name: Name) -> Iterator[tup
 def _contradicted(
     corpus: Path, files: Located, refused: Refused, who: Who, name: Name
 ) -> Iterator[tuple[str, Refusal]]:
-    """The refused, and which of them contradict each other too: one too short may still be of two patients."""
-    heard = [path for path, refusal in refused if refusal.code in _HEARD]
-    same = same_bytes(corpus, files, heard)
+    """The refused, with a worse reason where they contradict each other: one too short may have two speakers."""
+    readable = [path for path, refusal in refused if refusal.code in _CONTENT_CODES]
+    same = same_bytes(corpus, files, readable)
     conflicts = {path: r for path, r in _repeated(same, who, name) if r.code != "duplicate"}
     for path, refusal in refused:
         worse = conflicts.get(path)

@@ -15,7 +15,7 @@ from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.corpus import read_recordings
-from spira.ingest.file_names import located
+from spira.ingest.file_names import locate_files
 from spira.ingest.privacy import namer, refuse_personal, renamed
 from spira.ingest.waveforms import store_waveforms, write_rejects
 
@@ -33,7 +33,7 @@ def run(
     rows = read_recordings(noise_corpus)
     recordings, refused = store_waveforms(
         noise_corpus,
-        located(noise_corpus, rows["file_path"].to_list(), name),
+        locate_files(noise_corpus, rows["file_path"].to_list(), name),
         out,
         sample_rate=sample_rate,
         ingest=ingest,

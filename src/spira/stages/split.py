@@ -41,13 +41,13 @@ def run(
     summary: Path = Path("data/subsets_summary.csv"),
 ) -> None:
     table = _with_ages(read_table(clips, _CLIPS), clips)
-    chosen = _chosen(table, split)
-    write_subsets(table["clip_id"].to_list(), chosen, subsets, folds)
+    by_fold = _assign(table, split)
+    write_subsets(table["clip_id"].to_list(), by_fold, subsets, folds)
     rows = pl.concat(
-        _summary(table.with_columns(subset=pl.Series(of_clips, dtype=pl.String)), sample_rate).select(
+        _summary(table.with_columns(subset=pl.Series(clip_subsets, dtype=pl.String)), sample_rate).select(
             pl.lit(fold).alias("fold"), pl.all()
         )
-        for fold, of_clips in chosen.items()
+        for fold, clip_subsets in by_fold.items()
     )
     write_table(rows, summary)
     with pl.Config(
@@ -57,20 +57,20 @@ def run(
 
 
 def _with_ages(table: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """The table with ages as numbers, null where unknown; what share is, and of sexes, is printed."""
+    """The table with ages as numbers, null where unknown; prints how many ages and sexes are unknown."""
     cells = table["age"].to_list()
     try:
         ages = require_read(read_numbers("age", cells), cells)
     except DataError as error:
-        raise DataError(f"{path}: {error}; dvc repro ingest") from error
+        raise DataError(f"{path}: {error}; run: dvc repro ingest") from error
     for name in ("sex", "age"):
         if n_unknown := sum(map(is_unknown, table[name])):
             print(f"{path}: {name} is unknown for {n_unknown} of {len(table)} clips")
     return table.with_columns(age=pl.Series(ages, dtype=pl.Float64))
 
 
-def _chosen(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
-    """By fold, the subset of each clip."""
+def _assign(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
+    """The subset of each clip, by fold."""
     speakers, labels, sexes, given = (table[name].to_list() for name in ("speaker_id", "label", "sex", "split"))
     if p.scheme == "kfold":
         return cross_validate(speakers, labels, sexes, given, p)
@@ -79,11 +79,11 @@ def _chosen(table: pl.DataFrame, p: SplitParams) -> dict[str, list[Subset]]:
 
 def _summary(table: pl.DataFrame, sample_rate: int) -> pl.DataFrame:
     sex, years = pl.col("sex"), pl.col("age")
-    speakers = table.group_by("subset", "speaker_id").agg(  # a speaker's first clip may leave blank what another tells
+    speakers = table.group_by("subset", "speaker_id").agg(  # a speaker's first clip may leave blank what another has
         pl.first("label"), sex.filter(sex != "").first(), years.drop_nulls().first()
     )
     age = pl.col("age")
-    of_speakers = speakers.group_by("subset").agg(
+    speaker_counts = speakers.group_by("subset").agg(
         speakers=pl.len(),
         patients=pl.sum("label"),
         prevalence=pl.mean("label").round(3),
@@ -94,10 +94,10 @@ def _summary(table: pl.DataFrame, sample_rate: int) -> pl.DataFrame:
         age_max=age.max(),
     )
     minutes = (pl.sum("n_samples") / sample_rate / 60).round(1)
-    of_clips = table.group_by("subset").agg(clips=pl.len(), minutes=minutes)
+    clip_counts = table.group_by("subset").agg(clips=pl.len(), minutes=minutes)
     order = pl.DataFrame({"subset": SUBSETS})
-    return order.join(of_speakers, on="subset", maintain_order="left").join(
-        of_clips, on="subset", maintain_order="left"
+    return order.join(speaker_counts, on="subset", maintain_order="left").join(
+        clip_counts, on="subset", maintain_order="left"
     )
 
 

@@ -48,27 +48,30 @@ def run(
     speech: Path = Path("data/raw/demo"),
     noise: Path = Path("data/raw/demo_noise"),
 ) -> None:
-    """Speakers are spoken in two fixed parts, each in number order and in a fresh process.
+    """Speaks the speakers in two fixed parts, each in number order and in a fresh process.
 
-    So the bytes are those of the parameters alone, whatever this process did
+    So the bytes depend on the parameters only, whatever this process did
     before, and more speakers leave the first ones as they were.
     """
     _replace(speech, _speech_readme(synthesize))
     _replace(noise, _noise_readme(synthesize))
     parts = [range(part, synthesize.n_speakers, N_PARTS) for part in range(N_PARTS)]
     # One task a process: a worker that took both parts would carry state from one to the other.
-    with ProcessPoolExecutor(N_PARTS, mp_context=get_context("spawn"), max_tasks_per_child=1) as workers, _ended():
-        done = [workers.submit(_write_speakers, synthesize, part, speech) for part in parts]
+    with (
+        ProcessPoolExecutor(N_PARTS, mp_context=get_context("spawn"), max_tasks_per_child=1) as workers,
+        _stopped_on_error(),
+    ):
+        parts_written = [workers.submit(_write_speakers, synthesize, part, speech) for part in parts]
         noises = [_write_noise(synthesize, number, noise) for number in range(synthesize.n_noises)]
-        rows = [row for part in done for row in part.result()]
+        rows = [row for part in parts_written for row in part.result()]
     for folder, table in ((speech, rows), (noise, noises)):
         text = pl.DataFrame(table).sort("file_path").write_csv()
         write_bytes(text.encode(), folder / "metadata.csv")
 
 
 @contextmanager
-def _ended() -> Iterator[None]:
-    """No process goes on with its part, which takes half a minute, once the other has failed or the stage is to end."""
+def _stopped_on_error() -> Iterator[None]:
+    """Ends the workers, whose parts take half a minute, where one has failed or the stage is to end."""
     try:
         yield
     except BaseException:

@@ -20,7 +20,7 @@ from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_fold
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import condition_files, longest_clip, read_windows
-from spira.features.windows import first_of_each_clip
+from spira.features.windows import Windows, first_of_each_clip
 from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, ModelParams
@@ -60,6 +60,7 @@ def run(
     val_windows, val_clips = read_windows(
         validation, "noisy", members.validation, length=length, step=step, device=device
     )
+    examples = Examples(train_windows, train_clips["clip_id"].to_list(), val_windows, val_clips["clip_id"].to_list())
     net = with_cpu_kernels(build(model, length, features.n_features(sample_rate)), cpu_kernels)
     adopted = adopt_pretrained(net, model, pretrained)
     net.to(device)
@@ -82,24 +83,19 @@ def run(
     best = BestWeights(train.patience)
 
     with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        since, curve = resume(checkpoint, best)
-        for point in curve:
-            log(live, point)
-        epochs = train_epochs(net, train_windows, train, seed=seed, names=train_clips["clip_id"].to_list(), since=since)
-        for epoch, (loss, lr, state) in enumerate(epochs, start=len(curve) + 1):
-            val_loss = validation_loss(net, val_windows, train.micro_batch_size, val_clips["clip_id"].to_list())
-            curve.append(CurvePoint(loss, val_loss, lr))
-            log(live, curve[-1])
-            print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
-            if best.update(epoch, val_loss, net.state_dict().items()):
-                break
-            if state:
-                points = State({"points": torch.tensor(curve, dtype=torch.float64)}, {})
-                checkpoint.write({"run": state, "best": best.state(), "curve": points})
-
+        fit(net, examples, train, best, checkpoint, live, fold=fold, seed=seed)
     facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
     save_model(best.weights, facts, models / fold / str(seed))
     checkpoint.remove()
+
+
+class Examples(NamedTuple):
+    """The windows that a network is trained and validated on, and the names of their clips."""
+
+    train_windows: Windows
+    train_names: list[str]
+    val_windows: Windows
+    val_names: list[str]
 
 
 class CurvePoint(NamedTuple):
@@ -108,6 +104,34 @@ class CurvePoint(NamedTuple):
     loss: float
     val_loss: float
     lr: float
+
+
+def fit(
+    net: nn.Module,
+    examples: Examples,
+    p: TrainParams,
+    best: BestWeights,
+    checkpoint: Checkpoint,
+    live: Live,
+    *,
+    fold: str,
+    seed: int,
+) -> None:
+    """Trains until the last epoch or until validation stops it, from the checkpoint on; ``best`` has the weights."""
+    since, curve = resume(checkpoint, best)
+    for point in curve:
+        log(live, point)
+    epochs = train_epochs(net, examples.train_windows, p, seed=seed, names=examples.train_names, since=since)
+    for epoch, (loss, lr, state) in enumerate(epochs, start=len(curve) + 1):
+        val_loss = validation_loss(net, examples.val_windows, p.micro_batch_size, examples.val_names)
+        curve.append(CurvePoint(loss, val_loss, lr))
+        log(live, curve[-1])
+        print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
+        if best.update(epoch, val_loss, net.state_dict().items()):
+            break
+        if state:
+            points = State({"points": torch.tensor(curve, dtype=torch.float64)}, {})
+            checkpoint.write({"run": state, "best": best.state(), "curve": points})
 
 
 def log(live: Live, point: CurvePoint) -> None:

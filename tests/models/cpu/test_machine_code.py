@@ -20,11 +20,11 @@ def twice(x):
 
 def computed(folder: Path, cache: Path) -> str:
     """What a process of its own gets; '4.0 1' where it found the machine code of an earlier one."""
-    told = "from twice import twice; print(twice(2.0), sum(twice.stats.cache_hits.values()))"
+    code = "from twice import twice; print(twice(2.0), sum(twice.stats.cache_hits.values()))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(folder)])}
     environment |= {"HOME": str(cache), "XDG_CACHE_HOME": str(cache)}
     done = subprocess.run(
-        [sys.executable, "-c", told], check=True, capture_output=True, text=True, env=environment, cwd=folder
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment, cwd=folder
     )
     return done.stdout.strip()
 

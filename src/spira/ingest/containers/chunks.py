@@ -39,7 +39,7 @@ _DIALECTS = (
 
 
 def chunks(file: BinaryIO, n_bytes: int) -> Iterator[Chunk]:
-    """One after the other, to the end of the file or to what is no chunk; none where it is not made of them."""
+    """Yields the chunks, to the end of the file or to what is no chunk; none where the file has no chunks."""
     return islice(_chunks(file, n_bytes), _MOST)
 
 
@@ -76,7 +76,7 @@ def _sphere(file: BinaryIO) -> Chunk | None:
 
 
 def _chunk(file: BinaryIO, at: int, dialect: _Dialect, n_large: int) -> Chunk:
-    """The one that begins here; ``n_large`` is a size of the data that its own 32 bits cannot hold."""
+    """The chunk that begins here; ``n_large`` is a size of the data that its own 32 bits cannot hold."""
     file.seek(at)
     name, size = dialect.header.unpack(file.read(dialect.header.size))
     start = at + dialect.header.size
@@ -90,7 +90,7 @@ def _chunk(file: BinaryIO, at: int, dialect: _Dialect, n_large: int) -> Chunk:
 
 
 def sound_chunk(file: BinaryIO, n_bytes: int) -> Chunk | None:
-    """The first that holds sound; of AVI, the list that holds all of it."""
+    """The first chunk that holds sound; in AVI, the list that holds all of it."""
     return next((chunk for chunk in chunks(file, n_bytes) if _kind(file, chunk) in _SOUND), None)
 
 
@@ -115,7 +115,7 @@ def end_of_chunks(file: BinaryIO, n_bytes: int) -> int:
 
 
 def _kind(file: BinaryIO, chunk: Chunk) -> bytes:
-    """Its name; of a list, what it is a list of."""
+    """The chunk's name; for a list, the name of what it lists."""
     if chunk.name != b"LIST":
         return chunk.name
     file.seek(chunk.start)

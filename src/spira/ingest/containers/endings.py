@@ -1,4 +1,4 @@
-"""What lies behind the sound that a header promises: tags and padding, or sound that nobody would hear."""
+"""The end of a sound file: tags and padding behind the promised sound, or sound that would be lost."""
 
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ _LOOKED_AT = 2**28  # bytes; as many noughts, or more, are not looked through
 
 
 def behind_the_sound(file: BinaryIO, n_bytes: int) -> str | None:
-    """What would be lost of a file that is made of chunks, in words; None where nothing would.
+    """What would be lost of a file of chunks, in words; None where nothing would.
 
     Tags (ID3, APE), noughts and every chunk that holds no sound may follow the sound.
     """
@@ -29,7 +29,7 @@ def behind_the_sound(file: BinaryIO, n_bytes: int) -> str | None:
 
 
 def missing_sound(file: BinaryIO, n_bytes: int) -> str | None:
-    """What a header promises of the sound beyond the end of a file that is made of chunks, in words; or None."""
+    """How much sound a file of chunks lacks of what its header promises, in words; None where nothing is missing."""
     sound = sound_chunk(file, n_bytes)
     if sound is None or sound.n_bytes >= NO_LENGTH or sound.start + sound.n_bytes - n_bytes < _LEAST:
         return None
@@ -37,21 +37,21 @@ def missing_sound(file: BinaryIO, n_bytes: int) -> str | None:
 
 
 def nothing_but_notes(file: BinaryIO, n_bytes: int) -> bool:
-    """Whether all that follows a sound without a length is chunks that hold none."""
+    """Whether a file whose sound has no length holds only chunks without sound."""
     return without_tags(file, n_bytes) - end_of_chunks(file, n_bytes) < _LEAST
 
 
 def skip_tags(source: BinaryIO) -> None:
-    """Past the ID3 tags that begin here."""
+    """Moves the file past the ID3 tags that begin here."""
     start = source.tell()
     while (head := source.read(10)).startswith(b"ID3"):
-        start += 10 + sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:])))
+        start += 10 + sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:])))
         source.seek(start)
     source.seek(start)
 
 
 def without_tags(file: BinaryIO, n_bytes: int) -> int:
-    """Where a file ends, the tags at its end left out: ID3v1, APE and Lyrics3."""
+    """Where a file ends without the tags at its end: ID3v1, APE and Lyrics3."""
     end = n_bytes
     while True:
         file.seek(max(0, end - 128))

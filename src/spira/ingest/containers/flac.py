@@ -1,4 +1,4 @@
-"""A FLAC file as if its header did not say how long it is, so that what follows its promised end is found."""
+"""A FLAC file read as if its header did not say its length, so that what follows its promised end is found."""
 
 from os import SEEK_END, SEEK_SET
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ _MARKER = b"\0\0\0\x22"  # after "fLaC", of every header
 
 
 class LengthlessFlac:
-    """What ``soundfile`` reads in place of the file, tags at its end left out.
+    """The file that ``soundfile`` reads instead, without the tags at its end.
 
     Attributes:
         promised: samples a channel, as the header says; None where it does not.
@@ -34,12 +34,14 @@ class LengthlessFlac:
             return 0
         try:
             n_read = self._file.readinto(memoryview(buffer)[:n_bytes])  # type: ignore[attr-defined]
-        except OSError:  # what calls this is C, which no exception passes; who asks why the sound ends will meet it too
+        except (
+            OSError
+        ):  # what calls this is C, which no exception passes; ``decode`` meets it again when it asks why the sound ends
             return 0
         if self._at < self._field.stop:
-            for place in range(max(self._at, self._field.start), min(self._at + n_read, self._field.stop)):
-                kept = 0xF0 if place == self._field.start else 0
-                buffer[place - self._at] = bytes([buffer[place - self._at][0] & kept])
+            for at in range(max(self._at, self._field.start), min(self._at + n_read, self._field.stop)):
+                kept = 0xF0 if at == self._field.start else 0
+                buffer[at - self._at] = bytes([buffer[at - self._at][0] & kept])
         self._at += n_read
         return int(n_read)
 

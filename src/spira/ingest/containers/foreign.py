@@ -1,4 +1,4 @@
-"""Sound that libsndfile does not decode, by its container and codec: what ffmpeg is for, and what a reason names."""
+"""Formats that libsndfile does not decode, by container and codec: ffmpeg's work, and the names in its refusals."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ _KINDS = (  # what a file begins with, and what that is
     (rb"\.SoX|XoS\.", "SoX"),
     (rb"DSD \x1c\x00", "DSF"),
 )
-_AGAIN = {  # what begins a file of which ffmpeg plays the first alone
+_STARTS = {  # how a file begins; of two in one, ffmpeg plays only the first
     "AMR": rb"#!AMR(-WB)?\n",
     "WMA": rb"0&\xb2u\x8ef\xcf\x11\xa6\xd9\x00\xaa\x00b\xcel",
     "TTA": rb"TTA1[\x01\x02]\x00[\x01-\x08]\x00",
@@ -59,11 +59,11 @@ class Foreign(NamedTuple):
 
     kind: str  # container, and codec where there is a choice
     promised: int | None  # samples a channel, as its header says
-    refusal: Refusal | None  # what its bytes alone rule out, which ffmpeg would pass over
+    refusal: Refusal | None  # for its bytes, which ffmpeg would pass over
 
 
 def foreign_sound(path: Path) -> Foreign | None:
-    """What ffmpeg may decode of what libsndfile refused; None where the file is no sound, or broken."""
+    """The format of a file that libsndfile refused and ffmpeg may decode; None where it is no sound, or broken."""
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         skip_tags(file)
@@ -74,7 +74,7 @@ def foreign_sound(path: Path) -> Foreign | None:
 
 
 def _container_and_codec(file: BinaryIO, head: bytes, n_bytes: int) -> str | None:
-    """Of a container that libsndfile knows; None where it knows the codec too, so that something else is wrong."""
+    """Container and codec where libsndfile knows only the container; None where it knows both: the file is broken."""
     order: Literal["big", "little"] = "big" if head.startswith(b"RIFX") else "little"
     for chunk in chunks(file, n_bytes):
         file.seek(chunk.start)
@@ -94,13 +94,13 @@ def _container_and_codec(file: BinaryIO, head: bytes, n_bytes: int) -> str | Non
 
 
 def _unfinished(file: BinaryIO, n_bytes: int) -> str | None:
-    """Of a CAF whose recorder left -1 for the length of its sound, which libsndfile does not read."""
+    """The kind of a CAF whose recorder left -1 for its length, which libsndfile does not read; None for others."""
     sound = sound_chunk(file, n_bytes)
     return "CAF that does not say its length" if sound and sound.n_bytes < 0 else None
 
 
 def _promised(head: bytes, kind: str) -> int | None:
-    """Of the containers that say it at a fixed place; of the others, ffmpeg says when they end too early."""
+    """Samples a channel, where a format has them at a fixed place; for others ffmpeg notices an early end."""
     if kind.startswith("FLAC"):
         return int.from_bytes(head[21:26], "big") % 2**36 or None
     if kind == "TTA":
@@ -131,6 +131,6 @@ def _refuse_end(file: BinaryIO, n_bytes: int, kind: str) -> Refusal | None:
         if promised > n_bytes:
             return Refusal("truncated", f"the header promises a file of {promised} bytes, {n_bytes} are there")
     file.seek(0)
-    if kind in _AGAIN and len(re.findall(_AGAIN[kind], file.read(_MOST), re.DOTALL)) > 1:
+    if kind in _STARTS and len(re.findall(_STARTS[kind], file.read(_MOST), re.DOTALL)) > 1:
         return Refusal("trailing", f"a second {kind} file follows the first")
     return None

@@ -1,4 +1,4 @@
-"""What a recording's file says before any sound is heard: how it was stored, and how large it is."""
+"""Header of a recording's file: container, encoding, channels and size."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import soundfile
 
 @dataclass(frozen=True)
 class Header:
-    """Of a file that was accepted, by its content and never its name; None or "" is what it does not say."""
+    """How a file is stored, by its content and never its name; None or "" where it does not say."""
 
     container: str  # such as WAV, FLAC, or "m4a, mp4 or 3gp"
-    encoding: str  # such as PCM_16, which is bit depth and codec; "" where ffmpeg alone can tell
+    encoding: str  # such as PCM_16, which is bit depth and codec; "" where only ffmpeg knows
     n_channels: int | None
-    n_bytes: int  # of the whole file
+    n_bytes: int  # of the file
 
 
-def header_of(file: soundfile.SoundFile, n_bytes: int) -> Header:
-    """As libsndfile tells it of an open file."""
+def read_header(file: soundfile.SoundFile, n_bytes: int) -> Header:
+    """The header as libsndfile reads it from an open file."""
     return Header(file.format, file.subtype, file.channels, n_bytes)

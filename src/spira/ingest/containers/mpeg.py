@@ -1,4 +1,4 @@
-"""The blocks of an MP3, counted by their headers: libsndfile plays as many as the first one promises."""
+"""Count the blocks of an MP3 by their headers: libsndfile plays as many as the first one promises."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class _Block(NamedTuple):
 
 
 def unheard_blocks(file: BinaryIO, start: int, end: int) -> str | None:
-    """What libsndfile leaves out, without a word, of the MP3 between two bytes; None of a whole one."""
+    """What libsndfile silently leaves out of the MP3 between two bytes, in words; None where it reads all."""
     file.seek(start)
     skip_tags(file)
     blocks = _blocks(file, file.tell(), without_tags(file, end))
@@ -54,7 +54,7 @@ def _promised(block: bytes) -> int | None:
 
 
 def _blocks(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, _Block]]:
-    """Where each begins, and what it is; what lies between two of them is passed over."""
+    """Yields each block and where it begins; what lies between two of them is passed over."""
     while at + 4 <= end:
         block = _block_at(file, at)
         if block is None or at + block.n_bytes > end:

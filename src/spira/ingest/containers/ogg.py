@@ -1,4 +1,4 @@
-"""The pages of an Ogg file: libsndfile plays the first stream as far as it goes, and only its log knows of the rest."""
+"""Pages of an Ogg file: libsndfile plays only the first stream, and mentions the rest only in its log."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ class _Page(NamedTuple):
 
 
 def refuse_pages(file: BinaryIO, n_bytes: int) -> Refusal | None:
-    """What the pages alone rule out: a file that ends inside one, or sound after the end of the first stream.
+    """Refuses a file that ends inside a page, or has sound after the end of the first stream.
 
     A chain of streams is one sound to a player, but two recordings to a table: whether they belong in one row is
-    not ours to say.
+    not for us to say.
     """
     end, sounds, ended = 0, False, set()
     last: dict[bytes, int] = defaultdict(lambda: -1)  # granule of each stream
@@ -49,8 +49,8 @@ def _pages(file: BinaryIO, n_bytes: int) -> Iterator[_Page]:
         file.seek(at)
         head = file.read(27)
         segments = file.read(head[26]) if len(head) == 27 else b""
-        whole = len(head) == 27 and len(segments) == head[26]
-        end = at + 27 + len(segments) + sum(segments) if whole else n_bytes + 1
+        complete = len(head) == 27 and len(segments) == head[26]
+        end = at + 27 + len(segments) + sum(segments) if complete else n_bytes + 1
         granule = int.from_bytes(head[6:14], "little", signed=True)
         yield _Page(end, head[5] if len(head) > 5 else 0, granule, head[14:18])
         at = end

@@ -1,4 +1,4 @@
-"""What libsndfile cannot be asked of a recording: where an MP3 ends, and what a header promised."""
+"""What libsndfile does not say about a recording: where an MP3 ends, and what its header promised."""
 
 import os
 import re
@@ -15,6 +15,18 @@ from spira.ingest.containers.endings import skip_tags
 _PIECE = 2**16  # bytes
 
 
+class Recording(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A sound file that is read front to back, and never sought in.
+
+    ``SoundFile.read`` seeks after every piece, which fails at the end of a streamed FLAC, unless the file says that it
+    cannot.
+    """
+
+    def seekable(self) -> bool:
+        """Never."""
+        return False
+
+
 @contextmanager
 def piped(path: Path, start: int, end: int) -> Iterator[int]:
     """A pipe that gives the MP3 between two bytes of a file.
@@ -25,7 +37,7 @@ def piped(path: Path, start: int, end: int) -> Iterator[int]:
     reader, writer = os.pipe()
 
     def feed() -> None:
-        # a reader that is gone has read enough; a disk that fails is found by who asks why the sound ends
+        # a reader that is gone has read enough; a disk that fails is found later, when the end is checked
         with suppress(OSError), path.open("rb") as source, os.fdopen(writer, "wb") as sink:
             source.seek(start)
             skip_tags(source)
@@ -41,17 +53,17 @@ def piped(path: Path, start: int, end: int) -> Iterator[int]:
         thread.join()
 
 
-def promised_frames(file: soundfile.SoundFile) -> int | None:
+def promised_frames(file: Recording) -> int | None:
     """Frames that the header promises, or None where its writer did not know.
 
-    libsndfile shortens a file that ends too early without an error and tells only its log:
+    libsndfile shortens a file that ends too early without an error and says so only in its log:
     ``data : 64000 (should be 32000)``.
     """
     n_frames: int = file.frames
     if n_frames == 2**63 - 1:
         return None
     sizes = re.search(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    promised, held = (int(sizes[1]), int(sizes[2])) if sizes else (0, 0)
+    promised, present = (int(sizes[1]), int(sizes[2])) if sizes else (0, 0)
     if promised >= NO_LENGTH:
         return None
-    return max(n_frames, promised * n_frames // held) if held else n_frames
+    return max(n_frames, promised * n_frames // present) if present else n_frames

@@ -1,4 +1,4 @@
-"""The words in a sound file beside its sound: INFO of WAV, comments of FLAC and OGG, ID3 of MP3."""
+"""Text in a sound file beside its sound: INFO of WAV, comments of FLAC and OGG, ID3 of MP3."""
 
 from collections.abc import Iterator, Sequence
 from os import SEEK_END
@@ -10,11 +10,11 @@ _MOST = 2**16  # bytes of ID3 that are looked through, pictures left out
 
 
 def personal_tags(path: Path, comments: Sequence[str]) -> set[str]:
-    """What a file's tags tell of people, by its form. (m4a, webm and AMR are not looked at.)
+    """Kinds of personal data in a file's tags. (m4a, webm and AMR are not searched.)
 
     Args:
-        path: of the file, whose ID3 is looked at.
-        comments: all else, as libsndfile reads it.
+        path: the file, whose ID3 is read here.
+        comments: all other tags, as libsndfile reads them.
     """
     return {kind for text in (*comments, *_texts(path)) if (kind := personal(text))}
 
@@ -30,7 +30,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 
 def _id3(tag: bytes, version: int) -> Iterator[str]:
-    """The frames of text, each as bytes without noughts: UTF-16 loses nothing that tells of a person by that."""
+    """The frames of text, each as bytes without noughts: UTF-16 keeps every name readable that way."""
     while len(tag) > 10 and tag[0]:
         end = 10 + _size(tag[4:8], 7 if version == 4 else 8)
         if tag.startswith((b"T", b"COMM")):
@@ -41,4 +41,4 @@ def _id3(tag: bytes, version: int) -> Iterator[str]:
 
 
 def _size(digits: bytes, bits: int) -> int:
-    return sum(byte << bits * place for place, byte in enumerate(reversed(digits)))
+    return sum(byte << bits * i for i, byte in enumerate(reversed(digits)))

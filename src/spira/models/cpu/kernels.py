@@ -20,7 +20,7 @@ _TILE = 960  # values of a channel, so that those of all channels stay in the se
 
 @inner
 def _slices(x, starts, m, q, n):
-    """Of four slices of a window the ``n`` values from the ``q``-th on."""
+    """The ``n`` values from the ``q``-th on, of four slices of a window."""
     a, b, c, d = starts[m] + q, starts[m + 1] + q, starts[m + 2] + q, starts[m + 3] + q
     return x[a : a + n], x[b : b + n], x[c : c + n], x[d : d + n]
 
@@ -85,7 +85,7 @@ def _convolve_all(x, weight, bias, starts, out):
 
 @reordered
 def _convolve_back_to_weight(x, d_out, starts, d_weight, d_bias, q):
-    """Of the tile from ``q`` on of four channels of a window, as ``convolve_back_to_weight``."""
+    """``convolve_back_to_weight`` for the tile from ``q`` on, of four channels of a window."""
     n = min(_TILE, d_out.shape[1] - q)
     rows = _rows(d_out, q, n)
     for i in range(4):
@@ -182,7 +182,7 @@ def _derivative(z, e, inverse):
 
 @inner
 def _total(columns):
-    """Of float32, in float64."""
+    """The sum of float32 numbers, in float64."""
     total = 0.0
     for i in range(columns.size):
         total += columns[i]
@@ -334,7 +334,7 @@ def block(
 
 @inner
 def _sums_of_pairs(x, derivative, first, d_out):
-    """Of the gradient by the normalised values, and of that times the value that it is by."""
+    """Sums of the gradient by the normalised values, and of that times each value."""
     by_shift, by_scale = np.zeros(x.shape[1], _f), np.zeros(x.shape[1], _f)
     for frame in range(d_out.shape[0]):
         evens, odds, slopes, chosen, back = (

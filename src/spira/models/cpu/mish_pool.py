@@ -1,4 +1,4 @@
-"""What follows a convolution of SpiraConv, in few passes: normalisation, Mish, max pooling and dropout.
+"""The rest of a SpiraConv block in few passes: normalisation, Mish, max pooling and dropout.
 
 As modules of torch they were three quarters of a training step on a CPU: each reads and writes the largest tensors of
 the network, pooling pairs along an inner axis is not vectorized, and Mish's derivative is computed for the frames that

@@ -36,7 +36,7 @@ def is_compiled(convolution: nn.Conv2d, image: Tensor) -> bool:
 
 
 def slice_weights(image: Array, weight: Array, dilation: int) -> tuple[Array, Array]:
-    """What models/cpu/kernels.py convolves: the weight of each slice, (channel out, slice), and where the slices begin.
+    """The weights of slices, (channel out, slice), and where the slices begin, as models/cpu/kernels.py takes them.
 
     All taps of four channels follow each other, for which these come into the cache once. Slices of weight 0 fill up
     the last four.
