@@ -1,4 +1,4 @@
-"""Pull requests whose loss is known, judged by the report's own rule: `make bench-report`.
+"""Pull requests whose loss is known, decided by the report's own rule: `make bench-report`.
 
 Each pull request is two revisions' scores of one test set, drawn from a model of what differs between people, clips
 and trainings. Some lose a planted AUC, some change nothing but the seed. It prints how many are caught, how many are

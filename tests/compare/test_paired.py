@@ -16,7 +16,7 @@ from spira.evaluation.metrics import all_metrics
 from spira.predictions.scored import ScoredClips
 
 
-def judged(labels: Ints, scores: Floats, threshold: float = 0.5) -> ScoredClips:
+def scored(labels: Ints, scores: Floats, threshold: float = 0.5) -> ScoredClips:
     """One clip a speaker."""
     names = tuple(f"s{i}" for i in range(labels.size))
     scores = np.atleast_2d(scores)
@@ -29,7 +29,7 @@ def study(n: int, d_base: float, d_head: float, seed: int = 0, n_seeds: int = 1)
     labels = (np.arange(n) % 2).astype(np.int64)
     shared = sqrt(0.8) * rng.standard_normal(n)
     base, head = (shared + sqrt(0.2) * rng.standard_normal((n_seeds, n)) + d * labels for d in (d_base, d_head))
-    return judged(labels, 1 / (1 + np.exp(-base))), judged(labels, 1 / (1 + np.exp(-head)))
+    return scored(labels, 1 / (1 + np.exp(-base))), scored(labels, 1 / (1 + np.exp(-head)))
 
 
 def delong(base: ScoredClips, head: ScoredClips) -> tuple[float, float]:
@@ -82,7 +82,7 @@ def lucky(n: int, n_seeds: tuple[int, int], luck: float, rng: np.random.Generato
         shared + sqrt(0.05) * rng.standard_normal((k, n)) + (1.6 + luck * rng.standard_normal((k, 1))) * labels
         for k in n_seeds
     )
-    return judged(labels, 1 / (1 + np.exp(-base))), judged(labels, 1 / (1 + np.exp(-head)))
+    return scored(labels, 1 / (1 + np.exp(-base))), scored(labels, 1 / (1 + np.exp(-head)))
 
 
 @pytest.mark.parametrize(("n_seeds", "luck"), [((3, 3), 0.0), ((3, 3), 0.3), ((5, 2), 0.1), ((3, 3), 0.1)])
@@ -111,8 +111,8 @@ def test_one_training_gives_no_verdict_unless_the_interval_holds_0() -> None:
     """What another seed would do is unknown on the side that has one; three of the same are one."""
     base, head = study(160, 2.0, 1.1, n_seeds=3)
     assert verdict(paired_differences(base, head, 0.95, COMPARED)["auc"]) == "regression"
-    single = judged(head.labels, head.scores[:1])
-    thrice = judged(head.labels, head.scores[[0, 0, 0]])
+    single = scored(head.labels, head.scores[:1])
+    thrice = scored(head.labels, head.scores[[0, 0, 0]])
     for before, after in ((base, single), (single, base), (base, thrice)):
         found = paired_differences(before, after, 0.95, COMPARED)["auc"]
         assert not found.over_trainings
@@ -124,14 +124,14 @@ def test_one_training_gives_no_verdict_unless_the_interval_holds_0() -> None:
 def test_a_seed_more_is_the_same_trainings_and_one_of_their_kind() -> None:
     """Seeds 1 to 3 against 1 to 4: the three cancel out, and the spread of the four says how far one may move."""
     base, _ = study(80, 1.5, 1.5, n_seeds=4)
-    fewer = judged(base.labels, base.scores[:3])
+    fewer = scored(base.labels, base.scores[:3])
     found = paired_differences(fewer, base, 0.95, COMPARED)["auc"]
     assert found.over_trainings
     assert verdict(found) == "no evidence"
-    one, two = (judged(base.labels, base.scores[:n]) for n in (1, 2))
+    one, two = (scored(base.labels, base.scores[:n]) for n in (1, 2))
     assert paired_differences(one, two, 0.95, COMPARED)["auc"].over_trainings
     other, _ = study(80, 1.5, 1.5, seed=1, n_seeds=4)
-    apart = paired_differences(fewer, judged(base.labels, other.scores), 0.95, COMPARED)["auc"]
+    apart = paired_differences(fewer, scored(base.labels, other.scores), 0.95, COMPARED)["auc"]
     assert found.hi - found.lo < 0.5 * (apart.hi - apart.lo)
 
 
@@ -148,7 +148,7 @@ def test_pairing_is_what_narrows_the_interval() -> None:
     scores = head.scores.copy()
     for label in (0, 1):
         scores[:, head.labels == label] = head.scores[:, head.labels == label][:, order]
-    loose = paired_differences(base, judged(head.labels, scores), 0.95, COMPARED)["auc"]
+    loose = paired_differences(base, scored(head.labels, scores), 0.95, COMPARED)["auc"]
     tight = paired_differences(base, head, 0.95, COMPARED)["auc"]
     assert_allclose(loose.difference, tight.difference, atol=1e-12)
     assert loose.hi - loose.lo > 1.5 * (tight.hi - tight.lo)
@@ -204,8 +204,8 @@ def test_an_interval_that_touches_0_does_not_exclude_it(lo: float, hi: float, sa
 def test_other_people_are_not_paired() -> None:
     """Neither other clips nor the same clips under another speaker or label."""
     base, head = study(20, 1.0, 1.0)
-    fewer = judged(head.labels[:-2], head.scores[:, :-2])
+    fewer = scored(head.labels[:-2], head.scores[:, :-2])
     assert why_not_paired(base, fewer) == "the test sets differ: 2 clips only in base, 0 only in head"
     assert why_not_paired(fewer, head) == "the test sets differ: 2 clips only in head"
     with pytest.raises(DataError, match="no paired interval: the test sets differ: 20 clips have another speaker"):
-        paired_differences(base, judged(1 - head.labels, head.scores), 0.95, COMPARED)
+        paired_differences(base, scored(1 - head.labels, head.scores), 0.95, COMPARED)

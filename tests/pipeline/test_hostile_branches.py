@@ -25,7 +25,7 @@ from spira.compare.against_first import conclusion
 from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
 from spira.compare.experiments import aligned
 from spira.compare.paired import Difference
-from spira.compare.results import judged
+from spira.compare.results import scored_test_clips
 from spira.compare.revision import resolve
 from spira.evaluation.markdown import Marked, code, inert, table
 from tiny import GIT_IDENTITY
@@ -396,7 +396,7 @@ def test_predictions_that_say_nothing_are_refused(row: str, why: str, branch: Br
     odd = good.replace(first, row).encode(errors="surrogateescape")
     lock = {"score": {"outs": [{"path": "data/predictions.csv", "md5": branch.cached(odd)}]}}
     with pytest.raises(DataError, match=rf"^good:data/predictions\.csv: .*({why})"):
-        judged(resolve(branch.folder, "good"), lock, {"threshold_condition": "noisy"})
+        scored_test_clips(resolve(branch.folder, "good"), lock, {"threshold_condition": "noisy"})
 
 
 def test_a_hash_that_leads_out_of_the_cache_is_no_hash(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,7 @@ def require_unchanged(stage: str, arguments: Sequence[str]) -> None:
     if wrong:
         more = f"\nand {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         message = "\n".join(wrong[:_MOST_NAMED]) + more
-        message += "; `make doctor` brings it back, or says what to run again"
+        message += "; `spira doctor` brings it back, or says what to run again"
         if "DVC_STAGE" in os.environ:
             raise DataError(message)
         print(f"{message}; if it was made by hand since then, all is well", file=sys.stderr)

@@ -97,9 +97,9 @@ def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | N
 
 def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
     """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
-    if condition not in ran.judged:
+    if condition not in ran.test_clips:
         return "", ""
-    clips = ran.judged[condition]
+    clips = ran.test_clips[condition]
     values = [float(auc(clips.labels, scores)) for scores in clips.scores]
     return str(len(values)), f"{std_over_seeds(values):.3f}" if len(values) > 1 else ""
 

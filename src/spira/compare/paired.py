@@ -12,7 +12,7 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from spira.base.errors import DataError
-from spira.compare.variance import distinct, error_of_difference, judge
+from spira.compare.variance import distinct, error_of_difference, metric_by_training
 from spira.predictions.scored import ScoredClips
 
 COMPARED = ("auc", "sensitivity", "specificity")
@@ -33,16 +33,16 @@ class Difference:
 
 def why_not_paired(base: ScoredClips, head: ScoredClips) -> str | None:
     """What keeps two test sets from being the same clips of the same people; None where nothing does."""
-    of_base, of_head = (
-        dict(zip(j.clips, zip(j.speakers, j.labels.tolist(), strict=True), strict=True)) for j in (base, head)
+    before, after = (
+        dict(zip(side.clips, zip(side.speakers, side.labels.tolist(), strict=True), strict=True))
+        for side in (base, head)
     )
-    if lost := of_base.keys() - of_head.keys():
-        return (
-            f"the test sets differ: {len(lost)} clips only in base, {len(of_head.keys() - of_base.keys())} only in head"
-        )
-    if added := of_head.keys() - of_base.keys():
+    lost, added = before.keys() - after.keys(), after.keys() - before.keys()
+    if lost:
+        return f"the test sets differ: {len(lost)} clips only in base, {len(added)} only in head"
+    if added:
         return f"the test sets differ: {len(added)} clips only in head"
-    if changed := [clip for clip, who in of_base.items() if of_head[clip] != who]:
+    if changed := [clip for clip, who in before.items() if after[clip] != who]:
         return f"the test sets differ: {len(changed)} clips have another speaker or label"
     if min(base.n_patients, base.n_speakers - base.n_patients) < 2:
         return "an interval needs two patients and two controls in the test set"
@@ -66,7 +66,7 @@ def paired_differences(
     trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds[:, order])
     found = {}
     for name in names:
-        metrics, covariance = judge(name, base.labels, base.speakers, trainings)
+        metrics, covariance = metric_by_training(name, base.labels, base.speakers, trainings)
         before, after = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
         error = error_of_difference(trainings, metrics, covariance, base.n_speakers - 2)
         reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size

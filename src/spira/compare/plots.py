@@ -13,9 +13,9 @@ def drawings(compared: Comparison) -> dict[str, Chart]:
     demo = "demo" in (side.params.get("corpus") for side in compared.both)
     warning = " (demo: SYNTHETIC)" if demo else ""
     found: dict[str, Chart] = {}
-    if all(compared.headline in side.judged for side in compared.both):
-        judged = {name: side.judged[compared.headline] for name, side in sides.items()}
-        lines = [Line(name, *mean_roc(of.labels, of.scores)) for name, of in judged.items()]
+    if all(compared.headline in side.test_clips for side in compared.both):
+        clips = {name: side.test_clips[compared.headline] for name, side in sides.items()}
+        lines = [Line(name, *mean_roc(scored.labels, scored.scores)) for name, scored in clips.items()]
         found["roc.png"] = roc(lines, f"under {compared.headline}, mean over seeds, test clips{warning}")
     if all(side.losses for side in compared.both):
         losses = [(name, loss) for name, side in sides.items() for loss in side.losses.values()]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from spira.base.errors import DataError
 from spira.base.params import check, parse
 from spira.compare.committed import Lock, Metrics, ProbeFile, measured
-from spira.compare.results import declared, fetch, judged, validation_losses
+from spira.compare.results import declared, fetch, scored_test_clips, validation_losses
 from spira.compare.revision import (
     Revision,
     changed_inside,
@@ -39,7 +39,7 @@ def read_side(revision: Revision, *, from_remote: bool) -> Side:
     params = read_params(revision)
     failed = fetch(revision, lock) if from_remote and declared(revision) else None  # whose stages end, as fetch asks
     unread: list[str] = []
-    scored = _read(lambda: judged(revision, lock, params.get("evaluate", {})) or {}, unread)
+    test_clips = _read(lambda: scored_test_clips(revision, lock, params.get("evaluate", {})) or {}, unread)
     missing = f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch"
     return Side(
         name=revision.name,
@@ -51,7 +51,7 @@ def read_side(revision: Revision, *, from_remote: bool) -> Side:
         probes=_read(lambda: read_tree(revision, PROBES, ProbeFile).get("probes", {}), unread),
         corpora=corpora(revision),
         subsets=_read(lambda: _subsets(revision), unread),
-        judged=scored,
+        test_clips=test_clips,
         losses=_read(lambda: validation_losses(revision, lock), unread),
         refused=tuple(unread),
     )

@@ -73,7 +73,7 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
     return None
 
 
-def judged(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, ScoredClips] | None:
+def scored_test_clips(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, ScoredClips] | None:
     """By condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
 
     Args:

@@ -102,7 +102,7 @@ def _verdict(compared: Comparison, found: Difference | None) -> str:
     if found is None:
         why = compared.why_not() or f"{compared.headline} was not scored by both"
         return f"No verdict: {inert(why)}. Point estimates only."
-    base, head = (side.judged[compared.headline] for side in compared.both)
+    base, head = (side.test_clips[compared.headline] for side in compared.both)
     return (
         f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
         f"[{found.lo:+.3f}, {found.hi:+.3f}]; {head.n_speakers} test speakers ({head.n_patients} patients), "
@@ -139,7 +139,7 @@ def _curves(compared: Comparison) -> str:
 
 
 def _roc(compared: Comparison) -> str:
-    sides = [side.judged.get(compared.headline) for side in compared.both]
+    sides = [side.test_clips.get(compared.headline) for side in compared.both]
     lines = {str(i): 100 * mean_roc(side.labels, side.scores)[1][1::5] for i, side in enumerate(sides) if side}
     if len(lines) < 2:
         return ""

@@ -26,7 +26,7 @@ class Side:
     corpora: Mapping[str, str]  # md5 by path of every folder that a .dvc file names
     subsets: Mapping[tuple[str, str], str]  # each cell of the table of subsets, by row and column
     probes: Probes = field(default_factory=dict)  # of probes.json, by name; {} from before there were any
-    judged: Mapping[str, ScoredClips] = field(default_factory=dict)  # by condition; {} where not at hand
+    test_clips: Mapping[str, ScoredClips] = field(default_factory=dict)  # by condition; {} where not at hand
     missing: str = ""  # why not
     losses: Mapping[str, Floats] = field(
         default_factory=dict
@@ -56,7 +56,7 @@ class Rules(Section):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides judged by the rules of head."""
+    """Two sides, compared by the rules of head."""
 
     base: Side
     head: Side
@@ -74,7 +74,7 @@ class Comparison:
     def why_not(self) -> str | None:
         """What keeps the two from being paired; None where nothing does."""
         for side in self.both:
-            if not side.judged:
+            if not side.test_clips:
                 return f"the predictions of {side.name} are not at hand{side.missing}"
         if self.base.params.get("corpus") != self.head.params.get("corpus"):
             return "the corpora differ, so the test clips are of other people"
@@ -82,7 +82,7 @@ class Comparison:
             return (
                 f"split.scheme differs, {schemes[0]} against {schemes[1]}, so the models were trained on other people"
             )
-        reasons = (why_not_paired(self.base.judged[name], self.head.judged[name]) for name in self._conditions())
+        reasons = (why_not_paired(base, head) for base, head in self._test_clips().values())
         return next(filter(None, reasons), None)
 
     def differences(self) -> dict[str, dict[str, Difference]]:
@@ -90,9 +90,11 @@ class Comparison:
         if self.why_not():
             return {}
         return {
-            name: paired_differences(self.base.judged[name], self.head.judged[name], self.rules.confidence, COMPARED)
-            for name in self._conditions()
+            condition: paired_differences(base, head, self.rules.confidence, COMPARED)
+            for condition, (base, head) in self._test_clips().items()
         }
 
-    def _conditions(self) -> list[str]:
-        return sorted(self.base.judged.keys() & self.head.judged.keys())
+    def _test_clips(self) -> dict[str, tuple[ScoredClips, ScoredClips]]:
+        """Those of base and head, by the conditions that both have."""
+        conditions = sorted(self.base.test_clips.keys() & self.head.test_clips.keys())
+        return {name: (self.base.test_clips[name], self.head.test_clips[name]) for name in conditions}

@@ -70,7 +70,9 @@ def distinct(base: Floats, base_thresholds: Floats, head: Floats, head_threshold
     return Trainings(every, cuts, tuple(members[: len(base)]), tuple(members[len(base) :]))
 
 
-def judge(metric: str, labels: Ints, speakers: Sequence[str], trainings: Trainings) -> tuple[Floats, Floats]:
+def metric_by_training(
+    metric: str, labels: Ints, speakers: Sequence[str], trainings: Trainings
+) -> tuple[Floats, Floats]:
     """(the metric of each training, their covariance over other speakers): shapes (n,) and (n, n)."""
     credit = _credit(metric, labels, trainings.scores, trainings.thresholds)
     covariance = np.zeros((len(credit), len(credit)))

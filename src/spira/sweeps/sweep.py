@@ -95,7 +95,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         return asked
 
     def hopeless(data: Path, log: str) -> bool:
-        """Each epoch is judged once, in order, so that the verdict does not depend on when somebody looks."""
+        """Each epoch is looked at once, in order, so that the verdict does not depend on when somebody looks."""
         seen = [
             (i * max_epochs + epoch, loss)
             for i, (fold, seed) in enumerate(trainings)
