@@ -386,7 +386,7 @@ def test_a2_the_split_says_of_whom_age_and_sex_are_unknown(tmp_path: Path, capsy
     said = capsys.readouterr().out
     assert f"{clips}: sex is unknown for 1 of 60 clips\n{clips}: age is unknown for 3 of 60 clips\n" in said
     clips.write_text(clips.read_text().replace("?", "fifty"))
-    with pytest.raises(DataError, match=r"clips.csv: age must be a number .*, got 'fifty'; dvc repro ingest"):
+    with pytest.raises(DataError, match=r"clips.csv: age must be a number .*, got 'fifty'; run: dvc repro ingest"):
         split.run(16_000, p, clips=clips, **outs)
 
 

@@ -114,7 +114,7 @@ def test_good_weights_are_still_read(tmp_path: Path) -> None:
 def test_arrays_hold_no_objects(tmp_path: Path) -> None:
     """A .npy of objects is a pickle."""
     array(tmp_path / "made", tmp_path / "a.npy")
-    with pytest.raises(DataError, match=r"not a whole \.npy array"):
+    with pytest.raises(DataError, match=r"must be a complete \.npy array"):
         read_array(tmp_path / "a.npy")
     assert not (tmp_path / "made").exists()
 
