@@ -24,6 +24,7 @@ AFTER_A_CHANGE_OF = {
     "src/spira/repository/git.py": set(),
     "src/spira/sweeps/plots.py": set(),
     "docs/card.yaml": {"report"},
+    "src/spira/plots/charts.py": {"report"},
     "src/spira/report/page.html": {"report"},
     "src/spira/report/page.py": {"report"},
     "src/spira/report/plots.py": {"report"},
