@@ -214,7 +214,7 @@ def test_c1_a_disk_that_fails_is_no_truncation(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(wav(pcm(tones(16000))))
     (tmp_path / "metadata.csv").write_text("file_path\ngood.wav\nbad.wav\n")
     code = (
-        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; from bad_audio import P\n"
+        "import sys; sys.path.insert(0, 'tests/support'); from pathlib import Path; from bad_audio import P\n"
         "from spira.base.program import exit_on_error; from spira.stages import ingest_noise\n"
         f"mine, out = Path({str(tmp_path)!r}), Path({str(tmp_path / 'out')!r})\n"
         "with exit_on_error(): ingest_noise.run(16000, P, noise_corpus=mine, out=out)"

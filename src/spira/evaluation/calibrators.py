@@ -7,7 +7,6 @@ the clips scored 0.8, eight in ten are patients': at the share of patients that 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq, root
 from scipy.special import expit, logit
 
 from spira.base.array_types import Floats, Ints
@@ -109,6 +108,8 @@ def slope(labels: Ints, scores: Floats) -> float:
     Source:
         Cox, "Two further applications of a model for binary regression", Biometrika, 1958.
     """
+    from scipy.optimize import root  # a fifth of a second, for this alone
+
     odds = log_odds(scores)
     patients, controls = odds[labels == 1], odds[labels == 0]
     if patients.min() >= controls.max() or controls.min() >= patients.max():
@@ -144,6 +145,8 @@ def intercept(labels: Ints, scores: Floats) -> float:
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
     """The zero of a rising function in [low, high]; the nearer end where it has none there."""
+    from scipy.optimize import brentq  # a fifth of a second, for this alone
+
     if rising(high) <= 0:
         return high
     return low if rising(low) >= 0 else float(brentq(rising, low, high, xtol=_TOLERANCE))
