@@ -16,9 +16,9 @@ quoted = '$(subst ','\'',$1)'
 BENCH_coverage := interval_coverage
 BENCH_evaluate := evaluation_speed
 BENCH_probes := probe_studies
-BENCH_report := planted_pull_requests
+BENCH_review := planted_pull_requests
 BENCH_trainings := side_by_side
-BENCHES := arithmetic coverage evaluate gpu overhead probes report scale speed startup trainings
+BENCHES := arithmetic coverage evaluate gpu overhead probes review scale speed startup trainings
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help

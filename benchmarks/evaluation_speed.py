@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-CONDITIONS = ("clean", "noisy", "noisy_controls")
+from spira.features.conditions import CONDITIONS
+
 ROOT = Path(__file__).parents[1]
 
 

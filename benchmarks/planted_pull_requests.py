@@ -1,4 +1,4 @@
-"""Pull requests whose loss is known, decided by the report's own rule: `make bench-report`.
+"""Pull requests whose loss is known, decided by the review's own rule: `make bench-review`.
 
 Each pull request is two revisions' scores of one test set, drawn from a model of what differs between people, clips
 and trainings. Some lose a planted AUC, some change nothing but the seed. It prints how many are caught, how many are
@@ -161,7 +161,7 @@ def drawing(points: list[dict[str, float]]) -> dict[str, Any]:
     rule = {"mark": {"type": "rule", "color": "#999", "strokeDash": [4, 4]}, "encoding": {"y": {"datum": 0.95}}}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "title": "Planted losses of AUC that the report catches, by test clips (simulated scores)",
+        "title": "Planted losses of AUC that the review catches, by test clips (simulated scores)",
         "background": "white",
         "data": {"values": rows},
         "facet": {"column": {"field": "seeds", "type": "ordinal", "title": "trainings of each revision"}},

@@ -31,7 +31,7 @@ class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests share what is slow to make, so one worker runs them; the pages of test_docs.py share little."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/repository/test_docs.py") else str(super()._split_scope(nodeid))
+        return nodeid if nodeid.startswith("tests/project/test_docs.py") else str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrPage:
@@ -41,6 +41,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileO
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, so that the workers end together."""
     items.sort(key=lambda item: "pipeline" not in item.keywords)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without a GPU its tests are skipped; they fail on a machine that is there for them."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        if os.environ.get("SPIRA_REQUIRE_CUDA"):
+            pytest.fail("SPIRA_REQUIRE_CUDA is set, and torch finds no CUDA device")
+        pytest.skip("no CUDA device")
 
 
 @pytest.fixture(scope="session")

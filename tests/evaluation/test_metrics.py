@@ -15,15 +15,17 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, re
 from score_studies import as_clips, floats, ints, studies, weighted_studies
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.evaluation.bootstrap import difference_interval, share_interval, speaker_resamples
+from spira.evaluation.bootstrap import difference_interval, share_interval, signed_interval, speaker_resamples
 from spira.evaluation.curves import (
     mean_precision_recall,
     mean_roc,
     score_histogram,
 )
+from spira.evaluation.intervals import estimates, interval_for, per_seed
 from spira.evaluation.intervals import summarize as summarize_resampled
-from spira.evaluation.metrics import all_metrics, at_threshold, auc, confusion, roc_counts, std_over_seeds
+from spira.evaluation.metrics import LEAST, all_metrics, at_threshold, auc, confusion, roc_counts, std_over_seeds
 from spira.evaluation.params import EvaluateParams
+from spira.evaluation.results import Metrics
 from spira.evaluation.thresholds import thresholds_by_fold, youden_threshold
 from tiny import evaluate_params
 
@@ -269,14 +271,14 @@ def test_a_summary_is_mean_spread_and_interval_of_every_metric() -> None:
     of_seeds, thresholds = 0.8 * scores + noise, np.tile([[0.5], [0.6], [0.7]], labels.size)
     summary = summarize(labels, of_seeds, groups, thresholds, P)
     sure = summarize(labels, of_seeds, groups, thresholds, P.model_copy(update={"confidence": 0.99}))
-    names = ("auc", "sensitivity", "specificity", "accuracy", "f1")
+    names = tuple(Metrics.model_fields)
     assert set(summary) == {f"{name}{suffix}" for name in names for suffix in ("", "_lo", "_hi", "_sd")}
     aucs = [float(auc(labels, of_seed)) for of_seed in of_seeds]
     assert summary["auc"] == pytest.approx(sum(aucs) / 3)
     variance = sum((value - sum(aucs) / 3) ** 2 for value in aucs) / 2
     assert summary["auc_sd"] == pytest.approx(sqrt(variance))
     for name in names:
-        assert 0 <= sure[f"{name}_lo"] <= summary[f"{name}_lo"] < summary[name] < summary[f"{name}_hi"]
+        assert LEAST[name] <= sure[f"{name}_lo"] <= summary[f"{name}_lo"] < summary[name] < summary[f"{name}_hi"]
         assert summary[f"{name}_hi"] <= sure[f"{name}_hi"] <= 1
     assert sure["auc_hi"] - sure["auc_lo"] > summary["auc_hi"] - summary["auc_lo"]
 
@@ -286,7 +288,7 @@ def test_one_seed_has_no_spread() -> None:
     labels, scores, groups = people(20, 1, 1.0, np.random.default_rng(0))
     summary = summarize(labels, scores[None], groups, halves(scores), P)
     assert {name: value for name, value in summary.items() if name.endswith("_sd")} == dict.fromkeys(
-        ("auc_sd", "sensitivity_sd", "specificity_sd", "accuracy_sd", "f1_sd"), 0.0
+        (f"{name}_sd" for name in Metrics.model_fields), 0.0
     )
     assert std_over_seeds([0.3]) == 0.0
     assert std_over_seeds([0.2, 0.4]) == pytest.approx(sqrt(0.02))
@@ -329,7 +331,48 @@ def test_one_speaker_says_nothing_of_another() -> None:
     """[0, 1], and the whole range for a difference; two already say something."""
     assert share_interval(1.0, floats([1.0] * 9), 1, 0.95) == (0.0, 1.0)
     assert difference_interval(0.2, floats([0.2] * 9), 1, 0.95) == (-1.0, 1.0)
+    assert signed_interval(0.2, floats([0.2] * 9), 1, 0.95) == (-1.0, 1.0)
     assert 0 < share_interval(1.0, floats([1.0] * 9), 2, 0.95)[0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("mean", "resampled"), [(-0.2, [0.1, 0.3]), (0.1, [-0.1, 0.3]), (0.9, [0.8, 1.1]), (1.2, [0.8, 1.0])]
+)
+def test_a_share_outside_0_and_1_has_no_interval(mean: float, resampled: list[float]) -> None:
+    """A negative metric would get an interval that does not hold it: [0, 1] for -0.2."""
+    with pytest.raises(ValueError, match=r"^share_interval: expected a metric in \[0, 1\], got -?[\d.]+ to [\d.]+$"):
+        share_interval(mean, floats(resampled), 20, 0.95)
+
+
+@pytest.mark.parametrize("distance", [-2.0, -0.3, 0.3, 2.0])
+def test_the_interval_of_a_signed_metric_surrounds_it_whatever_its_sign(distance: float) -> None:
+    """Youden's J is twice the balanced accuracy less 1, and so is its interval, of a detector worse than chance too."""
+    labels, scores, speakers = people(40, 2, distance, np.random.default_rng(3))
+    resamples = speaker_resamples(labels, speakers, 500, 0)
+    clips = as_clips(labels, scores[None], np.full((1, labels.size), float(np.median(scores))), speakers=speakers)
+
+    def balanced(scores: Floats, threshold: Floats, weights: Floats | None) -> dict[str, Floats]:
+        found = at_threshold(labels, scores, threshold, weights)
+        return {"found": (found["sensitivity"] + found["specificity"]) / 2}
+
+    def youden(scores: Floats, threshold: Floats, weights: Floats | None) -> dict[str, Floats]:
+        return {"found": 2 * balanced(scores, threshold, weights)["found"] - 1}
+
+    share = estimates(per_seed(balanced, clips), resamples, 0.95)["found"]
+    signed = estimates(per_seed(youden, clips), resamples, 0.95, signed_interval)["found"]
+    assert (signed.mean < 0) == (distance < 0)
+    assert -1 <= signed.lo < signed.mean < signed.hi <= 1
+    assert_allclose([signed.lo, signed.hi], [2 * share.lo - 1, 2 * share.hi - 1], rtol=0, atol=1e-12)
+
+
+def test_a_metric_gets_the_interval_of_its_range_and_none_where_no_range_is_named() -> None:
+    """Nobody can add a metric and forget that it may be negative."""
+    assert list(LEAST) == list(Metrics.model_fields)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LEAST, "f1", -1)
+        assert [interval_for(name) for name in LEAST] == [*[share_interval] * (len(LEAST) - 1), signed_interval]
+    with pytest.raises(ValueError, match="LEAST: expected the least that mcc can be, 0 or -1, got none"):
+        interval_for("mcc")
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.integers(2, 50))

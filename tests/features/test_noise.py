@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spira.clips.noise_bank import NoiseBank
-from spira.features.noise import CONDITIONS, NoiseParams, generator, insert_noise
+from spira.features.conditions import CONDITIONS
+from spira.features.noise import NoiseParams, generator, insert_noise
 
 P = NoiseParams(seed=0, views=2, n_patient=3, n_control=3, min_peak=0.0335, max_peak=0.1923)
 

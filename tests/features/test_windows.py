@@ -140,8 +140,6 @@ def test_elsewhere_than_on_the_cpu_the_arrays_become_one() -> None:
 @pytest.mark.cuda
 def test_a_gpu_hears_the_same_windows() -> None:
     """Out of the one array that all were put into."""
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     here, there = (in_arrays([[3, 5], [4], [6, 1]], length=4, device=device) for device in ("cpu", "cuda"))
     windows = torch.arange(len(here))
     for view in (0, 1):

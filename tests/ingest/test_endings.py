@@ -56,6 +56,7 @@ def test_b1_two_files_in_one_are_refused(tmp_path: Path, container: str, subtype
     both = encoded(SHORT, 16000, container, subtype) + encoded(second, rate, container, subtype)
     refused = refusal(tmp_path / "both", both)
     assert refused.code == "trailing", refused
+    assert refused.reason.endswith(("make two files of it", "split them, or join them into one")), refused
 
 
 def test_b1_two_voice_messages_name_the_way_out(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 import numpy as np
 import polars as pl
 
+from spira.features.conditions import CONDITIONS
 from tiny import evaluate_params
-
-CONDITIONS = ("clean", "noisy", "noisy_controls")
 
 P = evaluate_params(n_resamples=200)
 

@@ -333,8 +333,6 @@ def moved(windows: Windows, device: str) -> Windows:
 @pytest.mark.cuda
 def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch itself raises where an operation would wait, from the first step to the judgement at the epoch's end."""
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     judge = NanGuard.raise_if_bad
 
     def may_wait(guard: NanGuard) -> None:
@@ -395,8 +393,6 @@ def test_a_replayed_step_is_given_what_is_new_and_its_results_are_kept(
 @pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1"])
 def test_a_recorded_step_learns_the_same(kind: str, batch_size: int) -> None:
     """A CUDA graph's losses, weights and statistics are those of the steps one by one; its draws too."""
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     (losses, weights), (replayed, replayed_weights) = recorded_and_not(kind, "cuda", batch_size)
     assert replayed == pytest.approx(losses, rel=1e-5)
     for name, weight in weights.items():
@@ -406,8 +402,6 @@ def test_a_recorded_step_learns_the_same(kind: str, batch_size: int) -> None:
 @pytest.mark.cuda
 def test_bfloat16_trains_on_a_gpu() -> None:
     """Finite, close to float32's loss (bfloat16 has 8 bits), and every weight moves in float32."""
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     losses = []
     for precision in ("float32", "bfloat16"):
         net = make_net().cuda()

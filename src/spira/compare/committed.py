@@ -6,11 +6,12 @@ The rest of such a file is not looked at, so that an older or a newer commit is 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from spira.base.bounded_yaml import Bounds, read_json, read_yaml
 from spira.base.errors import DataError, ParamError
 from spira.evaluation.metrics import UNDETERMINED
+from spira.features.conditions import CONDITIONS
 
 BOUNDS = Bounds(
     characters=2_000_000, brackets=20_000, values=200_000
@@ -76,7 +77,7 @@ class Split(_Part):
 
 
 class Params(_Part):
-    """params.yaml: the rules of the report are checked where they are used."""
+    """params.yaml: the rules of the review are checked where they are used."""
 
     split: Split = Split()
     evaluate: dict[str, Any] = {}
@@ -91,31 +92,30 @@ class Estimated(_Part):
 
 
 class HeadlineMetrics(_Part):
-    """The metrics that a report compares."""
+    """The metrics that a review compares."""
 
     auc: Estimated
     sensitivity: Estimated
     specificity: Estimated
 
 
-class Condition(_Part):
+class Measured(_Part):
     """What was measured under one condition."""
 
     metrics: HeadlineMetrics
 
 
-class Conditions(_Part):
-    """Those that a report compares, where they were measured."""
-
-    clean: Condition | None = None
-    noisy: Condition | None = None
-    noisy_controls: Condition | None = None
+def _known(conditions: object) -> object:
+    """Without the conditions of which a review says nothing."""
+    if not isinstance(conditions, dict):
+        return conditions
+    return {name: conditions[name] for name in CONDITIONS if name in conditions}
 
 
 class Metrics(_Part):
     """data/evaluation.json; that of an older commit has no ``conditions``."""
 
-    conditions: Conditions | None = None
+    conditions: Annotated[dict[str, Measured | None] | None, BeforeValidator(_known)] = None
 
 
 class Probe(_Part):
@@ -190,7 +190,7 @@ def measured(tree: Mapping[str, Any], where: str) -> dict[str, dict[str, float]]
         if tree:
             raise DataError(f"{where}: has an older form, without conditions; its point estimates are not shown")
         return {}
-    return {name: _numbers(condition.metrics) for name, condition in found.conditions if condition}
+    return {name: _numbers(condition.metrics) for name, condition in found.conditions.items() if condition}
 
 
 def _numbers(metrics: HeadlineMetrics) -> dict[str, float]:

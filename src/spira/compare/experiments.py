@@ -20,13 +20,12 @@ from spira.compare.sides import Side
 from spira.evaluation.markdown import cell, inert
 from spira.evaluation.metrics import auc, std_over_seeds
 from spira.evaluation.origin import origin
+from spira.features.conditions import CONDITIONS
 from spira.repository.git import object_name
 from spira.sweeps.clones import reference
 from spira.sweeps.log import RESULTS, WORK, minutes
 from spira.sweeps.plan import Plan, applied
 from spira.sweeps.plan_file import read_plan
-
-CONDITIONS = ("clean", "noisy", "noisy_controls")
 
 
 def table(path: Path, rev: str) -> str:

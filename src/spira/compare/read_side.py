@@ -58,7 +58,7 @@ def read_side(revision: Revision, *, from_remote: bool) -> Side:
 
 
 def _read(what: Callable[[], dict[K, V]], unread: list[str]) -> dict[K, V]:
-    """Empty where the commit's file is not as it must be: that is noted, and the rest of the report goes without."""
+    """Empty where the commit's file is not as it must be: that is noted, and the rest of the review goes without."""
     try:
         return what()
     except DataError as error:

@@ -29,7 +29,7 @@ _ONE_TRAINING = (
 
 
 def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> str:
-    """The whole report."""
+    """The whole review."""
     base, head = compared.both
     sections = [
         heading(compared),
@@ -70,7 +70,7 @@ def corpus(compared: Comparison) -> str:
 def refused(compared: Comparison) -> str:
     """Which files of the two commits are not as they must be; empty where all are."""
     lines = [f"- {inert(reason)}" for side in compared.both for reason in side.refused]
-    return "\n".join(["## Not readable", "", "The report goes without these files:", "", *lines]) if lines else ""
+    return "\n".join(["## Not readable", "", "The review goes without these files:", "", *lines]) if lines else ""
 
 
 def _stale(stale: Mapping[str, list[str]]) -> str:
@@ -210,5 +210,5 @@ def changed_subsets(base: Side, head: Side) -> str:
     return "Subsets:\n\n" + _table(["subset", "count", "base", "head"], rows) if rows else ""
 
 
-# What the report says of data, in this order: (base, head) -> Markdown, empty where there is nothing to say.
+# What the review says of data, in this order: (base, head) -> Markdown, empty where there is nothing to say.
 DATA_SECTIONS: tuple[Callable[[Side, Side], str], ...] = (changed_paths, changed_subsets)

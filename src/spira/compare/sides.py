@@ -1,8 +1,7 @@
-"""One of the two revisions that a report compares, and what the two have in common to be compared."""
+"""One of the two revisions that a review compares, and what the two have in common to be compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pydantic import ConfigDict, Field
 
@@ -11,6 +10,7 @@ from spira.base.section import Section
 from spira.compare.paired import COMPARED, Difference, paired_differences, why_not_paired
 from spira.compare.probe_changes import Probes
 from spira.compare.staleness import Tree, hashes
+from spira.features.conditions import Condition
 from spira.predictions.scored import ScoredClips
 
 
@@ -46,11 +46,11 @@ class Side:
 
 
 class Rules(Section):
-    """What the report reads of a commit's section ``evaluate``, whatever else that commit had or lacked there."""
+    """What the review reads of a commit's section ``evaluate``, whatever else that commit had or lacked there."""
 
     model_config = ConfigDict(extra="ignore")
 
-    threshold_condition: Literal["clean", "noisy", "noisy_controls"]
+    threshold_condition: Condition
     confidence: float = Field(gt=0, lt=1)
 
 

@@ -19,6 +19,7 @@ from spira.evaluation.metrics import require_both_classes
 # (n_seeds, n_resamples), or (n_seeds,).
 Measure = Callable[[Floats | None], Mapping[str, Floats]]
 _BLOCK = 1 << 20  # weights that a thread holds at once; 8 MB, so that scores are seldom sorted anew
+_ROUNDING = 1e-9  # by which a mean of many shares may pass 0 or 1
 _N_THREADS = 2  # numpy lets go of Python's lock
 
 
@@ -100,10 +101,17 @@ def share_interval(share: float, resampled: Floats, n_fewest: int, confidence: f
         n_fewest: speakers in the smaller class. With one, the interval is [0, 1].
         confidence: of the interval, in (0, 1).
 
+    Raises:
+        ValueError: the mean, or one of the resamples, is not in [0, 1]: a metric that may be negative has the
+            ``signed_interval``.
+
     Source:
         Wilson, JASA, 1927, with the effective sample size and t of Korn and Graubard, Survey Methodology, 1998; for
         AUC, Kottas, Kuss and Zapf, BMC Medical Research Methodology, 2014.
     """
+    values = np.append(resampled, share)
+    if values.min() < -_ROUNDING or values.max() > 1 + _ROUNDING:
+        raise ValueError(f"share_interval: expected a metric in [0, 1], got {values.min():g} to {values.max():g}")
     if n_fewest < 2:
         return 0.0, 1.0
     variance, expected = float(resampled.var()) * n_fewest / (n_fewest - 1), float(resampled.mean())
@@ -112,6 +120,12 @@ def share_interval(share: float, resampled: Floats, n_fewest: int, confidence: f
     centre = (share + reach / 2) / (1 + reach)
     half = sqrt(reach * (share * (1 - share) + reach / 4)) / (1 + reach)
     return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
+
+
+def signed_interval(value: float, resampled: Floats, n_fewest: int, confidence: float) -> tuple[float, float]:
+    """The score interval of a mean in [-1, 1], such as a correlation's: that of (value + 1) / 2, stretched back."""
+    lo, hi = share_interval((value + 1) / 2, (resampled + 1) / 2, n_fewest, confidence)
+    return 2 * lo - 1, 2 * hi - 1
 
 
 def difference_interval(difference: float, resampled: Floats, n_fewest: int, confidence: float) -> tuple[float, float]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from spira.base.array_types import Floats
-from spira.evaluation.bootstrap import Measure, Resamples, share_interval
-from spira.evaluation.metrics import all_metrics, std_over_seeds
+from spira.evaluation.bootstrap import Measure, Resamples, share_interval, signed_interval
+from spira.evaluation.metrics import LEAST, all_metrics, std_over_seeds
 from spira.evaluation.results import Estimate, Metrics
 from spira.predictions.scored import ScoredClips
 
@@ -28,7 +28,8 @@ def estimates(
         measure: computes the metrics.
         resamples: of the clips that it measures.
         confidence: of the interval, in (0, 1).
-        interval: ``share_interval`` for what is in [0, 1], ``difference_interval`` for what is in [-1, 1].
+        interval: ``share_interval`` for what is in [0, 1]; for what is in [-1, 1] ``signed_interval``, and for a
+            difference between two shares ``difference_interval``.
     """
     return with_intervals(measure(None), resamples.measure(measure), resamples.n_fewest, confidence, interval)
 
@@ -87,4 +88,19 @@ def summarize(clips: ScoredClips, resamples: Resamples, confidence: float) -> Me
     def measure(weights: Floats | None) -> dict[str, Floats]:
         return all_metrics(clips.labels, clips.scores, clips.thresholds, weights)
 
-    return Metrics(**estimates(measure, resamples, confidence))
+    once, resampled = measure(None), resamples.measure(measure)
+    found: dict[str, Estimate] = {}
+    for name, values in once.items():
+        found |= with_intervals({name: values}, resampled, resamples.n_fewest, confidence, interval_for(name))
+    return Metrics(**found)
+
+
+def interval_for(metric: str) -> Interval:
+    """The kind of interval of one metric of ``all_metrics``, which its range decides.
+
+    Raises:
+        ValueError: ``LEAST`` does not say what its range is.
+    """
+    if metric not in LEAST:
+        raise ValueError(f"LEAST: expected the least that {metric} can be, 0 or -1, got none (evaluation/metrics.py)")
+    return signed_interval if LEAST[metric] < 0 else share_interval

@@ -8,12 +8,14 @@ Conventions:
     groups   the speaker of each clip; intervals resample speakers, not clips.
     thresholds  by which each clip is classified, shape (n_seeds, n_clips): a model has one.
     weights  how often each clip counts. Shape (n_resamples, n_clips), or absent: once.
+    A metric is in [0, 1], or in [-1, 1] where LEAST says so; its interval follows from that.
     A clip is classified as patient where its score is at or above the threshold.
     A metric that the labels do not determine (one class only) raises: a silent
     0.5 or NaN in metrics.json outlives the run that wrote it.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +23,14 @@ from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
 
 CLASSES = ("control", "patient")  # the name of label 0, of label 1
+# The least that each metric can be, 0 or -1; the most is 1. A correlation such as Matthews's can be -1.
+LEAST: dict[str, Literal[0, -1]] = {
+    "auc": 0,
+    "sensitivity": 0,
+    "specificity": 0,
+    "accuracy": 0,
+    "f1": 0,
+}
 UNDETERMINED = "not determined by these clips"  # written in place of a number
 
 

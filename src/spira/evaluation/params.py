@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from spira.base.section import Columns, Count, Resamples, Section, Seed
+from spira.features.conditions import Condition
 
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
@@ -22,9 +23,7 @@ class CalibrationParams(Section):
 
 
 class EvaluateParams(Section):
-    threshold_condition: Literal[
-        "clean", "noisy", "noisy_controls"
-    ]  # under which validation clips choose the threshold
+    threshold_condition: Condition  # under which validation clips choose the threshold
     threshold: ThresholdParams
     inconclusive_width: float = Field(ge=0, le=1)  # width of the band about the threshold, in score; 0 is none
     at_specificity: Share  # at which the best sensitivity is read off the test clips' curve

@@ -5,7 +5,7 @@ inserted into both, a model learns the ward and not the breathing.
 """
 
 from hashlib import sha256
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,9 +13,7 @@ from pydantic import Field, model_validator
 from spira.base.array_types import Waveform
 from spira.base.section import Section, Seed
 from spira.clips.noise_bank import NoiseBank, peak
-
-Condition = Literal["clean", "noisy", "noisy_controls"]
-CONDITIONS: tuple[Condition, ...] = ("clean", "noisy", "noisy_controls")
+from spira.features.conditions import Condition
 
 
 class NoiseParams(Section):

@@ -57,7 +57,7 @@ def read_samples(
         refusal = Refusal("trailing", f"the header promises {promised} frames, and more follow: {MEND}")
     if refusal is None and broke and not is_padded():
         follows = f"what follows frame {len(samples)} cannot be decoded"
-        refusal = Refusal("truncated", follows) if promised is None else Refusal("trailing", follows)
+        refusal = Refusal("truncated", follows) if promised is None else Refusal("trailing", f"{follows}: {MEND}")
     refusal = refusal or refuse_samples(samples, p.min_peak) or refuse_clipped(samples, p.max_clipped)
     return refusal or (samples, rate)
 

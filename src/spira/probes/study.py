@@ -15,13 +15,14 @@ from pydantic import Field
 from spira.base.array_types import Floats, Ints, Mask
 from spira.base.section import Columns, Count, Resamples, Seconds, Section, Seed
 from spira.evaluation.metrics import CLASSES
+from spira.features.conditions import Condition
 from spira.probes.near_duplicates import FingerprintParams, Pair
 
 Verdict = Literal["fail", "warn", "pass", "not run"]
 
 
 class ProbeParams(Section):
-    condition: Literal["clean", "noisy", "noisy_controls"]  # under which the model must beat a shortcut
+    condition: Condition  # under which the model must beat a shortcut
     metadata: Columns = Field(min_length=1)  # columns of the table of clips that describe the speaker
     match_exactly: Columns  # columns in which a matched pair agrees
     caliper_years: float = Field(ge=0, le=150)  # between the ages of a matched pair

@@ -27,7 +27,8 @@ from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise
 from spira.clips.subsets import read_subsets
 from spira.features.cache import Shards
-from spira.features.noise import CONDITIONS, Condition, NoiseParams
+from spira.features.conditions import CONDITIONS, TRAINING_CONDITION, Condition
+from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
 from spira.features.store import assign_shards, remove_index, shard_path, write_index, write_shard
@@ -158,7 +159,7 @@ def _arrays(views: int) -> Iterator[tuple[str, Condition, int]]:
     """(subset, condition, views): training under noise in several views, the others under every condition once."""
     for subset in SUBSETS:
         if subset == "train":
-            yield subset, "noisy", views
+            yield subset, TRAINING_CONDITION, views
         else:
             yield from ((subset, condition, 1) for condition in CONDITIONS)
 

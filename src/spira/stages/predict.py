@@ -14,7 +14,7 @@ from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
-from spira.features.noise import CONDITIONS
+from spira.features.conditions import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import read_windows
 from spira.models.device import prepare

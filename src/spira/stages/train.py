@@ -18,6 +18,7 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_fold
+from spira.features.conditions import TRAINING_CONDITION
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import condition_files, longest_clip, read_windows
 from spira.features.windows import Windows, first_of_each_clip
@@ -54,11 +55,13 @@ def run(
     device = prepare(train.device, seed)
     members = read_fold(folds, fold)
     length, step = windows.frames(sample_rate, features.hop_length)
-    length = longest_clip(training, "noisy", members.train) if train.windows == "whole" else length
-    train_windows, train_clips = read_windows(training, "noisy", members.train, length=length, step=step, device=device)
+    length = longest_clip(training, TRAINING_CONDITION, members.train) if train.windows == "whole" else length
+    train_windows, train_clips = read_windows(
+        training, TRAINING_CONDITION, members.train, length=length, step=step, device=device
+    )
     train_windows = first_of_each_clip(train_windows) if train.windows == "random" else train_windows
     val_windows, val_clips = read_windows(
-        validation, "noisy", members.validation, length=length, step=step, device=device
+        validation, TRAINING_CONDITION, members.validation, length=length, step=step, device=device
     )
     examples = Examples(train_windows, train_clips["clip_id"].to_list(), val_windows, val_clips["clip_id"].to_list())
     net = with_cpu_kernels(build(model, length, features.n_features(sample_rate)), cpu_kernels)
@@ -76,7 +79,8 @@ def run(
         "adopted": None if adopted is None else adopted._asdict(),
         "n_parameters": sum(p.numel() for p in net.parameters()),
     }
-    inputs = [*condition_files(training, "noisy"), *condition_files(validation, "noisy"), folds / f"{fold}.csv"]
+    inputs = [file for folder in (training, validation) for file in condition_files(folder, TRAINING_CONDITION)]
+    inputs.append(folds / f"{fold}.csv")
     inputs += [pretrained / model.init_from] if adopted else []
     settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
     checkpoint = Checkpoint(f"{fold}-{seed}", settings, inputs)

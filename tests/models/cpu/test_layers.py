@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from closures import ROOT
 from spira.clips.subsets import write_subsets
-from spira.features.noise import CONDITIONS
+from spira.features.conditions import CONDITIONS
 from spira.features.store import read_windows, shard_path, write_index, write_shard
 from spira.models.build import build, with_cpu_kernels
 from spira.models.cpu.layers import CompiledBlocks

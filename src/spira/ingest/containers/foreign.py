@@ -132,5 +132,5 @@ def _refuse_end(file: BinaryIO, n_bytes: int, kind: str) -> Refusal | None:
             return Refusal("truncated", f"the header promises a file of {promised} bytes, {n_bytes} are there")
     file.seek(0)
     if kind in _STARTS and len(re.findall(_STARTS[kind], file.read(_MOST), re.DOTALL)) > 1:
-        return Refusal("trailing", f"a second {kind} file follows the first")
+        return Refusal("trailing", f"a second {kind} file follows the first: make two files of it")
     return None

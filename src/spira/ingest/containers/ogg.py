@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from spira.ingest.acceptance import Refusal
-from spira.ingest.containers.endings import anything_between, without_tags
+from spira.ingest.containers.endings import MEND, anything_between, without_tags
 
 _PIECE = 2**16  # bytes
 _BEGINS, _ENDS = 2, 4  # flags of a page
@@ -35,11 +35,11 @@ def refuse_pages(file: BinaryIO, n_bytes: int) -> Refusal | None:
             ended.add(page.serial)
             if 0 <= page.granule < last[page.serial]:
                 before = f"one before at {last[page.serial]}"
-                return Refusal("trailing", f"the last Ogg page ends at {page.granule} samples, {before}")
+                return Refusal("trailing", f"the last Ogg page ends at {page.granule} samples, {before}: {MEND}")
         last[page.serial] = max(last[page.serial], page.granule)
         end, sounds = page.end, sounds or not page.flags & _BEGINS
     if anything_between(file, end, without_tags(file, n_bytes)):
-        return Refusal("trailing", f"{n_bytes - end} bytes follow the last Ogg page")
+        return Refusal("trailing", f"{n_bytes - end} bytes follow the last Ogg page: {MEND}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""SpiraConv's layers as loops that numba compiles: on a CPU an epoch takes half as long as with torch's operations.
+"""SpiraConv's layers as loops that numba compiles: on a CPU an epoch is faster than with torch's operations.
 
 What are several operations of torch, over tensors larger than a core's cache, is one pass here over a few channels, or
 a tile of frames, that stay in it. A kernel does not hold Python's lock, so that threads do not wait for each other.
