@@ -253,6 +253,6 @@ def test_a_second_chunk_of_sound_is_refused(tmp_path: Path, gap: bytes, more: by
     assert refusal(tmp_path / "a.wav", wav(pcm(SHORT)) + gap + more).code == "trailing"
 
 
-def test_sound_after_a_pause_of_noughts_is_found(tmp_path: Path) -> None:
+def test_sound_after_a_pause_of_zero_bytes_is_found(tmp_path: Path) -> None:
     """A muted second is no padding where somebody speaks after it."""
     assert refusal(tmp_path / "a.wav", wav(pcm(SHORT)) + bytes(32000) + pcm(SHORT)).code == "trailing"
