@@ -36,7 +36,7 @@ PROCESSORS = {
 }  # with AVX2 and without AVX-512, as QEMU calls them
 
 
-def path_of(folder: Path, kind: str, workers: int) -> None:
+def run_path(folder: Path, kind: str, workers: int) -> None:
     """From recordings to probes in the folder; of a kind that is not the committed one, two epochs and the metrics."""
     changes: dict[str, dict[str, object]] = {}
     if kind:
@@ -162,7 +162,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     asked = sys.argv[1] if len(sys.argv) > 1 else "determinism"
     if asked == "path":
-        path_of(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+        run_path(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
     elif asked == "operations":
         operations()
     else:

@@ -77,10 +77,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    seconds, of_processors, megabytes = measured(asked.clips, asked.seeds)
+    seconds, processor_seconds, megabytes = measured(asked.clips, asked.seeds)
     print(
         f"{asked.clips} test clips of {asked.clips // 2} speakers, {asked.seeds} seeds, {len(CONDITIONS)} conditions: "
-        f"{seconds:.1f} s ({of_processors:.1f} s of processors' time), {megabytes:.0f} MB at most"
+        f"{seconds:.1f} s ({processor_seconds:.1f} s of processors' time), {megabytes:.0f} MB at most"
     )
 
 

@@ -25,10 +25,10 @@ from spira.features.windows import Windows, make_windows
 from spira.models.device import prepare
 from spira.models.params import V2
 from spira.models.spiraconv import SpiraConv
-from spira.training.gradients import piece_sizes
+from spira.training.gradients import batch_sizes
 from spira.training.loop import Epoch, train_epochs
 from spira.training.params import TrainParams
-from spiraconv_work import Limits, least, work_of
+from spiraconv_work import Limits, least, spiraconv_work
 
 N_FRAMES, N_FEATURES, N_VIEWS = 401, 40, 4
 LENGTHS = [1101] * 46 + [1001] * 44  # frames of the clips: 46 of eight windows, 44 of seven
@@ -44,7 +44,7 @@ def main() -> None:
         print("torch finds no CUDA device here, so nothing was measured and there are no figures.")
         return
     device = prepare("cuda", seed=0)
-    limits = limits_of(device, seconds_on_gpu, n=8192, n_bytes=2**30)
+    limits = measure_limits(device, seconds_on_gpu, n=8192, n_bytes=2**30)
     windows = drawn(device, LENGTHS)
     rows = compared(windows, load("train", TrainParams), limits, seconds_on_gpu, torch.cuda.max_memory_allocated)
     print(table(limits, rows))
@@ -69,7 +69,7 @@ def seconds_on_gpu(work: Callable[[], object]) -> float:
     return float(begin.elapsed_time(end)) / 1000
 
 
-def limits_of(device: torch.device, timed: Timed, *, n: int, n_bytes: int) -> Limits:
+def measure_limits(device: torch.device, timed: Timed, *, n: int, n_bytes: int) -> Limits:
     """Of products of (n, n) and a copy of so many bytes: the median of nine, after three to warm up."""
 
     def rate(amount: float, work: Callable[[], object]) -> float:
@@ -107,15 +107,15 @@ def compared(
         for i, side in enumerate(sides):
             seconds[i].append(timed(side.__next__))
             peaks[i] = max(peaks[i], peak())
-    n_steps = len(piece_sizes(len(windows), p.batch_size, 1))
-    work = work_of(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
+    n_steps = len(batch_sizes(len(windows), p.batch_size, 1))
+    work = spiraconv_work(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
     rows = []
     for (kind, size, recorded), took, most in zip(ways, seconds, peaks, strict=True):
         epoch, bound = median(took[N_WARM:]), least(work, limits, "bfloat16" if kind == "bfloat16" else "float32")
         row: dict[str, Any] = {"precision": kind, "micro_batch_size": size, "cuda_graph": recorded}
         row |= {"steps_per_second": n_steps / epoch, "epoch_seconds": epoch}
         row |= {"fastest": min(took[N_WARM:]), "slowest": max(took[N_WARM:]), "peak_mb": most / 2**20}
-        rows.append(row | {"limit": bound.limit, "of_limit": bound.seconds / epoch})
+        rows.append(row | {"limit": bound.limit, "limit_share": bound.seconds / epoch})
     return rows
 
 
@@ -141,7 +141,7 @@ def table(limits: Limits, rows: list[dict[str, Any]]) -> str:
         ms = [f"{1000 * row[name]:.1f}" for name in ("epoch_seconds", "fastest", "slowest")]
         cells = [row["precision"], f"{row['micro_batch_size']}", "yes" if row["cuda_graph"] else "no"]
         cells += [f"{row['steps_per_second']:.0f}", ms[0]]
-        cells += [f"{ms[1]} to {ms[2]}", f"{row['peak_mb']:.0f}", row["limit"], f"{row['of_limit']:.1%}"]
+        cells += [f"{ms[1]} to {ms[2]}", f"{row['peak_mb']:.0f}", row["limit"], f"{row['limit_share']:.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -103,7 +103,7 @@ def _command(place: Clone, rng: np.random.Generator, tally: Tally, n_kills: int,
     due = kind != "none" and _struck(dvc, kind, time.monotonic() + wait, place)
     if due and kind != "stage":
         began = time.monotonic()
-        while _of_session(dvc.pid) and time.monotonic() < began + 60:
+        while _living(dvc.pid) and time.monotonic() < began + 60:
             time.sleep(0.01)
         if kind == "dvc":
             tally.lasted.append(time.monotonic() - began)
@@ -137,7 +137,7 @@ def _struck(dvc: subprocess.Popen[bytes], kind: str, when: float, place: Clone) 
     return False
 
 
-def _of_session(session: int) -> list[int]:
+def _living(session: int) -> list[int]:
     """Living processes of the command, dvc's own aside where it waits to be asked for its status."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -151,7 +151,7 @@ def _of_session(session: int) -> list[int]:
 
 
 def _stages(session: int) -> Iterator[int]:
-    for pid in _of_session(session):
+    for pid in _living(session):
         try:
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
         except OSError:

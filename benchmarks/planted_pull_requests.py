@@ -107,7 +107,7 @@ def at_least(k: int, n: int, p: float) -> float:
 
 
 def twenty_and_twenty(plan: Plan, n: int, seed: int) -> dict[str, float]:
-    """How surely 20 that lose 0.05 and 20 that change only the seed are told apart."""
+    """How surely 20 that lose 0.05 and 20 that change only the seed are distinguished."""
     lost, same = (rate(plan, loss, n, seed) for loss in (0.05, 0.0))
     return {
         "speakers": plan.n_speakers,

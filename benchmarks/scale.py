@@ -2,7 +2,7 @@
 
 Corpora of 1 s clips whose content is repeated but for two samples, so that none is a copy of another. Each stage is a
 process of its own: processor seconds are its own and its workers', which a busy machine changes little; memory
-is the most that they held together, looked at every 200 ms. Pages of mapped files are told apart: the system takes
+is the most that they held together, looked at every 200 ms. Pages of mapped files are counted apart: the system takes
 them back where it needs them.
 """
 
@@ -67,19 +67,19 @@ def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
         if stage == ONE_MORE:
             add_clip(at, n)
         name = stage.partition(",")[0]
-        found[stage] = of_stage(name, at)
+        found[stage] = measure_stage(name, at)
         out = at / "data" / OUTS[name]
         files = [file for file in out.rglob("*") if file.is_file()] or [out]
         found[stage] |= {"files": len(files), "out_mb": sum(file.stat().st_size for file in files) / 2**20}
     return found
 
 
-def of_stage(stage: str, at: Path) -> Measured:
+def measure_stage(stage: str, at: Path) -> Measured:
     """As DVC has it run: what the stage left before is gone but for what it keeps in `.ckpt`."""
     out = at / "data" / OUTS[stage]
     if out.is_dir():
         rmtree(out)
-    return of_process([sys.executable, __file__, "--stage", stage, "--folder", str(at)])
+    return measure_process([sys.executable, __file__, "--stage", stage, "--folder", str(at)])
 
 
 def add_clip(at: Path, n: int) -> None:
@@ -91,10 +91,10 @@ def add_clip(at: Path, n: int) -> None:
     with (corpus / "metadata.csv").open("a", encoding="utf-8") as table:
         table.write(f"{name},patient,s1\n")
     for stage in ("ingest", "split"):
-        of_stage(stage, at)
+        measure_stage(stage, at)
 
 
-def of_process(command: list[str], where: Path | None = None) -> Measured:
+def measure_process(command: list[str], where: Path | None = None) -> Measured:
     """Processor seconds of a command and its workers, and the most megabytes that they held together."""
     start, before, own, mapped = perf_counter(), children_seconds(), 0.0, 0.0
     process = subprocess.Popen(command, cwd=where, stdout=subprocess.DEVNULL)
@@ -220,16 +220,16 @@ def status(at: Path) -> Measured:
     for words in (*new, "dvc commit -q -f"):
         tool, *rest = words.split()
         subprocess.run([which(tool) or tool, *rest], cwd=at, env=environment_without_git(), check=True)
-    of_process([which("dvc") or "dvc", "status", "-q"], at)
-    return of_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
+    measure_process([which("dvc") or "dvc", "status", "-q"], at)
+    return measure_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
 
 
 def show(found: dict[int, dict[str, Measured]]) -> None:
     head = "| | clips | processor s | s | ms a clip | MB of its own | MB of files mapped | files | MB |"
     print(f"{os.cpu_count()} cores\n\n{head}\n{'|---' * head.count('| ')}|")
     for stage in next(iter(found.values())):
-        for n, of_stages in found.items():
-            of = of_stages[stage]
+        for n, stages in found.items():
+            of = stages[stage]
             took = f"{of['processor_seconds']:.1f} | {of['seconds']:.1f} | {1000 * of['processor_seconds'] / n:.2f}"
             print(f"| {stage} | {n} | {took} | {of['own_mb']:.0f} | {of['mapped_mb']:.0f} | ", end="")
             print(f"{of['files']:.0f} | {of['out_mb']:.0f} |")

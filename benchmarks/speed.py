@@ -206,9 +206,9 @@ def epoch_of_ours(at: Path) -> Seconds:
             )
             torch.set_num_threads(n_threads)  # featurize took one, as a process of its own may
             clips = pl.read_csv(at / "subsets.csv")["clip_id"].to_list()
-            heard, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)
-            list(train_epochs(net, heard, p, seed=0, names=table["clip_id"].to_list()))
-            return len(heard)
+            windows, table = read_windows(Path(out, "train"), "noisy", clips, length=401, step=100, device=device)
+            list(train_epochs(net, windows, p, seed=0, names=table["clip_id"].to_list()))
+            return len(windows)
 
     return timed(work)
 
@@ -218,15 +218,15 @@ def waveforms(at: Path) -> list[np.ndarray]:
     return [np.array(samples[start : start + n]) for start, n in table.select("start", "n_samples").rows()]
 
 
-def featured(at: Path, of_clip: Callable[[np.ndarray], object], *, in_threads: bool = False) -> Seconds:
+def featured(at: Path, render: Callable[[np.ndarray], object], *, in_threads: bool = False) -> Seconds:
     """Minutes of sound; the first clip, which sets tables up, is not timed."""
     clips = waveforms(at)
-    of_clip(clips[0])
+    render(clips[0])
     if in_threads:
         torch.set_num_threads(1)
 
     def work() -> float:
-        for _ in ordered_map(of_clip, clips) if in_threads else map(of_clip, clips):
+        for _ in ordered_map(render, clips) if in_threads else map(render, clips):
             pass
         return sum(clip.size for clip in clips) / RATE / 60
 
@@ -280,12 +280,12 @@ def ffts_alone(at: Path) -> Seconds:
     frames = Frames(load("features", FeatureParams), RATE)
     block = torch.rand(128, frames.size)
 
-    def of_clip(clip: np.ndarray) -> None:
+    def render(clip: np.ndarray) -> None:
         n_frames = 1 + clip.size // frames.p.hop_length
         for start in range(0, n_frames, len(block)):
             torch.fft.rfft(block[: n_frames - start])
 
-    return featured(at, of_clip, in_threads=True)
+    return featured(at, render, in_threads=True)
 
 
 def features_of_ours(at: Path) -> Seconds:

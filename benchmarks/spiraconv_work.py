@@ -49,7 +49,7 @@ class Least(NamedTuple):
     seconds: float
 
 
-def layers_of(p: SpiraConvParams, n_frames: int, n_features: int) -> list[Layer]:
+def spiraconv_layers(p: SpiraConvParams, n_frames: int, n_features: int) -> list[Layer]:
     """Every convolution's sizes, first to last."""
     layers, channels = [], (1, *p.channels)
     for i, (n_out, kernel, dilation) in enumerate(zip(p.channels, p.kernels, p.dilations, strict=True)):
@@ -62,9 +62,9 @@ def layers_of(p: SpiraConvParams, n_frames: int, n_features: int) -> list[Layer]
     return layers
 
 
-def work_of(p: SpiraConvParams, n_windows: int, n_steps: int, *, n_frames: int, n_features: int) -> Work:
+def spiraconv_work(p: SpiraConvParams, n_windows: int, n_steps: int, *, n_frames: int, n_features: int) -> Work:
     """Forward, backward and optimizer, ``n_windows`` in ``n_steps``."""
-    layers = layers_of(p, n_frames, n_features)
+    layers = spiraconv_layers(p, n_frames, n_features)
     # Forward, by weights and by values; nobody asks for the gradient by the features.
     convolutions = sum(2 * layer.macs * (2 if i == 0 else 3) for i, layer in enumerate(layers))
     shapes = [(layers[-1].n_out, p.hidden), (p.hidden, 1)]

@@ -244,7 +244,7 @@ def test_every_door_is_one() -> None:
     assert not [door for door in doors if not touches_outside(door)]
 
 
-def test_the_stage_that_trains_cannot_judge_and_the_one_that_judges_has_no_torch() -> None:
+def test_train_imports_no_metric_and_evaluate_no_torch() -> None:
     """What is chosen on validation never meets a metric of the test set."""
     assert SOURCE / "spira/evaluation/metrics.py" not in closure(SOURCE / "spira/stages/train.py")
     assert not any("test" in dep.split("/") or "subsets.csv" in dep for dep in DVC["train"]["deps"])

@@ -1,1 +1,1 @@
-"""SPIRA's training pipeline: raw recordings in, a judged detector of respiratory insufficiency out."""
+"""SPIRA's training pipeline: raw recordings in, a detector of respiratory insufficiency and its evaluation out."""

@@ -1,4 +1,4 @@
-"""base.arithmetic: the same bytes whatever the processor, the caches and the caller's environment."""
+"""Arithmetic gives the same bytes whatever the processor, the caches and the caller's environment."""
 
 import ast
 import json

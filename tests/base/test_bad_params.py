@@ -39,7 +39,7 @@ def test_a_small_number_is_read_in_all_its_spellings(written: str, tmp_path: Pat
     assert (tmp_path / "checked").exists()
 
 
-def test_mistakes_in_four_sections_are_told_in_one_message(tmp_path: Path) -> None:
+def test_mistakes_in_four_sections_are_one_message(tmp_path: Path) -> None:
     """With what was probably meant."""
     text = COMMITTED
     for before, after in (("  lr:", "  lrr:"), ("kind: mfcc", "kind: MFCC"), ("\nseeds:", "\nseed:")):

@@ -13,7 +13,7 @@ import pytest
 
 from faults import KINDS, Reference, Stages, Tamper, disturbed, points, references
 from spira.base.errors import DataError
-from spira.base.files import part_of, whole, write_bytes
+from spira.base.files import part_path, whole, write_bytes
 from spira.base.system_errors import naming
 from tiny import ROOT
 
@@ -76,7 +76,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
     """The next run of the stage uses the same temporary name."""
-    part_of(tmp_path / "a").write_bytes(b"half of something long")
+    part_path(tmp_path / "a").write_bytes(b"half of something long")
     write_bytes(b"new", tmp_path / "a")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"new")]
 
@@ -109,8 +109,8 @@ def test_sigterm_ends_a_stage_with_143_and_no_traceback(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr, list(tmp_path.iterdir())) == (128 + signal.SIGTERM, "", [])
 
 
-@pytest.mark.parametrize(("number", "told"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.ENOENT, False)])
-def test_of_the_systems_errors_only_a_disks_are_a_sentence(number: int, told: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "in_words"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.ENOENT, False)])
+def test_of_the_systems_errors_only_a_disks_are_a_sentence(number: int, in_words: bool, tmp_path: Path) -> None:
     """A file that the code thought was there is a defect, and keeps its traceback."""
     program = (
         "from spira.base.program import exit_on_error\n"
@@ -118,8 +118,8 @@ def test_of_the_systems_errors_only_a_disks_are_a_sentence(number: int, told: bo
     )
     ended = in_python(program, tmp_path)
     assert ended.returncode == 1
-    assert ("Traceback" not in ended.stderr) is told
-    assert not told or ended.stderr.startswith(f"DataError: some/file: {os.strerror(number)}; ")
+    assert ("Traceback" not in ended.stderr) is in_words
+    assert not in_words or ended.stderr.startswith(f"DataError: some/file: {os.strerror(number)}; ")
 
 
 def test_a_disk_that_cannot_be_read_is_named() -> None:

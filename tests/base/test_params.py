@@ -241,7 +241,7 @@ def test_a_bare_value_is_as_strict_as_a_section(line: str, kind: Any, message: s
         ("nan", "nan", "nan"),
     ],
 )
-def test_a8_a_corpus_that_looks_like_a_number_is_told_how_to_be_quoted(
+def test_a8_a_corpus_that_looks_like_a_number_is_refused_with_its_quotes(
     typed: str, got: str, text: str, tmp_path: Path
 ) -> None:
     """As ``dvc exp run -S`` writes it; and in the quotes of the message, by hand or for DVC, it is read."""
@@ -268,7 +268,7 @@ def test_a8_what_dvc_writes_as_text_needs_no_quotes(typed: str, tmp_path: Path) 
     assert load("corpus", FolderName, path=path) == typed.strip("'")
 
 
-def test_a8_a_date_and_an_item_of_a_list_are_told_too(tmp_path: Path) -> None:
+def test_a8_a_date_and_an_item_of_a_list_are_refused_too(tmp_path: Path) -> None:
     """Each as far as quotes help it: DVC replaces a list as a whole."""
     said = refusal(tmp_path, "corpus: 2020-07-11\n", "corpus", FolderName)
     assert said.endswith("""such as corpus: "2020-07-11", or -S 'corpus="2020-07-11"'""")

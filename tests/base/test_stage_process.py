@@ -1,4 +1,4 @@
-"""base.stage_process: a stage ends with its DVC, and is alone."""
+"""A stage ends with the DVC that started it, and no second one of its name runs beside it."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""The benchmark of the stage that judges: its table is one that the stage takes whole."""
+"""The evaluation benchmark's table is one that `evaluate` takes as it is."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tiny import evaluate_params
 
 
 @pytest.mark.ml_test_score("Monitoring 6", manual=True)
-def test_its_table_is_judged_under_every_condition(tmp_path: Path) -> None:
+def test_its_table_is_evaluated_under_every_condition(tmp_path: Path) -> None:
     """400 clips, two seeds: a random detector of AUC 0.75 (two unit normals 1.3 * 0.707 apart), and every subgroup."""
     (tmp_path / "clips").mkdir()
     benchmark.write_tables(tmp_path, 400, 2)

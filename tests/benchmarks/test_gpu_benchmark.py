@@ -17,7 +17,7 @@ import gpu
 from spira.features.windows import window_starts
 from spira.models.params import V2, SpiraConvParams
 from spira.models.spiraconv import SpiraConv
-from spiraconv_work import Limits, Work, layers_of, least, work_of
+from spiraconv_work import Limits, Work, least, spiraconv_layers, spiraconv_work
 from tiny import ROOT, train_params
 from version_1 import SpiraConvV2
 
@@ -29,7 +29,7 @@ def test_operations_are_those_that_torch_counts() -> None:
     net = SpiraConvV2()
     with FlopCounterMode(display=False) as counter:
         net(torch.randn(3, 401, 40)).sum().backward()
-    work = work_of(V2, 3, 1, n_frames=401, n_features=40)
+    work = spiraconv_work(V2, 3, 1, n_frames=401, n_features=40)
     assert work.flops == counter.get_total_flops()
 
 
@@ -49,7 +49,7 @@ def test_bytes_are_those_of_the_tensors_that_pass() -> None:
             reads["by values"], writes["by values"] = convolved, entered
         passed += sum(reads.values()) + sum(writes.values())
     weights = 10 * sum(weight.numel() for weight in net.parameters())
-    assert work_of(V2, 2, 5, n_frames=401, n_features=40).n_bytes == 4 * (passed + 5 * weights)
+    assert spiraconv_work(V2, 2, 5, n_frames=401, n_features=40).n_bytes == 4 * (passed + 5 * weights)
 
 
 def test_sizes_are_those_of_the_network_at_other_shapes_too() -> None:
@@ -58,14 +58,14 @@ def test_sizes_are_those_of_the_network_at_other_shapes_too() -> None:
         dilations = tuple(range(1, len(channels) + 1))
         shape = {"channels": channels, "kernels": kernels, "dilations": dilations}
         p = SpiraConvParams.model_validate(shape | {"norm": "group", "hidden": 7, "dropout": 0.5})
-        layers, net = layers_of(p, 60, 3), SpiraConv(p, 60, 3)
+        layers, net = spiraconv_layers(p, 60, 3), SpiraConv(p, 60, 3)
         assert layers[-1].n_out == net.fc1.in_features
         assert sum(layer.n_weights for layer in layers) == sum(weight.numel() for weight in net.conv.parameters())
 
 
 def test_an_epoch_is_what_the_issue_estimated() -> None:
     """676 windows, 43 steps: about 100 GFLOP, and about 20 GB."""
-    work = work_of(V2, 676, 43, n_frames=401, n_features=40)
+    work = spiraconv_work(V2, 676, 43, n_frames=401, n_features=40)
     assert work.flops == pytest.approx(100e9, rel=0.1)
     assert work.n_bytes == pytest.approx(20e9, rel=0.1)
 
@@ -119,8 +119,8 @@ def test_every_side_has_a_row_by_its_own_seconds(monkeypatch: pytest.MonkeyPatch
         (5, 9, 13), (6, 10, 14), (7, 11, 15), (8, 12, 16)
     ]  # fmt: skip
     assert rows[0]["steps_per_second"] == pytest.approx(2 / 9)
-    assert rows[0]["of_limit"] == pytest.approx(
-        least(work_of(V2, 3, 2, n_frames=401, n_features=40), limits, "float32").seconds / 9
+    assert rows[0]["limit_share"] == pytest.approx(
+        least(spiraconv_work(V2, 3, 2, n_frames=401, n_features=40), limits, "float32").seconds / 9
     )
     printed = gpu.table(limits, rows).splitlines()
     assert "| float32 | 1 | no | 0 | 9000.0 | 5000.0 to 13000.0 | 3 | FLOPs | 4.7% |" in printed
@@ -135,7 +135,7 @@ def test_limits_are_amounts_by_the_median_second() -> None:
         work()
         return 2.0
 
-    assert gpu.limits_of(CPU, timed, n=8, n_bytes=64) == Limits(512.0, 512.0, 64.0)
+    assert gpu.measure_limits(CPU, timed, n=8, n_bytes=64) == Limits(512.0, 512.0, 64.0)
 
 
 def test_without_a_gpu_it_says_so_and_needs_no_more_than_it_says(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tiny import ROOT
 STATED = Plan(200, 5, planted.CHANGE_BY_SPEAKER)
 
 
-def test_twenty_losses_and_twenty_seeds_are_told_apart() -> None:
+def test_twenty_losses_and_twenty_seeds_are_distinguished() -> None:
     """At 400 clips and five trainings: at least 19 losses of 0.05 caught, at most 1 false alarm; one draw of many."""
     assert planted.rate(STATED, 0.05, 20, seed=7)["regression"] >= 19 / 20
     assert planted.rate(STATED, 0.0, 20, seed=7)["regression"] <= 1 / 20

@@ -48,7 +48,7 @@ def test_what_is_not_known_is_never_a_pass() -> None:
     assert few.why == "not run: the test set has 20 control speakers, and an interval over speakers needs 50"
 
 
-def test_a_column_that_is_partly_there_is_judged_by_the_rest_and_not_cleared() -> None:
+def test_a_column_that_is_partly_there_is_tested_by_the_rest_and_not_cleared() -> None:
     """Sex and age that tell nothing are no pass where the site is unknown; an age that tells all still fails."""
     study = benchmark.plain(np.random.default_rng(0))
     found = PROBES["metadata"].run(replace(study, columns={**study.columns, "site": []}), P)

@@ -1,4 +1,4 @@
-"""benchmarks/speed.py: what has fallen far behind is told, by table and side; what merely moved is not."""
+"""The speed benchmark reports each table and side that fell far behind, and none that merely moved."""
 
 import json
 
@@ -11,7 +11,7 @@ BEFORE = {"features": {"theirs": {"ratio": 1.0, "peak_mb": 900.0}, "ours": {"rat
 
 
 @pytest.mark.parametrize(
-    ("ratio", "peak_mb", "told"),
+    ("ratio", "peak_mb", "reported"),
     [
         (4.1, 590.0, []),
         (80.0, 40.0, []),
@@ -19,10 +19,10 @@ BEFORE = {"features": {"theirs": {"ratio": 1.0, "peak_mb": 900.0}, "ours": {"rat
         (8.0, 610.0, ["features: ours: 610 MB, and was 400"]),
     ],
 )
-def test_half_the_speed_or_half_again_the_memory_is_told(ratio: float, peak_mb: float, told: list[str]) -> None:
+def test_half_the_speed_or_half_again_the_memory_is_reported(ratio: float, peak_mb: float, reported: list[str]) -> None:
     """And nothing else: a ratio moves by less between machines."""
     now = {"features": {"theirs": {"ratio": 1.0, "peak_mb": 9000.0}, "ours": {"ratio": ratio, "peak_mb": peak_mb}}}
-    assert list(fallen(now, BEFORE)) == told
+    assert list(fallen(now, BEFORE)) == reported
 
 
 def test_the_kept_figures_are_of_every_table_with_ours_last() -> None:

@@ -340,7 +340,7 @@ def test_a_wrong_edit_is_refused_where_it_stands(edits: list[Edit], key: str, me
 
 
 @pytest.mark.parametrize(("edits", "key", "message"), ACROSS, ids=named(ACROSS))
-def test_a_contradiction_between_sections_is_told_alone(
+def test_a_contradiction_between_sections_is_reported_alone(
     edits: list[Edit], key: str, message: str, tmp_path: Path
 ) -> None:
     """Nothing that follows from it is listed beside it, so the first thing to mend is the only one."""

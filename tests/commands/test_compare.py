@@ -37,10 +37,10 @@ def test_two_commits_are_compared_by_their_predictions_alone(repository: Reposit
     text = said(repository, "compare", "good", "bad")
     assert "SYNTHETIC" in text
     assert "**regression**: AUC under `noisy` -0." in text
-    of_report = repository.report("good", "bad").stdout
+    report = repository.report("good", "bad").stdout
     for metric in ("AUC", "sensitivity", "specificity"):
         (row,) = [line for line in text.splitlines() if line.startswith(f"| noisy | {metric} |")]
-        assert row in of_report
+        assert row in report
     assert "shift" not in text
     assert "**improvement**" in said(repository, "compare", "bad", "good")
 

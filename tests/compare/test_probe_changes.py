@@ -1,4 +1,4 @@
-"""A reviewer is told which shortcut a change opened, whatever it did to the AUC."""
+"""A reviewer reads which shortcut a change opened, whatever it did to the AUC."""
 
 import json
 

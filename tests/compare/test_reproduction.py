@@ -1,4 +1,4 @@
-"""Whether the committed bytes came out: core.reproduction, and the line with which ``make repro`` ends."""
+"""`spira reproduced` says whether the committed bytes came out, and names every output that did not."""
 
 import subprocess
 import sys

@@ -284,7 +284,7 @@ def silences(waveform: NDArray[np.float64], rate: int) -> list[float]:
     return [float(gap) for gap in gaps if gap >= 0.2]
 
 
-def test_pauses_are_heard_as_long_as_planned(tmp_path: Path) -> None:
+def test_pauses_are_as_long_as_planned(tmp_path: Path) -> None:
     """The longest silences of a recording are its planned pauses of 0.3 s or more."""
     soft = {"low": 1e-6, "high": 1e-6}  # neither a breath nor a room is silent
     params = changed(n_speakers=4, ward_noise_in_patients=False, breath_peak=soft, room_tone_rms=soft)

@@ -29,7 +29,7 @@ from spira.doctor.diagnosis import (
     pins,
     released,
     space,
-    stages_of,
+    stage_texts,
     wrong_versions,
 )
 from spira.doctor.dvc_locks import repair_locks
@@ -205,7 +205,7 @@ def test_a_whole_lock_is_never_called_cut_off() -> None:
     """This repository's own; and of its prefixes, each that ends inside a line is."""
     text = (ROOT / "dvc.lock").read_text()
     assert lock_fault(text) == ""
-    assert len(stages_of(text)) == text.count("\n    cmd: ")
+    assert len(stage_texts(text)) == text.count("\n    cmd: ")
     for n in range(0, len(text), 4999):
         assert lock_fault(text[:n] + "x" if text[:n].endswith("\n") else text[:n])
 

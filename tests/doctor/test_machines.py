@@ -228,7 +228,7 @@ def test_c5_no_tracked_file_of_this_repository_is_converted() -> None:
     ],
     ids=" ".join,
 )
-def test_c6_git_that_refuses_is_heard(repository: Repository, command: tuple[str, ...]) -> None:
+def test_c6_a_refusal_by_git_is_passed_on(repository: Repository, command: tuple[str, ...]) -> None:
     """Another user's clone: git's own sentence with its way out, exit 1, no word of a shallow clone or of health."""
     done = spira(repository.folder, *command, check=False, set_={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
     assert done.returncode == 1
@@ -412,7 +412,7 @@ def test_c8_every_variable_that_names_a_repository_is_dropped() -> None:
 
 
 def test_c8_the_report_is_of_the_folder_s_repository(repository: Repository, good_and_bad: str, small: Clone) -> None:
-    """Also where git is told of another one, as in a hook of a linked worktree."""
+    """Also where the environment names another one, as in a hook of a linked worktree."""
     git_dir = str(small.folder / ".git")
     variables = {"GIT_DIR": git_dir, "GIT_INDEX_FILE": "nosuch", "GIT_WORK_TREE": "/", "GIT_LITERAL_PATHSPECS": "1"}
     done = spira(repository.folder, "review", "good", "bad", set_=variables)
@@ -446,7 +446,7 @@ def test_c9_make_hands_a_name_on_as_it_is(small: Clone, tmp_path: Path) -> None:
 
 
 def test_c9_no_table_s_path_is_taken_for_a_pattern() -> None:
-    """Polars reads ``[`` as a pattern unless it is told not to, in every call."""
+    """Polars reads ``[`` as a pattern unless every call says otherwise."""
     calls = [
         (path.name, {keyword.arg for keyword in node.keywords})
         for path in sorted((ROOT / "src").rglob("*.py"))

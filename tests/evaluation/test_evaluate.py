@@ -87,44 +87,44 @@ def leaves(tree: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     return Evaluated(predictions(), tmp_path_factory.mktemp("evaluate") / "run")
 
 
-def test_metrics_are_scalars_that_dvc_can_compare(judged: Evaluated) -> None:
+def test_metrics_are_scalars_that_dvc_can_compare(evaluated: Evaluated) -> None:
     """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
-    json.loads(judged.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    others = {name: tree for name, tree in judged.metrics.items() if name not in ("subgroups", "test")}
+    json.loads(evaluated.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    others = {name: tree for name, tree in evaluated.metrics.items() if name not in ("subgroups", "test")}
     corpus, condition, *numbers = leaves(others)
     assert isinstance(corpus, str)
     assert condition == "noisy"
     assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
-    group_numbers = [number for number in leaves(judged.metrics["subgroups"]) if isinstance(number, int | float)]
+    group_numbers = [number for number in leaves(evaluated.metrics["subgroups"]) if isinstance(number, int | float)]
     assert len(group_numbers) > 100
     assert all(isfinite(number) and round(number, 6) == number for number in group_numbers)
 
 
-def test_every_condition_has_every_metric_with_its_interval_and_spread(judged: Evaluated) -> None:
+def test_every_condition_has_every_metric_with_its_interval_and_spread(evaluated: Evaluated) -> None:
     """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd``, and so on; and the threshold's own mean and spread."""
-    assert list(judged.metrics["conditions"]) == list(CONDITIONS)
-    assert set(judged.metrics["threshold"]) == {"mean", "sd"}
+    assert list(evaluated.metrics["conditions"]) == list(CONDITIONS)
+    assert set(evaluated.metrics["threshold"]) == {"mean", "sd"}
     for condition in CONDITIONS:
-        of = judged.condition(condition)
+        of = evaluated.condition(condition)
         assert set(of) == {f"{name}{suffix}" for name in METRICS for suffix in ("", "_lo", "_hi", "_sd")}
         for name in METRICS:
             assert LEAST[name] <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
 
 
-def test_the_headline_is_few_numbers_and_the_same_ones(judged: Evaluated) -> None:
+def test_the_headline_is_few_numbers_and_the_same_ones(evaluated: Evaluated) -> None:
     """``dvc exp show`` has a column for each: an AUC a condition, one interval, one operating point, and validation's
     AUC, which is what settings may be chosen by."""
-    noisy = judged.condition("noisy")
+    noisy = evaluated.condition("noisy")
     table = predictions().filter((pl.col("subset") == "validation") & (pl.col("condition") == "noisy"))
     by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
-    assert judged.headline == {
-        "corpus": judged.metrics["corpus"],
+    assert evaluated.headline == {
+        "corpus": evaluated.metrics["corpus"],
         "auc": {
-            **{str(condition): judged.condition(condition)["auc"] for condition in CONDITIONS},
+            **{str(condition): evaluated.condition(condition)["auc"] for condition in CONDITIONS},
             "noisy_lo": noisy["auc_lo"],
             "noisy_hi": noisy["auc_hi"],
             "validation": pytest.approx(np.mean(by_seed), abs=1e-6),
@@ -134,26 +134,26 @@ def test_the_headline_is_few_numbers_and_the_same_ones(judged: Evaluated) -> Non
     }
 
 
-def test_the_demo_is_called_synthetic_wherever_its_numbers_are(judged: Evaluated, tmp_path: Path) -> None:
+def test_the_demo_is_called_synthetic_wherever_its_numbers_are(evaluated: Evaluated, tmp_path: Path) -> None:
     """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
-    assert "SYNTHETIC" in judged.metrics["corpus"]
-    assert "SYNTHETIC" in judged.report
+    assert "SYNTHETIC" in evaluated.metrics["corpus"]
+    assert "SYNTHETIC" in evaluated.report
     real = Evaluated(predictions((1,)), tmp_path / "real", corpus="hospital")
     assert real.metrics["corpus"] == "hospital"
     assert "SYNTHETIC" not in real.report + real.text
 
 
-def test_the_report_says_on_whom_and_how_sure(judged: Evaluated) -> None:
+def test_the_report_says_on_whom_and_how_sure(evaluated: Evaluated) -> None:
     """Speakers, clips, seeds, confidence, and a table with the very numbers of evaluation.json."""
-    assert "Test: 20 speakers (10 patients), 40 clips" in judged.report
-    assert "Mean over 3 seeds; in brackets the 95% interval" in judged.report
-    assert "validation clips under `noisy`" in judged.report
-    first = judged.report.partition("\n## ")[0]
+    assert "Test: 20 speakers (10 patients), 40 clips" in evaluated.report
+    assert "Mean over 3 seeds; in brackets the 95% interval" in evaluated.report
+    assert "validation clips under `noisy`" in evaluated.report
+    first = evaluated.report.partition("\n## ")[0]
     rows = [re.split(r" *\| *", line.strip("| \n")) for line in first.splitlines() if line.startswith("|")]
     assert rows[0] == ["condition", *map(title, METRICS)]
     assert [row[0] for row in rows[2:]] == list(CONDITIONS)
     for condition, *cells in rows[2:]:
-        of = judged.condition(condition)
+        of = evaluated.condition(condition)
         for name, cell in zip(METRICS, cells, strict=True):
             shown = [float(number) for number in re.findall(r"-?[\d.]+", cell)]
             assert shown == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
@@ -165,7 +165,7 @@ def test_a_fraction_of_a_percent_of_confidence_is_not_rounded_away(tmp_path: Pat
     assert "the 97.5% interval" in Evaluated(predictions((1,)), tmp_path / "run", p=p).report
 
 
-def test_thresholds_come_from_validation_under_the_named_condition(judged: Evaluated, tmp_path: Path) -> None:
+def test_thresholds_come_from_validation_under_the_named_condition(evaluated: Evaluated, tmp_path: Path) -> None:
     """Other test labels, other test scores, other conditions of validation: the same thresholds."""
     rng = np.random.default_rng(0)
     noisy_validation = (pl.col("subset") == "validation") & (pl.col("condition") == "noisy")
@@ -175,10 +175,10 @@ def test_thresholds_come_from_validation_under_the_named_condition(judged: Evalu
         label=pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label"),
     )
     moved = Evaluated(other, tmp_path / "moved").metrics
-    assert moved["threshold"] == judged.metrics["threshold"]
-    assert all(moved["conditions"][name] != judged.metrics["conditions"][name] for name in CONDITIONS)
+    assert moved["threshold"] == evaluated.metrics["threshold"]
+    assert all(moved["conditions"][name] != evaluated.metrics["conditions"][name] for name in CONDITIONS)
     under = Evaluated(table, tmp_path / "clean", p=P.model_copy(update={"threshold_condition": "clean"})).metrics
-    assert under["threshold"] != judged.metrics["threshold"]
+    assert under["threshold"] != evaluated.metrics["threshold"]
 
 
 @pytest.mark.parametrize("rule", ["youden", "sensitivity", "cost"])
@@ -198,7 +198,7 @@ def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
     assert one.condition("noisy") != two.condition("noisy")
 
 
-def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Evaluated, tmp_path: Path) -> None:
+def test_the_rule_changes_the_threshold_and_the_report_says_which(evaluated: Evaluated, tmp_path: Path) -> None:
     """Validation's sensitivity is what was asked for; the report names the rule and the band."""
     p = evaluate_params(
         n_resamples=20,
@@ -206,18 +206,18 @@ def test_the_rule_changes_the_threshold_and_the_report_says_which(judged: Evalua
         threshold={"rule": "sensitivity", "sensitivity": 0.95, "cost_of_a_miss": 1.0},
     )
     found = Evaluated(predictions(), tmp_path / "run", p=p)
-    assert found.metrics["threshold"]["mean"] < judged.metrics["threshold"]["mean"]
-    assert found.condition("noisy")["sensitivity"] > judged.condition("noisy")["sensitivity"]
+    assert found.metrics["threshold"]["mean"] < evaluated.metrics["threshold"]["mean"]
+    assert found.condition("noisy")["sensitivity"] > evaluated.condition("noisy")["sensitivity"]
     assert "the highest that finds at least 95% of the patients' clips" in found.report
     assert "A score less than 0.1 from it" in found.report
-    inside, before = (of.found.headline.inconclusive.share.mean for of in (found, judged))
+    inside, before = (of.found.headline.inconclusive.share.mean for of in (found, evaluated))
     assert inside > before
-    assert "(Youden's index)" in judged.report
+    assert "(Youden's index)" in evaluated.report
 
 
-def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Evaluated) -> None:
+def test_every_answer_has_its_interval_and_a_place_in_the_report(evaluated: Evaluated) -> None:
     """Each lies in its interval, each interval in [0, 1]; the report has the numbers of evaluation.json."""
-    for condition in judged.metrics["conditions"].values():
+    for condition in evaluated.metrics["conditions"].values():
         for answers in (
             condition["inconclusive"],
             condition["operating_points"],
@@ -226,42 +226,42 @@ def test_every_answer_has_its_interval_and_a_place_in_the_report(judged: Evaluat
             of = flat(answers)
             for name in answers:
                 assert 0 <= of[f"{name}_lo"] <= of[name] <= of[f"{name}_hi"] <= 1
-    noisy = judged.metrics["conditions"]["noisy"]
+    noisy = evaluated.metrics["conditions"]["noisy"]
     for of, name in (
         (noisy["operating_points"], "sensitivity_at_specificity"),
         (noisy["predictive_values"]["0.05"], "ppv"),
     ):
-        assert f"| {of[name]['mean']:.3f} [{of[name]['lo']:.3f}, {of[name]['hi']:.3f}] |" in judged.report
+        assert f"| {of[name]['mean']:.3f} [{of[name]['lo']:.3f}, {of[name]['hi']:.3f}] |" in evaluated.report
     rare, common = (noisy["predictive_values"][share]["ppv"]["mean"] for share in ("0.05", "0.5"))
     assert rare < common
 
 
-def test_calibration_is_fitted_on_validation_and_moves_no_call(judged: Evaluated, tmp_path: Path) -> None:
+def test_calibration_is_fitted_on_validation_and_moves_no_call(evaluated: Evaluated, tmp_path: Path) -> None:
     """Other test labels: other figures, but the very same calibrated scores; and the headline knows nothing of it."""
     other = pl.when(pl.col("subset") == "test").then(1 - pl.col("label")).otherwise("label")
     moved = Evaluated(predictions().with_columns(label=other), tmp_path / "moved")
     for when in ("before", "after"):
-        mine, theirs = (of.plot(f"reliability_{when}_noisy") for of in (judged, moved))
+        mine, theirs = (of.plot(f"reliability_{when}_noisy") for of in (evaluated, moved))
         assert mine["score"].to_list() == theirs["score"].to_list()
         assert mine["patients"].to_list() == pytest.approx((1 - theirs["patients"]).to_list(), abs=2e-6)
         assert mine["clips"].sum() == 3 * 40
-        of = flat(judged.metrics["conditions"]["noisy"]["calibration"][when])
+        of = flat(evaluated.metrics["conditions"]["noisy"]["calibration"][when])
         assert of["brier_lo"] <= of["brier"] <= of["brier_hi"]
         numbers = " | ".join(f"{of[name]:.3f}" for name in ("slope", "intercept"))
         error = f"{of['expected_error']:.3f} [{of['expected_error_lo']:.3f}, {of['expected_error_hi']:.3f}]"
-        assert f"[{of['brier_lo']:.3f}, {of['brier_hi']:.3f}] | {error} | {numbers} |" in judged.report
+        assert f"[{of['brier_lo']:.3f}, {of['brier_hi']:.3f}] | {error} | {numbers} |" in evaluated.report
     p = evaluate_params(n_resamples=200, calibration={"method": "isotonic", "n_bins": 5})
     isotonic = Evaluated(predictions(), tmp_path / "isotonic", p=p)
-    assert isotonic.headline == judged.headline
-    assert isotonic.found.headline.calibration.after != judged.found.headline.calibration.after
+    assert isotonic.headline == evaluated.headline
+    assert isotonic.found.headline.calibration.after != evaluated.found.headline.calibration.after
 
 
 @pytest.mark.ml_test_score("Model 6")
-def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: Evaluated) -> None:
+def test_groups_are_evaluated_counted_or_called_too_few_and_none_is_hidden(evaluated: Evaluated) -> None:
     """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
     table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
     with_facts = table.join(facts(table).drop("speaker_id"), on="clip_id")
-    of = judged.metrics["subgroups"]
+    of = evaluated.metrics["subgroups"]
     assert list(of) == ["sex", "age", "site", "device", "task"]
     for sex in "FM":
         own = with_facts.filter(pl.col("sex") == sex)
@@ -278,8 +278,8 @@ def test_groups_are_judged_counted_or_called_too_few_and_none_is_hidden(judged: 
     for column, tree in of.items():
         for value, found in tree["groups"].items():
             people = f"{found['n_speakers']} ({found['n_patients']}) | {found['n_clips']}"
-            assert f"| {column} | {value} | {people} |" in judged.report
-            assert f"| {column} | {value} | {people} | too few |" in judged.report or found["metrics"] is not None
+            assert f"| {column} | {value} | {people} |" in evaluated.report
+            assert f"| {column} | {value} | {people} | too few |" in evaluated.report or found["metrics"] is not None
 
 
 def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
@@ -295,27 +295,27 @@ def test_a_group_that_the_corpus_cannot_tell_is_refused(tmp_path: Path) -> None:
         clip_facts(["test3_0.wav", "test3_1.wav"], ["sex"], write)
 
 
-def test_the_worst_clips_are_named_where_git_does_not_look(judged: Evaluated) -> None:
+def test_the_worst_clips_are_named_where_git_does_not_look(evaluated: Evaluated) -> None:
     """Each is on the wrong side, the most confident first, with what is known of it; no other file names a clip."""
-    worst = pl.read_csv(judged.folder / "worst_clips.csv")
+    worst = pl.read_csv(evaluated.folder / "worst_clips.csv")
     assert worst.columns[:7] == ["clip_id", "speaker_id", "label", "score", "threshold", "wrong_by", "seeds_wrong"]
     assert {"sex", "age", "site", "device", "recorded_on", "spo2", "task"} <= set(worst.columns)
     assert 0 < worst.height <= P.n_worst
     assert worst["wrong_by"].is_sorted(descending=True)
     assert worst.select((pl.col("score") >= pl.col("threshold")) == (pl.col("label") == "control")).to_series().all()
-    for name, content in judged.outputs().items():
+    for name, content in evaluated.outputs().items():
         assert name == "worst_clips.csv" or (b".wav" not in content and b"test3" not in content), name
     ignored = (ROOT / "data/.gitignore").read_text().splitlines()
     assert "/worst_clips.csv" in ignored
 
 
-def test_the_evaluation_survives_a_round_trip(judged: Evaluated, crossed: Evaluated, tmp_path: Path) -> None:
+def test_the_evaluation_survives_a_round_trip(evaluated: Evaluated, crossed: Evaluated, tmp_path: Path) -> None:
     """Read and written again it has the same bytes: with folds, without a group's metrics, and undetermined."""
     constant = Evaluated(predictions().with_columns(score=pl.lit(0.25)), tmp_path / "constant")
-    for run_again in (judged, crossed, constant):
+    for run_again in (evaluated, crossed, constant):
         write_evaluation(run_again.found, tmp_path / "again.json")
         assert (tmp_path / "again.json").read_text(encoding="utf-8") == run_again.text
-    for found in (judged.found, crossed.found):  # of the third, NaN is no equal of NaN
+    for found in (evaluated.found, crossed.found):  # of the third, NaN is no equal of NaN
         assert Evaluation.model_validate_json(found.model_dump_json()) == found
     assert isnan(constant.found.headline.predictive_values["0.05"].npv.mean)
 
@@ -334,10 +334,10 @@ def test_the_evaluation_survives_a_round_trip(judged: Evaluated, crossed: Evalua
     ids=["an older form", "a word for a number", "a key too many", "a list"],
 )
 def test_an_evaluation_of_another_form_is_a_sentence(
-    change: Callable[[Any], Any], why: str, judged: Evaluated, tmp_path: Path
+    change: Callable[[Any], Any], why: str, evaluated: Evaluated, tmp_path: Path
 ) -> None:
     """What another version of the code wrote is named with its first difference and the command that renews it."""
-    (tmp_path / "old.json").write_text(json.dumps(change(judged.metrics)))
+    (tmp_path / "old.json").write_text(json.dumps(change(evaluated.metrics)))
     with pytest.raises(DataError, match=rf"old.json: {why}.*; another version wrote it: dvc repro evaluate$"):
         read_evaluation(tmp_path / "old.json")
 
@@ -352,7 +352,7 @@ def test_what_the_clips_do_not_determine_is_said_in_words(tmp_path: Path) -> Non
     assert "NaN" not in constant.text
 
 
-def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
+def test_each_seed_is_evaluated_at_its_own_threshold(tmp_path: Path) -> None:
     """Seed 2 scores half of seed 1: its own threshold is half as high, and the metrics are the same."""
     one = predictions((1,))
     both = pl.concat([one, one.with_columns(pl.lit(2, dtype=pl.Int64).alias("seed"), score=pl.col("score") / 2)])
@@ -363,17 +363,17 @@ def test_each_seed_is_judged_at_its_own_threshold(tmp_path: Path) -> None:
     assert double["threshold"]["sd"] == pytest.approx(t / 2 / 2**0.5, abs=2e-6)  # of a sample, as every other sd
 
 
-def test_the_order_of_rows_does_not_matter(judged: Evaluated, tmp_path: Path) -> None:
+def test_the_order_of_rows_does_not_matter(evaluated: Evaluated, tmp_path: Path) -> None:
     """Byte for byte, in every file; and the input's own folder is not in them."""
     assert (
         Evaluated(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs()
-        == judged.outputs()
+        == evaluated.outputs()
     )
 
 
-def test_a_rerun_gives_the_same_bytes(judged: Evaluated, tmp_path: Path) -> None:
+def test_a_rerun_gives_the_same_bytes(evaluated: Evaluated, tmp_path: Path) -> None:
     """Seeded intervals, no clock."""
-    assert Evaluated(predictions(), tmp_path / "run").outputs() == judged.outputs()
+    assert Evaluated(predictions(), tmp_path / "run").outputs() == evaluated.outputs()
 
 
 def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
@@ -398,23 +398,23 @@ def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
         assert all(0.5 < (low - LEAST[name]) / (1 - LEAST[name]) < 0.95 for low in lows), name
 
 
-def test_plots_show_what_the_metrics_say(judged: Evaluated) -> None:
+def test_plots_show_what_the_metrics_say(evaluated: Evaluated) -> None:
     """The ROC's area is the AUC, the matrix's rows are sensitivity and specificity, histograms sum to 1."""
     kinds = ("roc", "precision_recall", "scores", "confusion", "reliability_before", "reliability_after", "decision")
-    assert {path.stem for path in (judged.folder / "plots").glob("*.csv")} == {
+    assert {path.stem for path in (evaluated.folder / "plots").glob("*.csv")} == {
         f"{k}_{c}" for k in kinds for c in CONDITIONS
     }
     for condition in CONDITIONS:
-        of = judged.condition(condition)
-        roc = judged.plot(f"roc_{condition}")
+        of = evaluated.condition(condition)
+        roc = evaluated.plot(f"roc_{condition}")
         assert roc.row(0) == (0, 0)
         assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(of["auc"], abs=0.01)
-        pairs = judged.plot(f"confusion_{condition}")
+        pairs = evaluated.plot(f"confusion_{condition}")
         assert pairs.height == 3 * 40
         for actual, name in (("patient", "sensitivity"), ("control", "specificity")):
             rows = pairs.filter(pl.col("actual") == actual)
             assert (rows["predicted"] == actual).mean() == pytest.approx(of[name], abs=1e-6)
-        scores = judged.plot(f"scores_{condition}")
+        scores = evaluated.plot(f"scores_{condition}")
         assert scores["controls"].sum() == pytest.approx(1, abs=1e-5)
         assert scores["patients"].sum() == pytest.approx(1, abs=1e-5)
 
@@ -438,7 +438,7 @@ def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tm
         pl.concat([predictions()[1:], predictions()[1:2]]),
         predictions().filter((pl.col("seed") != 2) | (pl.col("condition") != "noisy")),
     ],
-    ids=["one missing", "one twice", "one twice for another", "one seed unheard in noise"],
+    ids=["one missing", "one twice", "one twice for another", "one seed not scored in noise"],
 )
 def test_scores_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
     """Seeds are stacked by place: a missing row would pair every later score with another clip's label."""
@@ -454,8 +454,8 @@ def test_a_score_that_is_no_probability_is_refused(score: float | None, tmp_path
         Evaluated(table, tmp_path / "run")
 
 
-def test_the_stage_that_judges_imports_no_torch() -> None:
-    """Judging again costs a second, on a machine that need not hold a deep-learning framework."""
+def test_the_stage_that_evaluates_imports_no_torch() -> None:
+    """Evaluating again costs a second, on a machine that need not hold a deep-learning framework."""
     code = "import spira.stages.evaluate, sys; sys.exit('torch' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
@@ -488,15 +488,15 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     return Evaluated(folded(), tmp_path_factory.mktemp("evaluate") / "crossed")
 
 
-def test_each_clip_is_judged_by_the_threshold_of_its_own_fold(crossed: Evaluated) -> None:
+def test_each_clip_is_classified_by_the_threshold_of_its_own_fold(crossed: Evaluated) -> None:
     """By hand, a fold and a seed at a time; AUC over all clips together, validation's a fold at a time."""
     table, right, aucs, thresholds = folded().filter(pl.col("condition") == "noisy"), [], [], {}
     for (fold, seed), part in table.partition_by("fold", "seed", as_dict=True).items():
-        chooses, judged = (part.filter(pl.col("subset") == subset) for subset in ("validation", "test"))
-        threshold = youden_threshold(chooses["label"].to_numpy(), chooses["score"].to_numpy())
+        validation, test = (part.filter(pl.col("subset") == subset) for subset in ("validation", "test"))
+        threshold = youden_threshold(validation["label"].to_numpy(), validation["score"].to_numpy())
         thresholds[fold, seed] = threshold
-        aucs.append(roc_auc_score(chooses["label"], chooses["score"]))
-        right += ((judged["score"] >= threshold) == (judged["label"] == 1)).to_list()
+        aucs.append(roc_auc_score(validation["label"], validation["score"]))
+        right += ((test["score"] >= threshold) == (test["label"] == 1)).to_list()
     assert crossed.condition("noisy")["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
     assert crossed.headline["auc"]["validation"] == pytest.approx(np.mean(aucs), abs=1e-6)
     assert crossed.metrics["threshold"]["mean"] == pytest.approx(np.mean(list(thresholds.values())), abs=1e-6)
@@ -537,9 +537,11 @@ def test_the_report_says_that_it_is_cross_validation(crossed: Evaluated) -> None
     assert crossed.plot("confusion_noisy").height == 2 * 36
 
 
-def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Evaluated, tmp_path: Path) -> None:
+def test_one_fold_of_that_name_is_a_table_from_before_folds(evaluated: Evaluated, tmp_path: Path) -> None:
     """Byte for byte the same in every file, with the column and without."""
-    assert Evaluated(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == judged.outputs()
+    assert (
+        Evaluated(predictions().with_columns(fold=pl.lit("holdout")), tmp_path / "run").outputs() == evaluated.outputs()
+    )
 
 
 @pytest.mark.parametrize(
@@ -550,7 +552,7 @@ def test_one_fold_of_that_name_is_a_table_from_before_folds(judged: Evaluated, t
         pl.concat([folded(), folded().filter(OF_FOLD_1).with_columns(fold=pl.lit("2"))]),
         folded().with_columns(fold=pl.lit("1")),
     ],
-    ids=["another fold under one condition", "a seed short of a fold", "tested by two folds", "chooses and judges"],
+    ids=["another fold under one condition", "a seed short of a fold", "tested by two folds", "validates and tests"],
 )
 def test_folds_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
     """Thresholds are matched to clips by the fold that scored them."""

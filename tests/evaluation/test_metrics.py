@@ -33,16 +33,16 @@ P = evaluate_params(threshold_condition="clean", n_resamples=500)
 
 
 def summarize(
-    labels: Ints, scores: Floats, groups: list[str], thresholds: Floats, p: EvaluateParams
+    labels: Ints, scores: Floats, speakers: list[str], thresholds: Floats, p: EvaluateParams
 ) -> dict[str, float]:
-    resamples = speaker_resamples(labels, groups, p.n_resamples, p.seed)
-    found = summarize_resampled(as_clips(labels, scores, thresholds, speakers=groups), resamples, p.confidence)
+    resamples = speaker_resamples(labels, speakers, p.n_resamples, p.seed)
+    found = summarize_resampled(as_clips(labels, scores, thresholds, speakers=speakers), resamples, p.confidence)
     suffixes = {"mean": "", "lo": "_lo", "hi": "_hi", "sd": "_sd"}
     return {f"{name}{suffixes[key]}": value for name, estimate in found for key, value in estimate}
 
 
-def drawn_weights(labels: Ints, groups: list[str], n_resamples: int, seed: int) -> Floats:
-    return speaker_resamples(labels, groups, n_resamples, seed).weights(0, n_resamples)
+def drawn_weights(labels: Ints, speakers: list[str], n_resamples: int, seed: int) -> Floats:
+    return speaker_resamples(labels, speakers, n_resamples, seed).weights(0, n_resamples)
 
 
 def halves(scores: Floats) -> Floats:
@@ -155,11 +155,11 @@ def test_a_weight_is_a_repetition(study: tuple[Ints, Floats, Ints]) -> None:
 def test_confusion_counts_are_sensitivity_and_specificity(study: tuple[Ints, Floats], thresholds: list[float]) -> None:
     """The matrix that is drawn and the numbers beside it are one count, over all seeds."""
     labels, scores = study
-    of_seeds = np.stack([np.roll(scores, i) for i in range(len(thresholds))])
-    of_clips = np.tile(floats(thresholds)[:, None], labels.size)
-    pairs = confusion(labels, of_seeds, of_clips)
-    assert len(pairs) == of_seeds.size
-    metrics = all_metrics(labels, of_seeds, of_clips)
+    scores_by_seed = np.stack([np.roll(scores, i) for i in range(len(thresholds))])
+    thresholds_by_seed = np.tile(floats(thresholds)[:, None], labels.size)
+    pairs = confusion(labels, scores_by_seed, thresholds_by_seed)
+    assert len(pairs) == scores_by_seed.size
+    metrics = all_metrics(labels, scores_by_seed, thresholds_by_seed)
     for actual, name in (("patient", "sensitivity"), ("control", "specificity")):
         right, wrong = (pairs.count((actual, predicted)) for predicted in (actual, *{"patient", "control"} - {actual}))
         assert right / (right + wrong) == pytest.approx(metrics[name].mean(), abs=1e-12)
@@ -229,10 +229,10 @@ def test_one_class_is_refused_with_a_sentence(
 def test_speakers_are_drawn_not_clips(controls: list[int], patients: list[int]) -> None:
     """A speaker brings all of their clips, and each class as many speakers as the study had."""
     n_clips = controls + patients
-    groups = [f"s{i}" for i, n in enumerate(n_clips) for _ in range(n)]
+    speakers = [f"s{i}" for i, n in enumerate(n_clips) for _ in range(n)]
     labels = ints([0] * sum(controls) + [1] * sum(patients))
-    weights = drawn_weights(labels, groups, 20, seed=1)
-    firsts = [groups.index(f"s{i}") for i in range(len(n_clips))]
+    weights = drawn_weights(labels, speakers, 20, seed=1)
+    firsts = [speakers.index(f"s{i}") for i in range(len(n_clips))]
     drawn = weights[:, firsts]  # (n_resamples, n_speakers)
     assert_array_equal(weights, np.repeat(drawn, n_clips, axis=1))
     assert_array_equal(drawn[:, : len(controls)].sum(axis=1), len(controls))
@@ -247,33 +247,33 @@ def test_each_speaker_is_drawn_once_on_average() -> None:
 
 def test_resamples_repeat_with_their_seed_and_follow_the_clips() -> None:
     """Seeded, and by who a clip is of, never by its row."""
-    labels, _, groups = people(12, 2, 1.0, np.random.default_rng(0))
-    weights = drawn_weights(labels, groups, 50, seed=3)
-    assert_array_equal(drawn_weights(labels, groups, 50, seed=3), weights)
-    assert not np.array_equal(drawn_weights(labels, groups, 50, seed=4), weights)
+    labels, _, speakers = people(12, 2, 1.0, np.random.default_rng(0))
+    weights = drawn_weights(labels, speakers, 50, seed=3)
+    assert_array_equal(drawn_weights(labels, speakers, 50, seed=3), weights)
+    assert not np.array_equal(drawn_weights(labels, speakers, 50, seed=4), weights)
     order = np.random.default_rng(1).permutation(labels.size)
-    moved = drawn_weights(labels[order], [groups[i] for i in order], 50, seed=3)
+    moved = drawn_weights(labels[order], [speakers[i] for i in order], 50, seed=3)
     assert_array_equal(moved, weights[:, order])
 
 
 def test_more_clips_of_the_same_people_do_not_narrow_an_interval() -> None:
     """Five copies of each clip are no new evidence: an interval over clips would shrink by sqrt(5)."""
-    labels, scores, groups = people(40, 1, 1.0, np.random.default_rng(2))
-    once = summarize(labels, scores[None], groups, halves(scores), P)
-    copies = summarize(np.tile(labels, 5), np.tile(scores, 5)[None], groups * 5, halves(np.tile(scores, 5)), P)
+    labels, scores, speakers = people(40, 1, 1.0, np.random.default_rng(2))
+    once = summarize(labels, scores[None], speakers, halves(scores), P)
+    copies = summarize(np.tile(labels, 5), np.tile(scores, 5)[None], speakers * 5, halves(np.tile(scores, 5)), P)
     assert copies == pytest.approx(once, abs=1e-12)
 
 
 def test_a_summary_is_mean_spread_and_interval_of_every_metric() -> None:
     """Three seeds: means and sample deviations by hand, intervals around them, wider where more confidence is asked."""
-    labels, scores, groups = people(60, 2, 1.2, np.random.default_rng(5))
+    labels, scores, speakers = people(60, 2, 1.2, np.random.default_rng(5))
     noise = np.random.default_rng(6).uniform(0, 0.2, (3, labels.size))
-    of_seeds, thresholds = 0.8 * scores + noise, np.tile([[0.5], [0.6], [0.7]], labels.size)
-    summary = summarize(labels, of_seeds, groups, thresholds, P)
-    sure = summarize(labels, of_seeds, groups, thresholds, P.model_copy(update={"confidence": 0.99}))
+    scores_by_seed, thresholds = 0.8 * scores + noise, np.tile([[0.5], [0.6], [0.7]], labels.size)
+    summary = summarize(labels, scores_by_seed, speakers, thresholds, P)
+    sure = summarize(labels, scores_by_seed, speakers, thresholds, P.model_copy(update={"confidence": 0.99}))
     names = tuple(Metrics.model_fields)
     assert set(summary) == {f"{name}{suffix}" for name in names for suffix in ("", "_lo", "_hi", "_sd")}
-    aucs = [float(auc(labels, of_seed)) for of_seed in of_seeds]
+    aucs = [float(auc(labels, seed_scores)) for seed_scores in scores_by_seed]
     assert summary["auc"] == pytest.approx(sum(aucs) / 3)
     variance = sum((value - sum(aucs) / 3) ** 2 for value in aucs) / 2
     assert summary["auc_sd"] == pytest.approx(sqrt(variance))
@@ -285,8 +285,8 @@ def test_a_summary_is_mean_spread_and_interval_of_every_metric() -> None:
 
 def test_one_seed_has_no_spread() -> None:
     """0, not the NaN that a sample of one would give."""
-    labels, scores, groups = people(20, 1, 1.0, np.random.default_rng(0))
-    summary = summarize(labels, scores[None], groups, halves(scores), P)
+    labels, scores, speakers = people(20, 1, 1.0, np.random.default_rng(0))
+    summary = summarize(labels, scores[None], speakers, halves(scores), P)
     assert {name: value for name, value in summary.items() if name.endswith("_sd")} == dict.fromkeys(
         (f"{name}_sd" for name in Metrics.model_fields), 0.0
     )
@@ -306,8 +306,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     p = P.model_copy(update={"n_resamples": 400})
     covered = 0
     for _ in range(n_studies):
-        labels, scores, groups = people(60, 5, d, rng)
-        summary = summarize(labels, scores[None], groups, halves(scores), p)
+        labels, scores, speakers = people(60, 5, d, rng)
+        summary = summarize(labels, scores[None], speakers, halves(scores), p)
         covered += summary["auc_lo"] <= truth <= summary["auc_hi"]
     assert 0.90 <= covered / n_studies <= 0.99
 
@@ -389,8 +389,8 @@ def test_an_interval_holds_its_estimate_and_stays_in_its_range(means: list[float
 @pytest.mark.parametrize("block", [1, 40, 1000])
 def test_a_block_of_resamples_gives_what_all_at_once_give(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory decides how many weights are held at once, never a number."""
-    labels, scores, groups = people(14, 2, 1.0, np.random.default_rng(4))
-    resamples = speaker_resamples(labels, groups, 30, seed=0)
+    labels, scores, speakers = people(14, 2, 1.0, np.random.default_rng(4))
+    resamples = speaker_resamples(labels, speakers, 30, seed=0)
     monkeypatch.setattr("spira.evaluation.bootstrap._BLOCK", block)
     found = resamples.measure(lambda weights: {"auc": auc(labels, scores, weights)[None]})
     assert_array_equal(found["auc"][0], auc(labels, scores, resamples.weights(0, 30)))
@@ -398,8 +398,8 @@ def test_a_block_of_resamples_gives_what_all_at_once_give(block: int, monkeypatc
 
 def test_one_who_has_clips_of_both_classes_counts_in_each() -> None:
     """Drawn apart as patient and as control; the fewest speakers of a class are what the interval rests on."""
-    labels, groups = ints([0, 1, 0, 1, 0]), ["a", "a", "b", "c", "d"]
-    resamples = speaker_resamples(labels, groups, 200, seed=0)
+    labels, speakers = ints([0, 1, 0, 1, 0]), ["a", "a", "b", "c", "d"]
+    resamples = speaker_resamples(labels, speakers, 200, seed=0)
     weights = resamples.weights(0, 200)
     assert_array_equal(weights[:, labels == 1].sum(axis=1), 2)
     assert_array_equal(weights[:, labels == 0].sum(axis=1), 3)
@@ -418,8 +418,8 @@ def test_the_points_of_a_roc_are_scikit_learns(study: tuple[Ints, Floats]) -> No
     """The same numbers to the last bit, its infinite threshold left out."""
     alarms, hits, thresholds = roc_counts(*study)
     theirs = roc_curve(*study, drop_intermediate=False)
-    for ours, of_theirs in zip((alarms / alarms[-1], hits / hits[-1], thresholds), theirs, strict=True):
-        assert_array_equal(ours, of_theirs[1:])
+    for ours, expected in zip((alarms / alarms[-1], hits / hits[-1], thresholds), theirs, strict=True):
+        assert_array_equal(ours, expected[1:])
 
 
 def test_a_perfect_roc_goes_straight_up_and_then_right() -> None:
@@ -441,11 +441,13 @@ def test_a_step_of_the_roc_is_its_top_and_ties_are_a_slope() -> None:
 def test_the_area_under_the_mean_roc_is_the_mean_auc(study: tuple[Ints, Floats]) -> None:
     """Within one step of the grid, 0.01; the curve rises from (0, 0) to (1, 1)."""
     labels, scores = study
-    of_seeds = np.stack([scores, 1 - scores, np.roll(scores, 1)])
-    fpr, tpr = mean_roc(labels, of_seeds)
+    scores_by_seed = np.stack([scores, 1 - scores, np.roll(scores, 1)])
+    fpr, tpr = mean_roc(labels, scores_by_seed)
     assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
     assert np.all(np.diff(tpr) >= -1e-15)
-    assert np.trapezoid(tpr, fpr) == pytest.approx(np.mean([auc(labels, of_seed) for of_seed in of_seeds]), abs=0.01)
+    assert np.trapezoid(tpr, fpr) == pytest.approx(
+        np.mean([auc(labels, seed_scores) for seed_scores in scores_by_seed]), abs=0.01
+    )
 
 
 @given(studies())
@@ -500,7 +502,7 @@ def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
     found = thresholds_by_fold(as_clips(labels, scores, folds=folds), P.threshold)
     for fold in "01":
         own = np.asarray(folds) == fold
-        assert found[fold].tolist() == [youden_threshold(labels[own], of_seed[own]) for of_seed in scores]
+        assert found[fold].tolist() == [youden_threshold(labels[own], seed_scores[own]) for seed_scores in scores]
     other = np.where(np.asarray(folds) == "1", 1 - labels, labels)
     moved = thresholds_by_fold(as_clips(other, scores, folds=folds), P.threshold)
     assert moved["0"].tolist() == found["0"].tolist()
@@ -508,6 +510,6 @@ def test_each_fold_has_the_threshold_of_its_own_clips() -> None:
 
 
 def test_a_clip_is_called_by_its_own_threshold() -> None:
-    """Four clips of the same score, each judged by another model: two found, two not."""
+    """Four clips of the same score, each classified by another model: two found, two not."""
     counts = at_threshold(ints([1, 1, 0, 0]), floats([0.5] * 4), floats([0.4, 0.6, 0.4, 0.6]))
     assert (float(counts["sensitivity"]), float(counts["specificity"])) == (0.5, 0.5)

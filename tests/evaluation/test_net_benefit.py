@@ -28,8 +28,8 @@ def test_the_curve_agrees_with_the_published_formula(study: tuple[Ints, Floats])
     for i in (0, 9, 49, 89, 98):
         p = curve["threshold"][i]
         expected = []
-        for of_seed in (scores, 1 - scores):
-            (right, alarms), (misses, hits) = confusion_matrix(labels, of_seed >= p, labels=[0, 1])
+        for seed_scores in (scores, 1 - scores):
+            (right, alarms), (misses, hits) = confusion_matrix(labels, seed_scores >= p, labels=[0, 1])
             sensitivity, specificity = hits / (hits + misses), right / (right + alarms)
             expected.append(sensitivity * prevalence - (1 - specificity) * (1 - prevalence) * p / (1 - p))
         assert curve["model"][i] == pytest.approx(np.mean(expected), abs=1e-9)

@@ -59,7 +59,7 @@ def test_predictive_values_are_counted_people() -> None:
 
 
 def test_a_call_that_is_never_made_has_no_value() -> None:
-    """Everybody called: no control's call to judge; nobody called: no patient's."""
+    """Where everybody is classified as patient, no control's call is known; where nobody is, no patient's."""
     everybody = predictive_values(np.ones(1), np.zeros(1), [0.2])
     assert everybody["ppv_at_0.2"][0] == pytest.approx(0.2)
     assert isnan(everybody["npv_at_0.2"][0])

@@ -1,4 +1,4 @@
-"""Groups are cut where the parameters say, judged on their own clips, and compared with people resampled once."""
+"""Groups are cut where the parameters say, evaluated on their own clips, and compared with people resampled once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -94,7 +94,7 @@ def test_groups_that_share_people_are_compared_with_those_people() -> None:
 
 
 def test_few_people_with_many_clips_are_still_few() -> None:
-    """Four patients are four, whatever they say; the group is counted, not judged, and takes no part in the gap."""
+    """Four patients are four, whatever they say; the group is counted, has no metrics, and takes no part in the gap."""
     labels, who, scores, at, _ = people(40, 0.0, 4)
     values = ["few" if int(name[1:]) < 8 else "many" for name in who]
     tree = evaluated(labels, who, scores, at, {"site": values})["site"]

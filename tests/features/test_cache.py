@@ -1,4 +1,4 @@
-"""adapters.kept: what was made before is taken again where nothing that decides it changed, and never else."""
+"""A cached output is used again only where everything that decides its bytes is unchanged."""
 
 import os
 from collections.abc import Mapping

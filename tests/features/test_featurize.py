@@ -1,4 +1,4 @@
-"""stages.featurize: what an earlier run made is not made again, and the bytes are those of a run from nothing."""
+"""Featurize renders again only what changed, and its bytes are those of a run from nothing."""
 
 import shutil
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""core.noise: blind to the label, to position and to neighbours."""
+"""Inserted noise depends on the seed, the clip and the view; never on the label, the position or the neighbours."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spira.clips.noise_bank import NoiseBank
 from spira.features.conditions import CONDITIONS
-from spira.features.noise import NoiseParams, generator, insert_noise
+from spira.features.noise import NoiseParams, clip_generator, insert_noise
 
 P = NoiseParams(seed=0, views=2, n_patient=3, n_control=3, min_peak=0.0335, max_peak=0.1923)
 
@@ -23,7 +23,7 @@ SILENCE = np.zeros(4000, np.float32)
 
 
 def inserted_noise(clip_id: str, view: int = 0, n_noises: int = 3, p: NoiseParams = P) -> np.ndarray:
-    return insert_noise(SILENCE, BANK, n_noises, p, generator(p.seed, clip_id, view))
+    return insert_noise(SILENCE, BANK, n_noises, p, clip_generator(p.seed, clip_id, view))
 
 
 @given(clip_id=st.text(min_size=1), view=st.integers(0, 5))
@@ -58,7 +58,7 @@ def test_the_noise_is_added_and_the_speech_left_alone() -> None:
     """Clean speech plus what silence would get: no scaling, no clipping, and the input is not written to."""
     speech = np.random.default_rng(1).uniform(-0.9, 0.9, 4000).astype(np.float32)
     before = speech.copy()
-    noisy = insert_noise(speech, BANK, 3, P, generator(0, "a.wav", 0))
+    noisy = insert_noise(speech, BANK, 3, P, clip_generator(0, "a.wav", 0))
     np.testing.assert_allclose(noisy - speech, inserted_noise("a.wav"), atol=1e-6)
     np.testing.assert_array_equal(speech, before)
 
@@ -71,7 +71,7 @@ def test_fewer_noises_are_the_first_of_more() -> None:
 
 def test_a_short_recording_is_looped_over_the_whole_clip() -> None:
     """300 samples of noise cover 4000 samples of speech, period 300, with no silent tail."""
-    looped = insert_noise(SILENCE, make_bank(300), 1, P, generator(0, "a.wav", 0))
+    looped = insert_noise(SILENCE, make_bank(300), 1, P, clip_generator(0, "a.wav", 0))
     np.testing.assert_allclose(looped[300:], looped[:-300])
     assert np.abs(looped[-300:]).max() > P.min_peak / 2
 
@@ -81,21 +81,21 @@ def test_a_loop_is_the_recording_repeated_and_cut(n_samples: int, time: int, see
     """Wherever it starts, however long the clip, against the plainest form; an end just at the recording's too."""
     samples = np.random.default_rng(7).uniform(0.4, 0.5, n_samples).astype(np.float32)
     bank = NoiseBank(samples, (0,), (n_samples,))
-    looped = insert_noise(np.zeros(time, np.float32), bank, 1, P, generator(seed, "", 0))
-    rng = generator(seed, "", 0)
+    looped = insert_noise(np.zeros(time, np.float32), bank, 1, P, clip_generator(seed, "", 0))
+    rng = clip_generator(seed, "", 0)
     rng.integers(1)
     start = int(rng.integers(n_samples))
     plain = np.tile(samples, 1 + (start + time) // n_samples)[start : start + time]
     np.testing.assert_array_equal(looped, plain * np.float32(rng.uniform(P.min_peak, P.max_peak) / plain.max()))
 
 
-def test_a_recording_that_is_mostly_silent_is_heard_where_it_is_not() -> None:
+def test_a_recording_that_is_mostly_silent_is_inserted_where_it_is_not() -> None:
     """A stretch 40 dB under the recording's peak is drawn again, never amplified to the peak."""
     samples = np.full(100_000, 1e-6, np.float32)
     samples[50_000:50_100] = np.random.default_rng(3).uniform(-0.5, 0.5, 100)
     bank = NoiseBank(samples, (0,), (samples.size,))
     for i in range(20):
-        noise = insert_noise(SILENCE, bank, 1, P, generator(0, f"{i}", 0))
+        noise = insert_noise(SILENCE, bank, 1, P, clip_generator(0, f"{i}", 0))
         assert np.median(np.abs(noise)) < 1e-4
 
 

@@ -1,4 +1,4 @@
-"""core.features: against librosa, and alone as in a batch."""
+"""Features agree with librosa, and a window's are the same alone as in a batch."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""adapters.frames: clips spread over shards by their names, and found again."""
+"""A clip's name alone decides its shard, and every window read back is its own clip's."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -117,7 +117,7 @@ def test_a_shard_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_frames", [[5, 4], [5], [5, 6], [4, 6]])
-def test_frames_that_are_not_as_many_as_was_told_are_a_defect(n_frames: list[int], tmp_path: Path) -> None:
+def test_more_or_fewer_frames_than_announced_are_a_defect(n_frames: list[int], tmp_path: Path) -> None:
     """Of each clip: else the next one would be used in its place."""
     frames = [torch.zeros(n, 3) for n in n_frames]
     with pytest.raises(ValueError, match=r"noisy-0\.npy: .*must have"):
@@ -132,7 +132,7 @@ def test_a_shard_takes_its_own_frames_alone(tmp_path: Path) -> None:
     assert next(frames)[0, 0] == 2
 
 
-def test_an_index_that_is_not_to_be_believed_any_more_is_gone(tmp_path: Path) -> None:
+def test_an_index_of_older_shards_is_removed(tmp_path: Path) -> None:
     """And no file else."""
     write(tmp_path, 4, 1)
     remove_index(tmp_path, "noisy")

@@ -1,4 +1,4 @@
-"""core.windows: slices of one length that together are the recording."""
+"""Windows have one length, and together they hold every sample of their recording."""
 
 from dataclasses import replace
 
@@ -138,7 +138,7 @@ def test_elsewhere_than_on_the_cpu_the_arrays_become_one() -> None:
 
 
 @pytest.mark.cuda
-def test_a_gpu_hears_the_same_windows() -> None:
+def test_a_gpu_reads_the_same_windows() -> None:
     """Out of the one array that all were put into."""
     here, there = (in_arrays([[3, 5], [4], [6, 1]], length=4, device=device) for device in ("cpu", "cuda"))
     windows = torch.arange(len(here))

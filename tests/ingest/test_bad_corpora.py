@@ -90,7 +90,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "escaping": (HEADER + rows().replace("5.wav", "a/../../b.wav"), ":7: file_path must lie inside the corpus's"),
     "latin-1": (HEADER.encode() + "ação.wav,patient,a,\n".encode("latin-1"), "must be UTF-8, byte 34 is not; save it"),
     "utf-16": ((HEADER + rows()).encode("utf-16"), "must be UTF-8, byte 0 is not; save it again as CSV UTF-8"),
-    "noughts": (HEADER + rows().replace(".wav", "\0.wav"), ":2: must be text, holds the character 0; save it again"),
+    "zero bytes": (HEADER + rows().replace(".wav", "\0.wav"), ":2: must be text, holds the character 0; save it again"),
     "an endless field": (HEADER + f'"{"a" * 200_000}",patient,a,\n', ":2: not a row of comma-separated values: field"),
     "a spreadsheet": (b"PK\3\4\x14\0\6\0\x08\0\0\0!\0\xb5\x55", "must be UTF-8, byte 14 is not"),
     "a subset outside the set": (HEADER + "0.wav,patient,a,dev\n", r"split must be train, .* got 'dev'$"),
@@ -106,7 +106,7 @@ def test_a_bad_corpus_is_refused_with_a_sentence(table: str | bytes, said: str, 
     assert len(str(error.value)) < 3000
 
 
-def test_a_subset_that_leaks_is_told_before_a_recording_is_opened(tmp_path: Path) -> None:
+def test_a_subset_that_leaks_is_refused_before_a_recording_is_opened(tmp_path: Path) -> None:
     """The folder holds no recording at all."""
     (tmp_path / "metadata.csv").write_text(HEADER + "0.wav,patient,a,train\n1.wav,patient,a,test\n")
     with pytest.raises(DataError, match="speaker 'a' must be in one subset, got test and train"):
@@ -122,7 +122,7 @@ def test_a_subset_that_leaks_is_told_before_a_recording_is_opened(tmp_path: Path
     ],
     ids=["one class", "one name", "two speakers of a class"],
 )
-def test_what_no_split_could_divide_is_told_before_a_recording_is_opened(table: str, got: str, tmp_path: Path) -> None:
+def test_what_no_split_could_divide_is_refused_before_a_recording_is_read(table: str, got: str, tmp_path: Path) -> None:
     """From the table alone: a ward's recordings take minutes to decode. The folder holds none at all."""
     unsplit = re.sub(r",[a-z]*$", "", HEADER + table, flags=re.MULTILINE)
     (tmp_path / "metadata.csv").write_text(unsplit)

@@ -211,7 +211,7 @@ def test_a_bad_table_is_refused_with_where_what_and_why(tmp_path: Path, table: s
     assert message(tmp_path, table).startswith(said)
 
 
-def test_all_bad_rows_are_told_at_once_up_to_twenty(tmp_path: Path) -> None:
+def test_all_bad_rows_are_reported_at_once_up_to_twenty(tmp_path: Path) -> None:
     """Nobody mends a table one error a run; nobody reads a thousand."""
     said = message(tmp_path, HEADER + "".join(f"/{i}.wav,1,x\n" for i in range(25))).splitlines()
     assert said[0].startswith("metadata.csv:2: ")
@@ -219,7 +219,7 @@ def test_all_bad_rows_are_told_at_once_up_to_twenty(tmp_path: Path) -> None:
     assert said[20:] == ["... and 5 more"]
 
 
-def test_of_many_wrong_labels_twenty_are_told(tmp_path: Path) -> None:
+def test_of_many_wrong_labels_twenty_are_reported(tmp_path: Path) -> None:
     """A column of free text is not printed whole."""
     said = message(tmp_path, HEADER + "".join(f"{i}.wav,text {i:03},x\n" for i in range(99)))
     assert said.endswith("got 'text 019'\n... and 79 more")

@@ -333,7 +333,7 @@ BAD = {
     "six channels": (wav(SPEECH * 6, n_channels=6), "channels", "expected 1 to 2 channels, got 6"),
     "text": (b"I am no recording.\n" * 5000, "undecodable", "Format not recognised"),
     "html": (b"<!DOCTYPE html><html>404 not found</html>" * 500, "undecodable", "Format not recognised"),
-    "noughts": (bytes(100_000), "undecodable", "Format not recognised"),
+    "zero bytes": (bytes(100_000), "undecodable", "Format not recognised"),
     "mp3 without a block": (
         encoded(tones(16000), 16000, "MP3", "MPEG_LAYER_III")[:300],
         "undecodable",

@@ -51,7 +51,7 @@ def refusal(path: Path, content: bytes) -> Refusal:
 @pytest.mark.parametrize(("container", "subtype"), CONTAINERS)
 @pytest.mark.parametrize("second", [SHORT, LONG, tones(48000, 2, 1.5)], ids=["same", "longer", "another rate"])
 def test_b1_two_files_in_one_are_refused(tmp_path: Path, container: str, subtype: str, second: Samples) -> None:
-    """`cat one two`: the second would not be heard, and the first alone would be its duplicate."""
+    """`cat one two`: the second would be left out, and the first alone would be its duplicate."""
     rate = 48000 if second.shape[1] == 2 else 16000
     both = encoded(SHORT, 16000, container, subtype) + encoded(second, rate, container, subtype)
     refused = refusal(tmp_path / "both", both)
@@ -68,7 +68,7 @@ def test_b1_two_voice_messages_name_the_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["with a count", "without"])
-def test_b1_mp3s_in_one_file_are_heard_or_refused(tmp_path: Path, first: str) -> None:
+def test_b1_mp3s_in_one_file_are_read_or_refused(tmp_path: Path, first: str) -> None:
     """Where no header says how many blocks there are, all of them are read; a count of the first alone is a lie."""
     one, two = encoded(SHORT, 16000, "MP3", "MPEG_LAYER_III"), encoded(LONG, 16000, "MP3", "MPEG_LAYER_III")
     for between in (b"", id3(3000), ID3V1 + id3(10)):
@@ -113,7 +113,7 @@ STALE = {
 
 @pytest.mark.parametrize("container", STALE)
 def test_b2_sound_after_a_stale_size_is_refused(tmp_path: Path, container: str) -> None:
-    """A recorder that was cut off after it last wrote its header; of 3 s, 1.5 would be heard."""
+    """A recorder that was cut off after it last wrote its header; of 3 s, 1.5 would be read."""
     content = STALE[container](encoded(LONG, 16000, container, "PCM_16" if container != "WAVEX" else "FLOAT"))
     refused = refusal(tmp_path / "stale", content)
     assert refused.code == "trailing", refused
@@ -142,7 +142,7 @@ def test_b2_nist_sphere_is_as_long_as_it_says(tmp_path: Path, subtype: str) -> N
 
 
 def test_b2_rf64_that_never_learnt_its_length_is_read_to_its_end(tmp_path: Path) -> None:
-    """A field recorder that lost its power: noughts in the chunk that holds the sizes."""
+    """A field recorder that lost its power: zero bytes in the chunk that holds the sizes."""
     content = encoded(LONG, 16000, "RF64", "PCM_16")
     at = content.index(b"ds64") + 8
     samples = outcome(tmp_path / "a.wav", content[:at] + bytes(24) + content[at + 24 :])
@@ -190,7 +190,7 @@ def test_an_empty_wav_with_notes_is_empty(tmp_path: Path, chunk: bytes) -> None:
 
 
 AFTER = {
-    "noughts": bytes(3000),
+    "zero bytes": bytes(3000),
     "a line end": b"\r\n",
     "ID3v1": ID3V1,
     "APE": APE,
@@ -254,6 +254,6 @@ def test_a_second_chunk_of_sound_is_refused(tmp_path: Path, gap: bytes, more: by
     assert refusal(tmp_path / "a.wav", wav(pcm(SHORT)) + gap + more).code == "trailing"
 
 
-def test_sound_after_a_pause_of_noughts_is_found(tmp_path: Path) -> None:
+def test_sound_after_a_pause_of_zero_bytes_is_found(tmp_path: Path) -> None:
     """A muted second is no padding where somebody speaks after it."""
     assert refusal(tmp_path / "a.wav", wav(pcm(SHORT)) + bytes(32000) + pcm(SHORT)).code == "trailing"

@@ -105,7 +105,7 @@ def test_a7_noise_is_found_too(tmp_path: Path) -> None:
     assert pl.read_csv(tmp_path / "out/recordings.csv")["recording_id"].to_list() == ["Ward.wav", NFC]
 
 
-def test_a7_no_name_is_told_where_names_are_hashed(
+def test_a7_no_name_is_printed_where_names_are_hashed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither in a reason nor in the log."""

@@ -203,7 +203,7 @@ def test_a_copy_without_a_speaker_is_a_copy(tmp_path: Path) -> None:
     assert rejects(tmp_path / "out") == {"three.wav": "duplicate", "twins/another four.wav": "duplicate"}
 
 
-def test_recordings_that_are_refused_anyway_are_told_to_contradict_each_other(tmp_path: Path) -> None:
+def test_recordings_that_are_refused_anyway_are_checked_for_contradictions(tmp_path: Path) -> None:
     """Two short files of the same bytes under two labels are a fault of the corpus, and not only short.
 
     A copy with the same label and speaker, or a header without sound, is refused for what it is.

@@ -218,7 +218,7 @@ def test_a1_no_date_is_to_be_written_that_there_is_not(tmp_path: Path) -> None:
     assert "None" not in "".join(said)
 
 
-def test_a1_every_value_that_cannot_be_read_is_told_once_by_line(tmp_path: Path) -> None:
+def test_a1_every_value_that_cannot_be_read_is_reported_once_by_line(tmp_path: Path) -> None:
     """Of all columns at once, in the order of the lines, twenty at most."""
     table = "file_path,label,age,recorded_on\n" + "".join(f"{i}.wav,1,{i % 30}y,day {i % 2}\n" for i in range(60))
     with pytest.raises(DataError) as error:
@@ -324,19 +324,19 @@ def test_a2_a_probe_that_saw_too_little_is_not_run(n_unknown: int, verdict: str)
     assert (f"`age` is unknown for {n_unknown} of 240 clips" in found.why) == (n_unknown > 0)
 
 
-@pytest.mark.parametrize("judged", [True, False])
-def test_a2_what_is_unknown_of_one_side_only_is_not_cleared(judged: bool) -> None:
-    """Dates of the test clips alone, or of the training clips alone: nothing was learnt or nothing was judged by it."""
+@pytest.mark.parametrize("in_test", [True, False])
+def test_a2_what_is_unknown_of_one_side_only_is_not_cleared(in_test: bool) -> None:
+    """Dates of the test clips alone, or of the training clips alone: no training clip has one, or no test clip."""
     study = benchmark.plain(np.random.default_rng(0))
     test = np.isin(np.arange(240), study.test_clips)
-    days = np.where(test == judged, "não informado", study.columns["recorded_on"])
+    days = np.where(test == in_test, "não informado", study.columns["recorded_on"])
     found = PROBES["recording_date"].run(replace(study, columns={**study.columns, "recorded_on": days.tolist()}), PROBE)
     assert found.verdict == "not run"
-    assert f"`recorded_on` is unknown for {(test == judged).sum()} of 240 clips; " in found.why
+    assert f"`recorded_on` is unknown for {(test == in_test).sum()} of 240 clips; " in found.why
 
 
 def test_a2_a_site_that_is_spelled_otherwise_in_the_test_set_is_not_cleared() -> None:
-    """Of the word of each judged clip nothing was learnt: it may tell all, and the probe cannot say."""
+    """No model was trained on the word of a test clip: it may separate the classes, and the probe cannot say."""
     study = benchmark.plain(np.random.default_rng(0))
     test = np.isin(np.arange(240), study.test_clips)
     sites = np.where(study.labels == 1, "ward", "home")
@@ -375,7 +375,7 @@ def test_a2_who_is_in_no_pair_is_counted() -> None:
         assert f"`age` is unknown for {n_unknown} of 240 clips" in found.why
 
 
-def test_a2_the_split_says_of_whom_age_and_sex_are_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a2_the_split_says_whose_age_and_sex_are_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And refuses what is no age, with what to do."""
     rows = [f'{i}.wav,{i % 2},s{i},{"F" if i else ""},{"?" if i < 3 else 50},"",8000' for i in range(60)]
     clips = tmp_path / "clips.csv"
@@ -545,7 +545,7 @@ def test_a5_columns_that_are_not_read_are_named_once(tmp_path: Path, capsys: pyt
     ]
 
 
-def test_a5_a_column_without_a_name_is_told_where_it_holds_something(
+def test_a5_a_column_without_a_name_is_reported_where_it_holds_something(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Commas of numbers, in a table that is cut at commas: the decimals lie in the next column."""

@@ -111,7 +111,7 @@ def test_every_broken_file_gets_what_its_row_asks_for(
     )
 
 
-def test_with_an_ffmpeg_and_wider_limits_more_of_them_are_heard(
+def test_with_an_ffmpeg_and_wider_limits_more_of_them_are_accepted(
     tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The m4a, the long stereo call and the half second are good sound; what contradicts itself stays out."""

@@ -97,7 +97,7 @@ def test_a_defect_in_the_work_reaches_the_caller() -> None:
             guard("leave")
 
 
-def test_a_worker_that_cannot_be_replaced_is_told_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_be_replaced_is_the_systems_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where there are too many files or processes; the message says that, and not what follows from it."""
 
     def no_more() -> object:

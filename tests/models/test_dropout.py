@@ -1,4 +1,4 @@
-"""models.dropout: what ``nn.Dropout`` does, drawn faster."""
+"""Dropout does what ``nn.Dropout`` does, with draws that a seed decides."""
 
 import pytest
 import torch

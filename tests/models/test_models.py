@@ -1,4 +1,4 @@
-"""core.model: every kind that params.yaml can name, against what its publication says and against one batch."""
+"""Every kind of model agrees with its publication, learns one batch, and gives each window one finite logit."""
 
 import math
 from itertools import pairwise
@@ -191,7 +191,7 @@ def test_the_transformer_has_the_weights_of_its_parts() -> None:
     assert n_parameters(MfccTransformer(p, 401, 40)) == (40 * d + d) + p.n_layers * layer + 2 * d + (d + 1)
 
 
-def test_the_transformer_hears_order_and_not_level() -> None:
+def test_the_transformer_uses_order_and_not_level() -> None:
     """Frames backwards give another logit; a constant added to a coefficient gives the same."""
     net = make_net("mfcc_transformer", 64).eval()
     windows = frames(2, 64)

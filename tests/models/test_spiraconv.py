@@ -1,4 +1,4 @@
-"""core.spiraconv: the published architecture, to the weight, and the shapes beside it."""
+"""SpiraConv has the published architecture, to the last weight; a shape that cannot be built is refused."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""core.threads: the same results in the same order, whatever the number of threads."""
+"""Work in threads gives the same results in the same order, whatever their number."""
 
 from threading import get_ident
 from time import sleep

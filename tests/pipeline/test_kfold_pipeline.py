@@ -51,7 +51,7 @@ def test_each_fold_is_trained_and_the_rest_runs_once(clone: Clone) -> None:
     assert clone.dvc("repro") == []
 
 
-def test_no_speaker_is_heard_by_the_model_that_judges_them(clone: Clone) -> None:
+def test_no_model_is_trained_on_a_speaker_whom_it_tests(clone: Clone) -> None:
     """From what the stages wrote: in each fold nobody of its test is in its training or validation; all test once."""
     predictions = pl.read_csv(clone.folder / "data/predictions.csv")
     tested = predictions.filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
@@ -59,10 +59,10 @@ def test_no_speaker_is_heard_by_the_model_that_judges_them(clone: Clone) -> None
     assert tested.height == 24
     for fold in FOLDS:
         learning = pl.read_csv(clone.folder / f"data/folds/{fold}.csv")
-        judged = tested.filter(pl.col("fold") == fold)["clip_id"]
-        assert judged.len() == 8
+        own = tested.filter(pl.col("fold") == fold)["clip_id"]
+        assert own.len() == 8
         assert learning.height == 16
-        assert not set(judged) & set(learning["clip_id"])
+        assert not set(own) & set(learning["clip_id"])
 
 
 def test_a_clip_has_one_rendering_whatever_its_subset(clone: Clone) -> None:
@@ -87,18 +87,18 @@ def test_each_fold_has_its_own_model_and_scores_by_it(clone: Clone) -> None:
     cpu = torch.device("cpu")
     net, clips = load_model(clone.folder / "data/models/2/1", cpu, "compiled"), written["clip_id"].to_list()
     folder = clone.folder / "data/features/test"
-    windows, heard = read_windows(folder, "clean", clips, length=facts["n_frames"], step=100, device=cpu)
-    assert heard["clip_id"].to_list() == clips
+    windows, table = read_windows(folder, "clean", clips, length=facts["n_frames"], step=100, device=cpu)
+    assert table["clip_id"].to_list() == clips
     assert_allclose(clip_scores(net, windows, len(clips), 8).numpy(), written["score"].to_numpy(), atol=1e-6)
 
 
-def test_a_models_weights_know_nothing_of_whom_it_judges(clone: Clone, tmp_path: Path) -> None:
+def test_a_models_weights_know_nothing_of_whom_it_tests(clone: Clone, tmp_path: Path) -> None:
     """With noise in place of every frame of fold 2's test clips, it trains to the same bytes; of its own clips, not."""
     learning = pl.read_csv(clone.folder / "data/folds/2.csv")
     own = learning.filter(pl.col("subset") == "train")["clip_id"].to_list()
     kept = (clone.folder / "data/models/2/1/weights.safetensors").read_bytes()
-    judged = set(pl.read_csv(clone.folder / "data/features/train/noisy.csv")["clip_id"]) - set(learning["clip_id"])
-    assert trained_with_noise_for(judged, clone, tmp_path / "judged") == kept
+    tested = set(pl.read_csv(clone.folder / "data/features/train/noisy.csv")["clip_id"]) - set(learning["clip_id"])
+    assert trained_with_noise_for(tested, clone, tmp_path / "tested") == kept
     assert trained_with_noise_for({own[0]}, clone, tmp_path / "own") != kept
 
 

@@ -94,13 +94,13 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("init_from: none", "init_from: before.safetensors"))
     assert clone.dvc("repro", "train@holdout-1") == ["check", "train@holdout-1"]
-    told = json.loads((clone.folder / "data/models/holdout/1/model.json").read_text())["adopted"]
-    assert (len(told["matched"]), told["fresh"], told["unused"]) == (20, [], [])
+    adopted = json.loads((clone.folder / "data/models/holdout/1/model.json").read_text())["adopted"]
+    assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (20, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
     assert clone.dvc("repro", "train@holdout-1") == ["train@holdout-1"]
 
 
-def test_a_touched_plot_reruns_only_the_judge_and_the_page(clone: Clone) -> None:
+def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")

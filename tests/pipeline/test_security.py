@@ -38,7 +38,7 @@ class Payload:
 
 
 def header(content: object, *, n_bytes: int | None = None, data: bytes = b"") -> bytes:
-    """A safetensors file that says what it is told to."""
+    """A safetensors file whose header is given."""
     text = json.dumps(content).encode()
     return struct.pack("<Q", len(text) if n_bytes is None else n_bytes) + text + data
 

@@ -12,7 +12,7 @@ from pipeline_clone import Clone
 
 pytestmark = pytest.mark.pipeline
 
-JUDGE = {"check", "evaluate", "probe", "report"}  # cheap, and of the same bytes where a comment changed
+EVALUATING = {"check", "evaluate", "probe", "report"}  # cheap, and of the same bytes where a comment changed
 AFTER_A_CHANGE_OF = {
     "README.md": set[str](),
     "docs/how-to/storage.md": set(),
@@ -29,9 +29,9 @@ AFTER_A_CHANGE_OF = {
     "src/spira/report/page.py": {"report"},
     "src/spira/report/plots.py": {"report"},
     "src/spira/stages/report.py": {"report"},
-    "src/spira/evaluation/curves.py": JUDGE,
-    "src/spira/evaluation/markdown.py": JUDGE,
-    "src/spira/evaluation/metrics.py": JUDGE,
+    "src/spira/evaluation/curves.py": EVALUATING,
+    "src/spira/evaluation/markdown.py": EVALUATING,
+    "src/spira/evaluation/metrics.py": EVALUATING,
     "src/spira/probes/summary.py": {"check", "probe"},
     "src/spira/stages/evaluate.py": {"evaluate"},
     # and where it must: a module that trains, one that renders features, one of a subfolder

@@ -156,7 +156,7 @@ def drawn_by(machine: dict[str, str], path: Path) -> str:
 
 
 def test_curves_differ_by_dash_as_well_as_by_colour() -> None:
-    """In grey they can still be told apart; a guide is thinner than all of them."""
+    """In grey they still differ; a guide is thinner than all of them."""
     drawn = curves(svg(CHARTS["roc"]))
     assert len({line["stroke"] for line in drawn}) == len({line["stroke-dasharray"] for line in drawn}) == 3
 

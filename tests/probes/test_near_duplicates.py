@@ -48,7 +48,7 @@ def sounds(n: int) -> list[Sound]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_recording_is_known_again(form: str) -> None:
-    """Whichever is heard first; and only it."""
+    """Whichever comes first; and only it."""
     several = sounds(4)
     prints = [fingerprint(sound, RATE) for sound in [*several, FORMS[form](several[2])]]
     assert [pair[:2] for pair in near_duplicates(prints, P)] == [(2, 4)]

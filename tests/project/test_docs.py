@@ -46,7 +46,7 @@ FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
 
-def path_of(page: Path) -> str:
+def page_name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
@@ -143,7 +143,10 @@ def as_printed(line: str) -> str:
 @pytest.mark.ml_test_score("Data 6", manual=True)
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=path_of(page), marks=[pytest.mark.long] if path_of(page) in LONG else []) for page in PAGES],
+    [
+        pytest.param(page, id=page_name(page), marks=[pytest.mark.long] if page_name(page) in LONG else [])
+        for page in PAGES
+    ],
 )
 def test_every_command_on_the_page_does_what_it_says(
     page: Path, reproduced: Clone, server: Server, tmp_path: Path
@@ -152,31 +155,31 @@ def test_every_command_on_the_page_does_what_it_says(
     folder = tmp_path / "spira"
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     reader = Reader(folder, server, remote=page.name != "mistakes.md")
-    if path_of(page) in THAT_TRAIN_OFTEN:
+    if page_name(page) in THAT_TRAIN_OFTEN:
         reader.type("dvc freeze alter probe report && git commit -qam 'three stages rest'")
     for command in commands(page.read_text()):
-        if command.line in NOT_HERE or (_of_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
+        if command.line in NOT_HERE or (_needs_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
             continue
         result = reader.type(command.line, command.typed)
-        said = f"{path_of(page)}: {command.line}\n{result.stdout}"
+        said = f"{page_name(page)}: {command.line}\n{result.stdout}"
         assert (result.returncode != 0) == command.fails, said
         printed = {as_printed(line) for line in result.stdout.splitlines()}
         for line in command.output:
             assert not ERROR.match(line) or as_printed(line) in printed, f"{line!r} is not in\n{said}"
 
 
-def _of_corpus(line: str) -> bool:
+def _needs_corpus(line: str) -> bool:
     return any(name in line for name in ("SPIRA_CORPUS", "coswara", "everyday"))
 
 
 def test_the_pages_are_found_and_have_commands() -> None:
     """The parser sees what a reader sees: a hundred commands would not vanish unnoticed."""
-    by_page = {path_of(page): commands(page.read_text()) for page in PAGES}
+    by_page = {page_name(page): commands(page.read_text()) for page in PAGES}
     assert all(by_page.values()), by_page
     assert sum(command.fails for command in by_page["docs/how-to/mistakes.md"]) >= 10
 
 
 def test_a_command_that_stopped_working_is_seen() -> None:
-    """Prompt, comment and output are told apart."""
+    """Prompt, comment and output are distinguished."""
     page = "```console\n$ dvc repro   # all\nParamError: a.yaml:3: no\n```\n```console\nmake push    # to S3\n```\n"
     assert commands(page) == [Command("dvc repro", ["ParamError: a.yaml:3: no"]), Command("make push")]

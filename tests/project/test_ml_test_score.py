@@ -1,4 +1,4 @@
-"""The ML Test Score on its page is the one that the marks give, and a mark that names nothing is told."""
+"""The ML Test Score on its page follows from the marks of the tests; a mark that names no item is refused."""
 
 from pathlib import Path
 

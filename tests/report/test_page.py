@@ -242,19 +242,19 @@ def test_every_number_on_the_page_comes_from_the_evaluation(made: Made, monkeypa
         monkeypatch.setattr(f"spira.report.sections.{name}_figure", lambda *_: Figure("", ""))
     evaluation, plots, probes = made.evaluation, read_plots(made.at["plots"]), read_probes(made.at["probes"])
 
-    def report_of(found: Evaluation) -> Report:
+    def full_report(found: Evaluation) -> Report:
         return make_report(Sources(found, probes, plots, [["fold"]], {}, [], []), P)
 
     def page(found: Evaluation) -> str:
         own = {"confidence": 0.95, "sample_rate": 16000, "audio": False, "clips": []}
-        return render({"report": report_of(found), "evaluation": found, **own})
+        return render({"report": full_report(found), "evaluation": found, **own})
 
-    before, page_before = report_of(evaluation).markdown(), page(evaluation)
+    before, page_before = full_report(evaluation).markdown(), page(evaluation)
     for i, (keys, value) in enumerate(numbers(json.loads(evaluation.model_dump_json()))):
         moved = changed(evaluation, keys, value + 1)
         hidden = (keys[-1] == "sd" and keys[0] != "threshold") or keys[-1] == "validation_auc"
         hidden |= "predictive_values" in keys and "noisy" not in keys
-        assert (report_of(moved).markdown() == before) == hidden, keys
+        assert (full_report(moved).markdown() == before) == hidden, keys
         if i % 7 == 0:
             assert (page(moved) == page_before) == hidden, keys
 

@@ -49,7 +49,7 @@ def studies(draw: st.DrawFn) -> tuple[list[Row], SplitParams]:
 
 @given(studies())
 @settings(max_examples=60, deadline=None)
-def test_every_clip_tests_once_and_nobody_is_heard_by_their_judge(study: tuple[list[Row], SplitParams]) -> None:
+def test_every_clip_tests_once_and_no_model_is_trained_on_whom_it_tests(study: tuple[list[Row], SplitParams]) -> None:
     """One test fold a speaker, one validation fold, the next; and in each fold a speaker is in one subset."""
     rows, p = study
     found = fold_rows(rows, p)
@@ -105,7 +105,7 @@ def test_another_seed_is_another_cut() -> None:
     assert sum(one[who] == other[who] for who in one) < 30
 
 
-def test_new_speakers_may_move_others_and_still_nobody_is_heard_by_their_judge() -> None:
+def test_new_speakers_may_move_others_and_still_every_speaker_tests_once() -> None:
     """The price of balance, which the documentation names: unlike under holdout, a fold is of one version's corpus."""
     before, after = (fold_by_speaker(rows, params(5)) for rows in (CROWD, [*CROWD, ("new", 0, "F")]))
     moved = sum(before[who] != after[who] for who in before)

@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 
 from spira.base.errors import DataError
-from spira.predictions.table import ONLY_FOLD
-from spira.split.holdout import HOLDOUT, SplitParams, assign
+from spira.split.holdout import SplitParams, assign
 from spira.stages.split import run
 
 P = SplitParams(scheme="holdout", folds=("holdout",), seed=61, validation=0.2, test=0.25, min_speakers=1)
@@ -121,8 +120,3 @@ def test_what_training_may_hear_has_a_table_a_fold_without_the_test_clips(tmp_pa
             assert learning.equals(whole.filter(pl.col("subset") != "test").drop("fold"))
         assert summary["fold"].to_list() == [fold for fold in p.folds for _ in range(3)]
         assert set(summary.filter(pl.col("subset") == "test")["speakers"]) == {12 // len(p.names)}
-
-
-def test_the_word_for_one_fold_is_the_same_in_both_places() -> None:
-    """``split`` writes it, and what reads predictions takes a table from before folds for it."""
-    assert HOLDOUT == ONLY_FOLD

@@ -106,7 +106,7 @@ def lying_size() -> Files:
         yield f"unknown_{promised}.wav", wav(SPEECH, promised=promised), ACCEPTED
     for promised in (len(SPEECH) + 2, 2 * len(SPEECH), 10**6, 10**9):
         yield f"more_{promised}.wav", wav(SPEECH, promised=promised), "truncated", "too_long"
-    for promised in (1, 2, 1000, len(SPEECH) // 2):  # the rest would not be heard
+    for promised in (1, 2, 1000, len(SPEECH) // 2):  # the rest would be left out
         yield f"less_{promised}.wav", wav(SPEECH, promised=promised), "trailing"
     for n_frames in (1, 23999, 24001, 48000, 2**36 - 1):
         flac = with_length(encoded(SOUND, 16000, "FLAC", "PCM_16"), n_frames)
@@ -263,7 +263,7 @@ def bombs() -> Files:
     yield "sparse.wav", sparse(wav(b"", promised=2**32 - 2**20), 2**32 - 2**20), "too_long"
     yield "sparse_unknown.wav", sparse(wav(b"", promised=0), 2**33), "too_long", "silent"
     yield "sparse_tag.mp3", sparse(id3(100), 2**33), *NO_SOUND
-    yield "sparse_noughts.bin", sparse(b"", 2**33), *NO_SOUND
+    yield "sparse_zeros.bin", sparse(b"", 2**33), *NO_SOUND
     yield "tags.mp3", (b"ID3\3\0\0\0\0\0\0") * 500_000, *NO_SOUND
     yield "chunks.wav", wav(SPEECH)[:12] + b"junk\0\0\0\0" * 500_000 + wav(SPEECH)[12:], ACCEPTED, *NO_SOUND
 
@@ -296,7 +296,7 @@ def no_sound() -> Files:
         "json": b'{"error": "expired"}',
         "elf": b"\x7fELF\2\1\1" + bytes(20000),
         "pickle": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
-        "noughts": bytes(100_000),
+        "zeros": bytes(100_000),
         "ones": b"\xff" * 100_000,
         "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n",
         "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n",

@@ -102,7 +102,7 @@ TEXTS: list[tuple[str, str | bytes]] = [
     ("a section twice", COMMITTED + "\ntrain: {}\n"),
     ("UTF-16", COMMITTED.encode("utf-16")),
     ("Latin-1", COMMITTED.encode() + "# ação\n".encode("latin-1")),
-    ("a nought", COMMITTED + "\0"),
+    ("a zero byte", COMMITTED + "\0"),
     ("a bell", COMMITTED + "a: \a\n"),
     ("a bomb", BOMB + COMMITTED.partition("\n")[2]),
     ("a bomb where a list is due", BOMB + changed("seeds:", "seeds: *i").replace("corpus: demo ", "corpus_: demo ", 1)),

@@ -22,12 +22,12 @@ if __name__ == "__main__":
     device = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
     held = (notes / f"held-{device}").open("w")
     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where another living trial has the device
-    if sys.argv[1] != "judge":
+    if sys.argv[1] != "evaluate":
         (notes / f"pid-{os.getpid()}").write_text(device)
     n_before = len(list(notes.glob("pid-*"))) - 1
     badness = abs(math.log10(lr) + 2)
     hopeless = badness > 1.5 and n_before >= int(os.environ.get("FAKE_PATIENCE", "0"))
-    if sys.argv[1] == "judge":
+    if sys.argv[1] == "evaluate":
         Path("data/metrics.json").write_text(json.dumps({"noisy": {"auc": min(1.0, badness / 3)}}))
     else:
         fold, seed = sys.argv[1], int(sys.argv[2])

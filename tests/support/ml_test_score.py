@@ -49,7 +49,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Infrastructure 2": ("the model's code has unit tests", ""),
     "Infrastructure 3": ("the whole path is tested together", ""),
     "Infrastructure 4": (
-        "a model is judged before it is used",
+        "a model is evaluated before it is used",
         "a person reads the verdict; nothing refuses to ship a model that is worse",
     ),
     "Infrastructure 5": (
@@ -61,7 +61,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
         "an old model can be brought back",
         "its files can be pulled again; nothing puts back what serves them",
     ),
-    "Monitoring 1": ("a change of what we depend on is told", ""),
+    "Monitoring 1": ("a change of what we depend on is noticed", ""),
     "Monitoring 2": (
         "what held in training holds of inputs in use",
         "`ingest` checks what is trained on; nothing looks at inputs in use",

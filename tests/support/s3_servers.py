@@ -51,7 +51,7 @@ class Server:
             self.client.create_bucket(Bucket="bucket")
 
     def _user(self) -> dict[str, str]:
-        """moto believes anybody until it is told to stop; then only users that it knows, whose signatures it checks."""
+        """moto lets anybody in until authentication is turned on; then users that it knows, by signature."""
         iam = _client("iam", self.url, KEY)
         iam.create_user(UserName="spira")
         iam.put_user_policy(UserName="spira", PolicyName="s3", PolicyDocument=json.dumps(POLICY))
@@ -127,7 +127,7 @@ class Wire:
                 sink.shutdown(socket.SHUT_WR)
             elif self.then == "cut":
                 self._close(self.open)
-        except OSError:  # one end has died, and the other is told
+        except OSError:  # one end has died, and the other is closed
             self._close([source, sink])
 
     def __enter__(self) -> "Wire":

@@ -75,7 +75,7 @@ class Repository:
 
 
 def build(folder: Path) -> Repository:
-    """The three commits, made by ``dvc repro`` of a stage that scores and the real one that judges."""
+    """The three commits, made by ``dvc repro`` of a stage that scores and the real `evaluate`."""
     repository = Repository(folder)
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
     # with __init__.py the copy is the package, and no installed one is

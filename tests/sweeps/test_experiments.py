@@ -71,7 +71,7 @@ def commits(clone: Clone) -> dict[str, str]:
     return {ref.rpartition("/")[2]: commit for ref, commit in kept}
 
 
-def told(clone: Clone, *arguments: str) -> Any:
+def answer(clone: Clone, *arguments: str) -> Any:
     return json.loads(clone.run("dvc", *arguments, "--json").stdout)
 
 
@@ -120,13 +120,13 @@ def told_columns(clone: Clone) -> list[str]:
 
 def test_diffs_say_what_changed(ran: Ran) -> None:
     """Parameters, metrics and plots of two experiments; ``exp diff`` has both tables."""
-    params = told(ran.clone, "params", "diff", "grid-1", "grid-2")["params.yaml"]
+    params = answer(ran.clone, "params", "diff", "grid-1", "grid-2")["params.yaml"]
     assert params == {"train.lr": {"old": 1e-4, "new": 2e-3, "diff": pytest.approx(0.0019)}}
-    metrics = told(ran.clone, "metrics", "diff", "--all", "grid-1", "slow")["data/metrics.json"]
+    metrics = answer(ran.clone, "metrics", "diff", "--all", "grid-1", "slow")["data/metrics.json"]
     assert "auc.noisy" in metrics
-    both = told(ran.clone, "exp", "diff", "grid-1", "grid-2")
+    both = answer(ran.clone, "exp", "diff", "grid-1", "grid-2")
     assert both["params"]["params.yaml"] == params
-    plots = told(ran.clone, "plots", "diff", "grid-1", "grid-2")["data"]
+    plots = answer(ran.clone, "plots", "diff", "grid-1", "grid-2")["data"]
     assert any({"grid-1", "grid-2"} == set(drawing["revisions"]) for drawing in plots[CURVE])
 
 

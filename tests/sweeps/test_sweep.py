@@ -160,7 +160,7 @@ def test_each_gpu_is_counted_once() -> None:
 
 
 def test_a_long_parameter_is_written_out_in_the_picture(tmp_path: Path) -> None:
-    """Two parameters that differ after their thirtieth letter are told apart."""
+    """Two parameters that differ after their thirtieth letter have different names."""
 
     def width(parameter: str) -> int:
         draw_study("plan", [], {parameter: 1.0}, tmp_path / parameter)
@@ -186,7 +186,7 @@ def experiments(clone: Clone) -> set[str]:
 
 @pytest.fixture(scope="module")
 def real(reproduced: Clone) -> Clone:
-    """The real pipeline on the tiny corpus; what comes after the judge rests, for no sweep looks at it."""
+    """The real pipeline on the tiny corpus; the stages after `evaluate` are frozen: no sweep reads them."""
     clone = reproduced.copy("sweep")
     clone.dvc("freeze", "alter", "probe", "report")
     clone.commit("three stages rest")
@@ -209,13 +209,13 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
         "params": ["train"],
         "outs": ["data/models/${item.fold}/${item.seed}", "data/curves/${item.fold}/${item.seed}"],
     }
-    judge = {
-        "cmd": "python src/fake_training.py judge",
+    evaluate = {
+        "cmd": "python src/fake_training.py evaluate",
         "deps": ["data/models"],
         "params": ["train"],
         "metrics": [{"data/metrics.json": {"cache": False}}],
     }
-    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train, "judge": judge}}))
+    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train, "evaluate": evaluate}}))
     clone.git("init", "-q", "-b", "main")
     clone.run("dvc", "init", "-q")
     (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
@@ -425,7 +425,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
 
 @pytest.mark.pipeline
 def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
-    """Three folds of two seeds: six trainings in the order of DVC's matrix, each heard to its end, all in the mean."""
+    """Three folds of two seeds: six trainings in the order of DVC's matrix, each to its end, all in the mean."""
     study = {
         "objective": "validation_loss",
         "n_trials": 1,

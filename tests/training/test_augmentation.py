@@ -1,4 +1,4 @@
-"""core.augmentation: what is blended, masked, smoothed and balanced, and that nothing is where it is off."""
+"""Augmentation blends, masks, smooths and balances as asked; what is off neither draws nor changes anything."""
 
 import numpy as np
 import pytest

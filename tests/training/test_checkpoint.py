@@ -1,4 +1,4 @@
-"""training.checkpoint: whole or not at all, and for the same training alone."""
+"""A checkpoint is there whole or not at all, and only the same training resumes from it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""core.learning: one step under every allowed pair of options, and none of them by accident."""
+"""Every allowed pair of options trains: one step moves every weight, and what is off changes nothing."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,7 +16,7 @@ from spira.base.errors import DataError
 from spira.features.windows import Windows
 from spira.models.build import MODELS
 from spira.models.dropout import drawing_from, new_generator
-from spira.training.gradients import has_batch_norm, piece_sizes
+from spira.training.gradients import batch_sizes, has_batch_norm
 from spira.training.loop import Epoch, train_epochs
 from spira.training.nan_guard import NanGuard
 from spira.training.optimization import noam, summed_loss
@@ -188,11 +188,11 @@ def test_a_training_set_of_one_class_stays_finite(balance: str, label: float) ->
 @pytest.mark.parametrize(("n", "size"), [(5, 4), (9, 4), (3, 2), (1, 4), (16, 4), (6, 4)])
 def test_no_micro_batch_of_batch_normalisation_holds_one_window(n: int, size: int) -> None:
     """A lone window joins the ones before it; nothing is dropped. Without batch normalisation it stays alone."""
-    pieces = piece_sizes(n, size, 2)
-    assert sum(pieces) == n
-    assert min(pieces) >= min(2, n)
-    assert max(pieces) <= max(size + 1, n if n == 1 else 0)
-    assert piece_sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
+    sizes = batch_sizes(n, size, 2)
+    assert sum(sizes) == n
+    assert min(sizes) >= min(2, n)
+    assert max(sizes) <= max(size + 1, n if n == 1 else 0)
+    assert batch_sizes(n, size, 1) == [len(part) for part in torch.arange(n).split(size)]
 
 
 @pytest.mark.parametrize(("batch_size", "micro_batch_size"), [(6, 5), (5, 5), (5, 2)])
@@ -242,19 +242,19 @@ def test_random_windows_are_one_a_clip_drawn_anew_each_epoch() -> None:
 
 
 def test_whole_clips_are_padded_behind_their_end() -> None:
-    """Ten frames of zeros behind 54 of sound: the next clip is not heard."""
+    """Ten frames of zeros behind 54 of sound: no frame of the next clip."""
     for window in shown("whole", 1)[0]:
         assert (window[-10:] == 0).all()
         assert window[-11, 0] == window[0, 0] + N_FRAMES - 11
 
 
-def test_the_sampler_lets_the_rare_class_be_heard_as_often() -> None:
-    """Two patients of six: over 40 epochs about half of what is heard, instead of a third."""
+def test_the_sampler_draws_the_rare_class_as_often() -> None:
+    """Two patients of six: over 40 epochs about half of the windows that are drawn, instead of a third."""
     held = N_FRAMES
-    heard = [
+    rare = [
         int(w[0, 0] // held) % N_CLIPS in {0, 3} for epoch in shown("overlap", 40, balance="sampler") for w in epoch
     ]
-    assert sum(heard) / len(heard) == pytest.approx(0.5, abs=0.08)
+    assert sum(rare) / len(rare) == pytest.approx(0.5, abs=0.08)
 
 
 def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
@@ -288,7 +288,7 @@ def test_bfloat16_reaches_the_network_and_not_its_weights() -> None:
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
-class Judged(Exception):  # noqa: N818 - no error
+class Checked(Exception):  # noqa: N818 - no error
     """The epoch's steps are taken."""
 
 
@@ -299,10 +299,10 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     All that such a device has not, and a GPU has, stands aside: its generator, autocast and the fused optimizer.
     """
 
-    def judged(_: NanGuard) -> None:
-        raise Judged
+    def checked(_: NanGuard) -> None:
+        raise Checked
 
-    monkeypatch.setattr(NanGuard, "raise_if_bad", judged)
+    monkeypatch.setattr(NanGuard, "raise_if_bad", checked)
     monkeypatch.setattr("spira.training.loop.new_generator", lambda *_: None)
     monkeypatch.setattr("spira.training.loop.drawing_from", lambda *_: nullcontext())
     monkeypatch.setattr("torch.autocast", lambda *_, **__: nullcontext())
@@ -310,7 +310,7 @@ def test_no_step_asks_the_device_for_a_number(options: dict[str, object], monkey
     n_steps: list[None] = []
     monkeypatch.setattr(torch.optim.Adam, "step", counting(torch.optim.Adam.step, n_steps))
     windows, net = clips("overlap"), make_net().to("meta")
-    with pytest.raises(Judged):
+    with pytest.raises(Checked):
         next(train_epochs(net, moved(windows, "meta"), params(batch_size=2, **options), seed=3, names=["?"] * N_CLIPS))
     assert len(n_steps) == 3
 
@@ -332,12 +332,12 @@ def moved(windows: Windows, device: str) -> Windows:
 
 @pytest.mark.cuda
 def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch itself raises where an operation would wait, from the first step to the judgement at the epoch's end."""
-    judge = NanGuard.raise_if_bad
+    """torch itself raises where an operation would wait, from the first step to the check at the epoch's end."""
+    check = NanGuard.raise_if_bad
 
     def may_wait(guard: NanGuard) -> None:
         torch.cuda.set_sync_debug_mode("default")
-        judge(guard)
+        check(guard)
 
     monkeypatch.setattr(NanGuard, "raise_if_bad", may_wait)
     windows, net = moved(clips("overlap"), "cuda"), make_net().cuda()

@@ -1,4 +1,4 @@
-"""core.training: the schedule, the loss, the weights that win."""
+"""Schedules have their published values, the loss is cross-entropy, and the lowest validation loss wins."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Starting from a file of weights: what fits is taken, everything is told, and nothing runs that a file carries."""
+"""A file of weights fills the tensors that fit; every other is listed, and no code in the file runs."""
 
 import os
 import pickle
@@ -42,7 +42,7 @@ def write_pth(path: Path, content: object) -> Path:
     return path
 
 
-def test_a_published_file_fits_by_name_and_every_tensor_is_told_of(tmp_path: Path) -> None:
+def test_a_published_file_fits_by_name_and_every_tensor_is_listed(tmp_path: Path) -> None:
     """PANNs' ``{'model': ...}``: all but the head is taken, the head is another shape, the extractors are unused."""
     net, theirs = cnn6(0), published()
     head = net.fc_audioset.weight.clone()

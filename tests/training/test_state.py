@@ -1,4 +1,4 @@
-"""core.resuming: an epoch after a kill is the epoch that would have come, bit for bit."""
+"""A resumed training has the epochs that the uninterrupted one would have had, bit for bit."""
 
 import pytest
 import torch
@@ -22,8 +22,8 @@ def fresh(kind: str, norm: str, process: int) -> nn.Module:
     return net
 
 
-def trained(net: nn.Module, p: TrainParams, since: State | None = None) -> list[Epoch]:
-    return list(train_epochs(net, clips(p.windows, *SIZE), p, seed=3, names=["?"] * N_CLIPS, since=since))
+def trained(net: nn.Module, p: TrainParams, resume_from: State | None = None) -> list[Epoch]:
+    return list(train_epochs(net, clips(p.windows, *SIZE), p, seed=3, names=["?"] * N_CLIPS, resume_from=resume_from))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_resumed_training_is_the_uninterrupted_one(kind: str, norm: str, options
     assert all(torch.equal(resumed.state_dict()[name], tensor) for name, tensor in expected.items())
 
 
-def test_a_state_does_not_change_with_what_it_was_taken_of() -> None:
+def test_a_state_does_not_change_with_the_training_that_it_copies() -> None:
     """Epoch 1's state, taken before epoch 2, is not epoch 2's; nor are the best weights those that go on."""
     net, best = fresh("spiraconv", "group", process=2), BestWeights(patience=9)
     p = params(max_epochs=2)

@@ -22,14 +22,15 @@ class _Part(FileIO):
         self._path = path
         with naming(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            super().__init__(os.open(part_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "w")
+            super().__init__(os.open(part_path(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "w")
 
     def write(self, piece: Any) -> int:
         with naming(self._path, "written"):
             return os.write(self.fileno(), piece)
 
 
-def part_of(path: Path) -> Path:
+def part_path(path: Path) -> Path:
+    """The name under which the file is written until it is whole."""
     return path.with_name(path.name + PART)
 
 
@@ -53,11 +54,11 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         file.flush()
         with naming(path, "written"):
             os.fsync(part.fileno())
-            part_of(path).replace(path)
+            part_path(path).replace(path)
     finally:
         part.close()
         with suppress(OSError):  # it says no more than what has failed before
-            part_of(path).unlink(missing_ok=True)
+            part_path(path).unlink(missing_ok=True)
 
 
 def write_bytes(content: bytes, path: Path) -> None:
@@ -83,7 +84,7 @@ def linked(source: Path, path: Path) -> None:
                 shutil.copyfileobj(read, written, _BUFFER)
 
 
-def digest_of(path: Path, kind: str = "sha256") -> str:
-    """Of the bytes that are there now, in hexadecimal; ``kind`` as ``hashlib`` names it."""
+def hash_file(path: Path, kind: str = "sha256") -> str:
+    """The hash of the bytes that the file has now, in hexadecimal; ``kind`` as ``hashlib`` names it."""
     with path.open("rb") as file:
         return file_digest(file, kind).hexdigest()

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from spira.base.errors import DataError
-from spira.base.files import digest_of
+from spira.base.files import hash_file
 from spira.base.params import PARAMS, read
 from spira.base.system_errors import naming
 
@@ -135,7 +135,7 @@ def _files(path: Path, known: str) -> list[Expected]:
     if not known.endswith(".dir"):
         return [Expected(path, known)]
     listing = _cache() / known[:2] / known[2:]
-    if not listing.is_file() or digest_of(listing, "md5") != known.removesuffix(".dir"):
+    if not listing.is_file() or hash_file(listing, "md5") != known.removesuffix(".dir"):
         return [Expected(path, known)]
     return [Expected(path / entry["relpath"], entry["md5"]) for entry in json.loads(listing.read_bytes())]
 
@@ -148,11 +148,11 @@ def _cache() -> Path:
 
 
 def _md5(path: Path) -> str:
-    """Of what is there now; "" where there is nothing, which whoever reads it says."""
+    """The md5 of what is there now, as DVC computes it; "" where there is nothing, which its reader reports."""
     with naming(path, "read"):
         if not path.is_dir():
-            return digest_of(path, "md5") if path.is_file() else ""
+            return hash_file(path, "md5") if path.is_file() else ""
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        rows = [{"md5": digest_of(file, "md5"), "relpath": file.relative_to(path).as_posix()} for file in files]
+        rows = [{"md5": hash_file(file, "md5"), "relpath": file.relative_to(path).as_posix()} for file in files]
     listed = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True, allow_nan=False)  # as DVC does
     return f"{md5(listed.encode(), usedforsecurity=False).hexdigest()}.dir"

@@ -80,7 +80,7 @@ def check(name: str, kind: Any, value: object) -> Iterator[tuple[str, str]]:
 
 def report(problems: list[tuple[str, str]], lines: Mapping[str, int], path: Path = PARAMS) -> str:
     """One line a problem, each with its key and the line of the key, or of the section that lacks it."""
-    return "\n".join(f"{path}{_line_of(key, lines)}: {key}: {message}" for key, message in problems)
+    return "\n".join(f"{path}{_line_suffix(key, lines)}: {key}: {message}" for key, message in problems)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -143,7 +143,7 @@ def _fields(kind: Any, loc: tuple[str | int, ...]) -> list[str]:
     return list(kind.model_fields)
 
 
-def _line_of(key: str, lines: Mapping[str, int]) -> str:
+def _line_suffix(key: str, lines: Mapping[str, int]) -> str:
     while key not in lines and "." in key:
         key = key.rpartition(".")[0]
     return f":{lines[key]}" if key in lines else ""

@@ -1,4 +1,4 @@
-"""The base of every typed section of params.yaml, and the types of its bare numbers."""
+"""The base of every typed section of params.yaml, the types of its bare numbers, and the name of the only fold."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ Resamples = Annotated[int, Field(strict=True, gt=0, le=100_000)]  # of the speak
 Seconds = Annotated[float, Field(strict=True, gt=0, le=600)]  # of a stretch of sound
 Columns = Annotated[tuple[str, ...], Field(max_length=100)]  # of the table of clips
 FolderName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # under data/raw
+HOLDOUT = "holdout"  # the one of ``split.folds`` where a corpus is split once, and of tables from before folds
 
 
 class Section(BaseModel):

@@ -41,7 +41,7 @@ def begin_stage() -> None:
 
 @contextmanager
 def as_stage() -> Iterator[None]:
-    """The life of the stage that this process is: errors are told, a second one of its name and damaged input refused.
+    """Runs the block as a stage: prints an error as a sentence, refuses damaged input and a second stage of its name.
 
     Its name is its module's, with the fold and seed that it was given; its folder is the current one.
     """

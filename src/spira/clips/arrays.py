@@ -1,4 +1,4 @@
-"""Large arrays on disk: written once, front to back; read through a memory map."""
+"""Write an array too large for memory to a .npy file, front to back, and read it through a memory map."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -12,7 +12,7 @@ _FOLD = {"clip_id": pl.String, "subset": pl.String}
 _SUBSETS = {"fold": pl.String, **_FOLD}
 
 
-class Clips(NamedTuple):
+class FoldClips(NamedTuple):
     """Names of the clips of one fold, by subset."""
 
     train: list[str]
@@ -37,16 +37,16 @@ def write_subsets(clips: Sequence[str], by_fold: Mapping[str, Sequence[str]], su
         write_table(table.filter(pl.col("subset") != "test").select(_FOLD.keys()), folds / f"{name}.csv")
 
 
-def read_subsets(path: Path) -> dict[str, Clips]:
+def read_subsets(path: Path) -> dict[str, FoldClips]:
     """Reads the clips by fold, in the order of the file."""
     parts = read_table(path, _SUBSETS).partition_by("fold", maintain_order=True, as_dict=True)
     return {str(name): _clips(part) for (name,), part in parts.items()}
 
 
-def read_fold(folds: Path, fold: str) -> Clips:
+def read_fold(folds: Path, fold: str) -> FoldClips:
     """Reads the training and validation clips of one fold; ``test`` is empty."""
     return _clips(read_table(folds / f"{fold}.csv", _FOLD))
 
 
-def _clips(table: pl.DataFrame) -> Clips:
-    return Clips(*(table.filter(pl.col("subset") == subset)["clip_id"].to_list() for subset in Clips._fields))
+def _clips(table: pl.DataFrame) -> FoldClips:
+    return FoldClips(*(table.filter(pl.col("subset") == subset)["clip_id"].to_list() for subset in FoldClips._fields))

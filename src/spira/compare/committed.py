@@ -77,7 +77,7 @@ class Split(_Part):
 
 
 class Params(_Part):
-    """params.yaml: the rules of the review are checked where they are used."""
+    """The params.yaml of a commit: the rules of the review are checked where they are used."""
 
     split: Split = Split()
     evaluate: dict[str, Any] = {}

@@ -113,7 +113,7 @@ def _fetch(revision: Revision) -> None:
 
 
 def _version(cache: Any, one: Locked) -> Version | str:
-    """Or why it cannot be told."""
+    """The corpus as one revision has it, or the reason why that is not known."""
     files = listed(cache, one.clips)
     clips, rejects = (cached(cache, files.get(name)) for name in ("clips.csv", "rejects.csv"))
     if clips is None or rejects is None:

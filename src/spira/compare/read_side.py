@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from spira.base.errors import DataError
 from spira.base.params import check, parse
+from spira.base.section import HOLDOUT
 from spira.compare.committed import Lock, Metrics, ProbeFile, measured
 from spira.compare.results import declared, fetch, scored_test_clips, validation_losses
 from spira.compare.revision import (
@@ -21,7 +22,6 @@ from spira.compare.revision import (
 )
 from spira.compare.sides import Comparison, Rules, Side
 from spira.compare.staleness import hashes, stale
-from spira.predictions.table import ONLY_FOLD
 
 METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
 K = TypeVar("K")
@@ -78,8 +78,8 @@ def _subsets(revision: Revision) -> dict[tuple[str, str], str]:
 
 def _subset(row: Mapping[str, str]) -> str:
     """Without the fold where it is all there is, as in commits from before there were others."""
-    fold = row.get("fold", ONLY_FOLD)
-    return row["subset"] if fold == ONLY_FOLD else f"{row['subset']} of fold {fold}"
+    fold = row.get("fold", HOLDOUT)
+    return row["subset"] if fold == HOLDOUT else f"{row['subset']} of fold {fold}"
 
 
 def stale_stages(revision: Revision, side: Side) -> dict[str, list[str]]:

@@ -14,13 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
+from spira.base.section import HOLDOUT
 from spira.compare.committed import Listed
 from spira.compare.revision import Revision
 from spira.compare.staleness import Declared, Tree, hashes
 from spira.evaluation.files import refuse_incomplete
 from spira.evaluation.thresholds import threshold_rule, thresholds_by_clip, thresholds_by_fold
 from spira.predictions.scored import ScoredClips
-from spira.predictions.table import ONLY_FOLD, PREDICTIONS, read_predictions, scored_clips
+from spira.predictions.table import PREDICTIONS, read_predictions, scored_clips
 
 SECONDS = 20  # for DVC to read a commit's stages; ours take one
 # What DVC raises of files that it did not expect.
@@ -116,7 +117,7 @@ def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
 def _training(path: str) -> str:
     """The seed alone where a fold is all there is, as in commits from before there were others."""
     *fold, seed, _ = path.removeprefix(_CURVES).split("/")
-    return seed if fold in ([], [ONLY_FOLD]) else f"{fold[0]}-{seed}"
+    return seed if fold in ([], [HOLDOUT]) else f"{fold[0]}-{seed}"
 
 
 def _losses(file: Path) -> Floats:

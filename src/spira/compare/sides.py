@@ -28,9 +28,8 @@ class Side:
     probes: Probes = field(default_factory=dict)  # of probes.json, by name; {} from before there were any
     test_clips: Mapping[str, ScoredClips] = field(default_factory=dict)  # by condition; {} where not at hand
     missing: str = ""  # why not
-    losses: Mapping[str, Floats] = field(
-        default_factory=dict
-    )  # validation loss by epoch, by seed; {} where not at hand
+    # validation loss by epoch, by seed; {} where not at hand
+    losses: Mapping[str, Floats] = field(default_factory=dict)
     refused: tuple[str, ...] = ()  # a sentence for each file that is not as it must be, and is gone without
 
     @property

@@ -1,4 +1,4 @@
-"""What is wrong with a repository's state, judged from what its files say: DVC's locks, dvc.lock, versions, space."""
+"""What is wrong with a repository's state, found from what its files say: DVC's locks, dvc.lock, versions, space."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def _whole(tree: Any) -> bool:
     return True
 
 
-def stages_of(lock: str) -> dict[str, str]:
+def stage_texts(lock: str) -> dict[str, str]:
     """The text of each stage of a dvc.lock by its name; of one that is cut off, of all but the last."""
     starts = [found.start() for found in _ENTRY.finditer(lock)]
     end = len(lock) if not lock_fault(lock) else (starts or [0])[-1]

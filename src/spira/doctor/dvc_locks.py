@@ -9,7 +9,7 @@ from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.locks import NO_LOCKS
 from spira.base.system_errors import naming
-from spira.doctor.diagnosis import Finding, holders, lock_fault, released, stages_of
+from spira.doctor.diagnosis import Finding, holders, lock_fault, released, stage_texts
 from spira.doctor.repairs import aside, at_work, gone
 from spira.repository.git import git, has_repository, object_name
 
@@ -80,8 +80,8 @@ def _restore(root: Path, path: Path, half: str, before: str) -> str:
         path.unlink(missing_ok=True)
         return f"removed it, for git has none: every stage is new to dvc{moved}"
     write_bytes(before.encode(), path)
-    known = stages_of(before)
-    lost = [name for name, entry in stages_of(half).items() if known.get(name) != entry]
+    known = stage_texts(before)
+    lost = [name for name, entry in stage_texts(half).items() if known.get(name) != entry]
     whose = f" of {', '.join(lost)}" if lost else ""
     return (
         f"brought back git's{moved}. Lost are the hashes{whose} of what ran since it was committed or staged: "

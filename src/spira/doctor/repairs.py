@@ -1,4 +1,4 @@
-"""What every repair asks first: is anybody at work here; and nothing is deleted that may exist nowhere else."""
+"""Before a repair: whether a process still works here, and where to move a file that may exist nowhere else."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 """Resampled speakers -> intervals: how far a metric may be from what other people would give.
 
-Scores, labels, groups and their conventions are those of ``spira.evaluation.metrics``.
+Scores, labels, speakers and their conventions are those of ``spira.evaluation.metrics``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class Resamples:
         return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
 
 
-def speaker_resamples(labels: Ints, groups: Sequence[str], n_resamples: int, seed: int) -> Resamples:
+def speaker_resamples(labels: Ints, speakers: Sequence[str], n_resamples: int, seed: int) -> Resamples:
     """Draws of the speakers with replacement, ``n_resamples`` times.
 
     Patients and controls are drawn separately, so that every resample has as many of
@@ -77,11 +77,11 @@ def speaker_resamples(labels: Ints, groups: Sequence[str], n_resamples: int, see
     """
     require_both_classes(labels, "speaker_resamples")
     rng = np.random.default_rng(seed)
-    _, group = np.unique(np.asarray(groups), return_inverse=True)
-    speakers, speaker = np.unique(2 * group + labels, return_inverse=True)
-    counts = np.zeros((n_resamples, speakers.size), dtype=np.uint16)
+    _, number = np.unique(np.asarray(speakers), return_inverse=True)
+    speakers_by_class, speaker = np.unique(2 * number + labels, return_inverse=True)
+    counts = np.zeros((n_resamples, speakers_by_class.size), dtype=np.uint16)
     for label in (0, 1):
-        members = np.flatnonzero(speakers % 2 == label)
+        members = np.flatnonzero(speakers_by_class % 2 == label)
         for row in counts:
             row[members] = np.bincount(rng.integers(members.size, size=members.size), minlength=members.size)
     return Resamples(counts, speaker, labels)

@@ -1,6 +1,6 @@
 """Each model's calibration, fitted on its validation clips, and how far scores are from probabilities.
 
-Scores, labels, groups and their conventions are those of ``spira.evaluation.metrics``. Classification, thresholds
+Scores, labels, speakers and their conventions are those of ``spira.evaluation.metrics``. Classification, thresholds
 and AUC use the raw scores: calibration does not change them.
 """
 

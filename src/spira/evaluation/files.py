@@ -1,4 +1,4 @@
-"""Predictions are refused where they cannot be evaluated; results are written as JSON, plots and clips as CSV."""
+"""Refuse predictions that cannot be evaluated; write metrics as JSON, plots and the worst clips as CSV."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from spira.base.array_types import Floats
+from spira.base.array_types import CLASSES, Floats
 from spira.base.errors import DataError
+from spira.base.section import HOLDOUT
 from spira.base.tables import read_json, write_json, write_sheet, write_table
-from spira.evaluation.metrics import CLASSES, require_both_classes
+from spira.evaluation.metrics import require_both_classes
 from spira.evaluation.results import Evaluation, written_number
 from spira.evaluation.worst_clips import WorstClip
 from spira.predictions.scored import ScoredClips
-from spira.predictions.table import ONLY_FOLD
 
 
 def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
@@ -42,7 +42,7 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
     for fold in sorted(set(table["fold"])):
         for subset in ("validation", "test"):
             part = table.filter((pl.col("fold") == fold) & (pl.col("subset") == subset))
-            where = subset if fold == ONLY_FOLD else f"{subset} of fold {fold}"
+            where = subset if fold == HOLDOUT else f"{subset} of fold {fold}"
             require_both_classes(part["label"].to_numpy(), f"{path}: {where}")
 
 

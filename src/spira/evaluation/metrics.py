@@ -5,7 +5,7 @@ Conventions:
              where several trainings scored the same clips. A training is all models of a seed:
              one, or under cross-validation one a fold, each of which scored its own clips.
     labels   1 for patient, 0 for control. Shape (n_clips,).
-    groups   the speaker of each clip; intervals resample speakers, not clips.
+    speakers  the speaker of each clip; intervals resample speakers, not clips.
     thresholds  by which each clip is classified, shape (n_seeds, n_clips): a model has one.
     weights  how often each clip counts. Shape (n_resamples, n_clips), or absent: once.
     A metric is in [0, 1], or in [-1, 1] where LEAST says so; its interval follows from that.
@@ -19,10 +19,9 @@ from typing import Literal
 
 import numpy as np
 
-from spira.base.array_types import Floats, Ints
+from spira.base.array_types import CLASSES, Floats, Ints
 from spira.base.errors import DataError
 
-CLASSES = ("control", "patient")  # the name of label 0, of label 1
 # The least that each metric can be, 0 or -1; the most is 1. A correlation such as Matthews's can be -1.
 LEAST: dict[str, Literal[0, -1]] = {
     "auc": 0,

@@ -1,4 +1,4 @@
-"""The name under which numbers are shown, apart from the report: what else says it must not follow its wording."""
+"""How the corpus is named wherever its numbers are shown: the demo's name carries a warning."""
 
 
 def origin(corpus: str) -> str:

@@ -28,14 +28,12 @@ class EvaluateParams(Section):
     inconclusive_width: float = Field(ge=0, le=1)  # width of the band about the threshold, in score; 0 is none
     at_specificity: Share  # at which the best sensitivity is read off the test clips' curve
     at_sensitivity: Share  # and the reverse
-    prevalences: tuple[Share, ...] = Field(
-        min_length=1, max_length=100
-    )  # shares of patients; predictive values are stated for each
+    # shares of patients; predictive values are stated for each
+    prevalences: tuple[Share, ...] = Field(min_length=1, max_length=100)
     calibration: CalibrationParams
     subgroups: Columns  # columns of the table of clips
-    age_bands: tuple[Annotated[int, Field(gt=0, le=150)], ...] = Field(
-        min_length=1, max_length=100
-    )  # years; at each the next band begins
+    # years; at each the next band begins
+    age_bands: tuple[Annotated[int, Field(gt=0, le=150)], ...] = Field(min_length=1, max_length=100)
     min_speakers: Count  # of each class, for a group to have metrics
     n_worst: Count  # clips listed as most confidently wrong
     n_resamples: Resamples  # of the speakers, for intervals

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from spira.base.arithmetic import processor
-from spira.base.files import digest_of, linked
+from spira.base.files import hash_file, linked
 
 # Prefixes of the environment variables that decide how numbers are computed.
 _SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
@@ -39,8 +39,8 @@ def work_key(facts: Mapping[str, Any], data: Iterable[Path]) -> str:
     """
     inputs = {
         "facts": dict(facts),
-        "code": {name: digest_of(file) for name, file in _code()},
-        "data": {str(file): digest_of(file) for file in data},
+        "code": {name: hash_file(file) for name, file in _code()},
+        "data": {str(file): hash_file(file) for file in data},
         "versions": [sys.version, torch.__version__, np.__version__],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "processor": [processor(), torch.backends.cpu.get_cpu_capability()],
@@ -87,7 +87,7 @@ class Shards:
         name = _hash(facts)
         for source, digest in self._found(name):
             with suppress(OSError):
-                if digest_of(source) == digest:  # else it was changed since, under one of its names
+                if hash_file(source) == digest:  # else it was changed since, under one of its names
                     linked(source, path)
                     self._made[name] = path, digest
                     return True
@@ -95,7 +95,7 @@ class Shards:
 
     def keep(self, path: Path, facts: object) -> None:
         """Keeps an output that is written."""
-        name, digest = _hash(facts), digest_of(path)
+        name, digest = _hash(facts), hash_file(path)
         self._made[name] = path, digest
         if self._folder:
             kept = self._folder / f"{name}-{digest}"

@@ -31,13 +31,13 @@ class NoiseParams(Section):
         return self
 
     def n_noises(self, label: int, condition: Condition) -> int:
-        """How many recordings are summed onto a clip: the only place that reads the label."""
+        """How many recordings are summed onto a clip: the only place where preprocessing depends on the label."""
         if condition == "clean" or (condition == "noisy_controls" and label == 1):
             return 0
         return self.n_patient if label == 1 else self.n_control
 
 
-def generator(seed: int, clip_id: str, view: int) -> np.random.Generator:
+def clip_generator(seed: int, clip_id: str, view: int) -> np.random.Generator:
     """The random generator of one view of one clip, whatever its position or neighbours."""
     identity = int.from_bytes(sha256(clip_id.encode()).digest()[:16], "big")
     return np.random.default_rng([seed, identity, view])
@@ -57,7 +57,7 @@ def insert_noise(
         bank: recordings at the same sample rate.
         n_noises: how many; 0 gives the waveform back.
         p: the range of peaks.
-        rng: see ``generator``.
+        rng: see ``clip_generator``.
 
     Returns:
         Shape (time,), float32.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from spira.base.array_types import Waveform
 from spira.clips.noise_bank import NoiseBank
-from spira.features.noise import NoiseParams, generator, insert_noise
+from spira.features.noise import NoiseParams, clip_generator, insert_noise
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.spectra import Frames
 
@@ -50,4 +50,4 @@ class NoiseInserter:
     p: NoiseParams
 
     def __call__(self, waveform: Waveform, clip_id: str, *, view: int, n_noises: int) -> Waveform:
-        return insert_noise(waveform, self.bank, n_noises, self.p, generator(self.p.seed, clip_id, view))
+        return insert_noise(waveform, self.bank, n_noises, self.p, clip_generator(self.p.seed, clip_id, view))

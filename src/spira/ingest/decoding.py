@@ -17,9 +17,9 @@ from spira.ingest.containers.endings import behind_the_sound, missing_sound, not
 from spira.ingest.containers.flac import LengthlessFlac
 from spira.ingest.containers.foreign import foreign_sound
 from spira.ingest.containers.headers import Header, read_header
-from spira.ingest.containers.mpeg import unheard_blocks
+from spira.ingest.containers.mpeg import blocks_left_out
 from spira.ingest.containers.ogg import refuse_pages
-from spira.ingest.containers.streams import Recording, piped, promised_frames
+from spira.ingest.containers.streams import SoundFile, piped, promised_frames
 from spira.ingest.ffmpeg import has_ffmpeg, through_ffmpeg
 from spira.ingest.samples import RecordingLimits, Samples, read_samples
 
@@ -30,7 +30,7 @@ _CHECKED_LATER = ("FLAC", "MP3")  # when it is known how far they can be decoded
 _UNCHECKED = ("MAT4", "SDS")  # what follows the promised end cannot be found
 _WIDEST = 8  # bytes a sample of any format that does without its length
 _HEADERS = 2**20  # bytes before the sound, at most, of a file that does without its length
-_LOOKED_AT = 2**28  # bytes of a file whose end is in doubt
+_READ_THROUGH = 2**28  # bytes of a refused file, read again to see whether the disk failed
 
 
 class Decoded(NamedTuple):
@@ -71,7 +71,7 @@ def decode(path: Path, p: IngestParams, max_seconds: float, seconds_key: str = "
 def _read_through(path: Path) -> None:
     """Raises OSError where the disk cannot read the file: libsndfile takes that for the end of the file."""
     with path.open("rb") as file:
-        for _ in range(0, _LOOKED_AT, _HEADERS):
+        for _ in range(0, _READ_THROUGH, _HEADERS):
             file.read(_HEADERS)
 
 
@@ -89,7 +89,7 @@ def _decode(path: Path, n_bytes: int, limits: RecordingLimits) -> Decoded | Refu
         return _decode_by_libsndfile(path, n_bytes, limits)
     except soundfile.LibsndfileError as error:
         foreign = foreign_sound(path)
-        if foreign is None and (refusal := _refuse_end(path, Header("", "", None, n_bytes))):
+        if foreign is None and (refusal := _refuse_what_follows(path, Header("", "", None, n_bytes))):
             return refusal  # a second WAV behind the first, which libsndfile takes for a chunk and calls no WAV
         if foreign is None:
             if "resource fork" in error.error_string:
@@ -109,13 +109,13 @@ def _decode(path: Path, n_bytes: int, limits: RecordingLimits) -> Decoded | Refu
 
 def _decode_by_libsndfile(path: Path, n_bytes: int, limits: RecordingLimits) -> Decoded | Refusal:
     # by descriptor: given a name, libsndfile and soundfile guess from its suffix
-    with path.open("rb") as raw, Recording(raw.fileno(), closefd=False) as file:
+    with path.open("rb") as raw, SoundFile(raw.fileno(), closefd=False) as file:
         header, comments = read_header(file, n_bytes), list(file.copy_metadata().values())
-        samples = _refuse_end(path, header) or _samples(path, file, header, limits)
+        samples = _refuse_what_follows(path, header) or _samples(path, file, header, limits)
     return samples if isinstance(samples, Refusal) else Decoded(*samples, header, comments)
 
 
-def _refuse_end(path: Path, header: Header) -> Refusal | None:
+def _refuse_what_follows(path: Path, header: Header) -> Refusal | None:
     """Refuses a file for the bytes after its promised sound."""
     if header.container in _UNCHECKED:
         return Refusal("undecodable", f"{header.container} does not say where its sound ends: convert it to FLAC")
@@ -130,7 +130,7 @@ def _refuse_end(path: Path, header: Header) -> Refusal | None:
     return Refusal("truncated", words) if words else None
 
 
-def _samples(path: Path, probed: Recording, header: Header, limits: RecordingLimits) -> Samples | Refusal:
+def _samples(path: Path, probed: SoundFile, header: Header, limits: RecordingLimits) -> Samples | Refusal:
     if probed.format == "FLAC":
         return _flac(path, limits)
     if probed.subtype.startswith("MPEG"):
@@ -144,7 +144,7 @@ def _flac(path: Path, limits: RecordingLimits) -> Samples | Refusal:
     """Reads a FLAC to its end, whatever its header says: else a second file, or more frames, would be lost."""
     with path.open("rb", buffering=0) as raw:
         flac = LengthlessFlac(raw)
-        with Recording(flac) as file:
+        with SoundFile(flac) as file:
             return read_samples(file, limits, flac.promised, is_padded=flac.is_padded)
 
 
@@ -155,13 +155,13 @@ def _mpeg(path: Path, header: Header, limits: RecordingLimits) -> Samples | Refu
         start, end = (sound.start, sound.start + sound.n_bytes) if sound else (0, header.n_bytes)
         if words := missing_sound(file, header.n_bytes):
             return Refusal("truncated", words)
-        with piped(path, start, end) as pipe, Recording(pipe, closefd=False) as blocks:
+        with piped(path, start, end) as pipe, SoundFile(pipe, closefd=False) as blocks:
             samples = read_samples(blocks, limits, promised_frames(blocks))
-        words = None if isinstance(samples, Refusal) else unheard_blocks(file, start, end)
+        words = None if isinstance(samples, Refusal) else blocks_left_out(file, start, end)
     return Refusal("trailing", words) if words else samples
 
 
-def _cut_off(path: Path, header: Header, probed: Recording, limits: RecordingLimits) -> Samples | Refusal:
+def _cut_off(path: Path, header: Header, probed: SoundFile, limits: RecordingLimits) -> Samples | Refusal:
     """Reads a file with a length of 0, as a recorder leaves that was cut off or wrote to a pipe."""
     longest = most_frames(probed.samplerate, limits.p, limits.max_seconds)
     n_channels = min(probed.channels, limits.p.max_channels)
@@ -172,5 +172,5 @@ def _cut_off(path: Path, header: Header, probed: Recording, limits: RecordingLim
         head = raw.read(_HEADERS + _WIDEST * n_channels * (1 + longest))
     if head.startswith(b"RF64"):  # says it twice
         head = b"RIFF" + head[4:]
-    with Recording(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
+    with SoundFile(io.BytesIO(head.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))) as file:
         return read_samples(file, limits, promised_frames(file))

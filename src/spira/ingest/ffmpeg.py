@@ -19,7 +19,7 @@ import soundfile
 
 from spira.base.errors import MachineError
 from spira.ingest.acceptance import Refusal
-from spira.ingest.containers.streams import Recording
+from spira.ingest.containers.streams import SoundFile
 
 Result = TypeVar("Result")
 
@@ -53,7 +53,7 @@ def has_ffmpeg() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
-def through_ffmpeg(path: Path, max_seconds: float, read: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
+def through_ffmpeg(path: Path, max_seconds: float, read: Callable[[SoundFile], Result | Refusal]) -> Result | Refusal:
     """The result of ``read`` on the decoded file, or the refusal that ffmpeg's messages mean.
 
     Raises:
@@ -125,9 +125,9 @@ def _listen(pipe: BinaryIO, words: bytearray) -> None:
         words += piece[: _MOST_WORDS - len(words)]
 
 
-def _read_pipe(pipe: int, read: Callable[[Recording], Result | Refusal]) -> Result | Refusal:
+def _read_pipe(pipe: int, read: Callable[[SoundFile], Result | Refusal]) -> Result | Refusal:
     try:
-        with Recording(pipe, closefd=False) as file:
+        with SoundFile(pipe, closefd=False) as file:
             return read(file)
     except soundfile.LibsndfileError as error:
         return Refusal("undecodable", f"ffmpeg wrote no audio: {error.error_string}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spira.ingest.acceptance import IngestParams, Refusal, most_frames, refuse_clipped, refuse_header, refuse_samples
 from spira.ingest.containers.endings import MEND
-from spira.ingest.containers.streams import Recording
+from spira.ingest.containers.streams import SoundFile
 
 _BLOCK = 1152  # frames; one of MP3's
 _READ = 64 * _BLOCK  # frames at once; each call costs as much as decoding 500
@@ -28,7 +28,7 @@ class RecordingLimits(NamedTuple):
 
 
 def read_samples(
-    file: Recording,
+    file: SoundFile,
     limits: RecordingLimits,
     promised: int | None,
     is_padded: Callable[[], bool] = lambda: True,
@@ -69,7 +69,7 @@ def _too_long(longest: int, limits: RecordingLimits) -> Refusal:
     return Refusal("too_long", f"expected at most {longest} samples a channel, got more (ingest.max_frames)")
 
 
-def _read(file: Recording, n_frames: int) -> tuple[NDArray[np.float32], bool]:
+def _read(file: SoundFile, n_frames: int) -> tuple[NDArray[np.float32], bool]:
     """Reads up to ``n_frames``; fewer where the file ends, or breaks: then the second is True."""
     samples = np.full((min(file.frames, n_frames), file.channels), np.nan, np.float32)
     read = _int16_reader(file) if file.subtype == "PCM_16" and file.format in _NO_CODEC else file.read
@@ -82,7 +82,7 @@ def _read(file: Recording, n_frames: int) -> tuple[NDArray[np.float32], bool]:
     return samples[:n_read], False
 
 
-def _int16_reader(file: Recording) -> Callable[..., NDArray[np.float32]]:
+def _int16_reader(file: SoundFile) -> Callable[..., NDArray[np.float32]]:
     """``file.read`` of 16-bit integers into float32: the same numbers in a third of libsndfile's time."""
     block = np.empty((_READ, file.channels), np.int16)
 

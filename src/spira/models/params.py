@@ -96,18 +96,16 @@ class MfccTransformerParams(Section):
 
 
 class LogisticRegressionParams(Section):
-    quantiles: tuple[Quantile, ...] = Field(
-        max_length=100
-    )  # of each coefficient over a window's frames, beside mean and deviation
+    # of each coefficient over a window's frames, beside mean and deviation
+    quantiles: tuple[Quantile, ...] = Field(max_length=100)
     inverse_penalty: float = Field(gt=0, le=10**9)  # scikit-learn's C; less is smoother
 
 
 class ModelParams(Section):
     kind: str  # one of FEATURES
     init_from: FolderName  # none, or a file of weights in data/pretrained
-    reinit: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        max_length=1000
-    )  # layers of that file that start fresh
+    # layers of that file that start fresh
+    reinit: tuple[Annotated[str, Field(min_length=1)], ...] = Field(max_length=1000)
     spiraconv: SpiraConvParams
     mfcc_transformer: MfccTransformerParams
     logistic_regression: LogisticRegressionParams

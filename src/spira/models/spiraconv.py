@@ -1,4 +1,4 @@
-"""SPIRA's convolutional detector: one shape, of which the published versions are instances."""
+"""SPIRA's convolutional detector; the published versions are the sizes `V1` and `V2` of models/params.py."""
 
 import torch
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 
 Conventions:
     colours  the light ones of src/spira/report/page.html, by the names that its style gives them.
-    lines    differ by dash as well as by colour, so that they can be told apart in grey.
+    lines    differ by dash as well as by colour, so that they can be distinguished in grey.
     layout   fixed: no position depends on how wide a text is, hence none on the fonts of a machine.
     titles   the chart's own says what is drawn, the caller's subtitle of which data.
 """

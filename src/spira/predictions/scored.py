@@ -22,9 +22,8 @@ class ScoredClips:
     folds: tuple[str, ...]  # whose model scored each clip
     labels: Ints  # (n_clips,), 1 for patient
     scores: Floats  # (n_seeds, n_clips)
-    thresholds: Floats = field(
-        default_factory=_not_chosen
-    )  # (n_seeds, n_clips); empty until validation has chosen them
+    # (n_seeds, n_clips); empty until validation has chosen them
+    thresholds: Floats = field(default_factory=_not_chosen)
 
     @property
     def n_speakers(self) -> int:

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from spira.base.errors import DataError
+from spira.base.section import HOLDOUT
 from spira.base.tables import read_table, write_table
 from spira.predictions.scored import ScoredClips
 
 PREDICTIONS = "data/predictions.csv"
-ONLY_FOLD = "holdout"  # the fold of a corpus that is split once, and of tables from before there were folds
 _COLUMNS: dict[str, type[pl.DataType]] = {
     "fold": pl.String,  # whose model scored the clip
     "subset": pl.String,  # validation or test
@@ -35,7 +35,7 @@ def read_predictions(path: Path) -> pl.DataFrame:
     if old := path.is_file() and "fold" not in _head(path):
         columns.pop("fold")
     table = read_table(path, columns)
-    return (table.with_columns(fold=pl.lit(ONLY_FOLD)) if old else table).sort("condition", "seed", "clip_id")
+    return (table.with_columns(fold=pl.lit(HOLDOUT)) if old else table).sort("condition", "seed", "clip_id")
 
 
 def _head(path: Path) -> list[str]:

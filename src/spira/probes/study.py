@@ -12,9 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from spira.base.array_types import Floats, Ints, Mask
+from spira.base.array_types import CLASSES, Floats, Ints, Mask
 from spira.base.section import Columns, Count, Resamples, Seconds, Section, Seed
-from spira.evaluation.metrics import CLASSES
 from spira.features.conditions import Condition
 from spira.probes.near_duplicates import FingerprintParams, Pair
 
@@ -33,9 +32,8 @@ class ProbeParams(Section):
     max_shift: float = Field(gt=0, lt=1)  # of a score, that is not a failure
     n_shuffles: int = Field(strict=True, ge=2, le=10_000)  # of the labels
     max_permuted: float = Field(ge=0, lt=0.5)  # from 0.5, of the AUC with shuffled labels
-    inverse_penalties: tuple[Annotated[float, Field(gt=0, le=10**9)], ...] = Field(
-        min_length=1, max_length=100
-    )  # scikit-learn's C of the logistic regressions
+    # scikit-learn's C of the logistic regressions
+    inverse_penalties: tuple[Annotated[float, Field(gt=0, le=10**9)], ...] = Field(min_length=1, max_length=100)
     tree_depths: tuple[Annotated[int, Field(gt=0, le=100)], ...] = Field(max_length=100)  # of the decision trees
     tree_leaf: Count  # clips in a tree's leaf at least
     n_inner_folds: int = Field(strict=True, ge=2, le=100)  # of cross-validation, which chooses among these

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from spira.base.array_types import CLASSES
 from spira.base.errors import DataError
-from spira.base.section import Count, Section, Seed
+from spira.base.section import HOLDOUT, Count, Section, Seed
 
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
-CLASSES = ("control", "patient")  # the name of label 0, of label 1
-HOLDOUT = "holdout"  # the one fold of a corpus that is cut once
 
 
 def _fold(value: object) -> object:
@@ -54,9 +53,9 @@ class SplitParams(Section):
         return tuple(map(str, self.folds))
 
 
-def speaker_hash(speaker_id: str, seed: int) -> bytes:
-    """32 bytes of a speaker's own, as good as random."""
-    return sha256(f"{seed}\0{speaker_id}".encode()).digest()
+def id_hash(name: str, seed: int) -> bytes:
+    """32 bytes that a speaker's or clip's id and the seed decide, as good as random."""
+    return sha256(f"{seed}\0{name}".encode()).digest()
 
 
 def assign(speaker_id: str, p: SplitParams) -> Subset:
@@ -76,7 +75,7 @@ def assign(speaker_id: str, p: SplitParams) -> Subset:
     corrected. A corpus whose proportions must be exact brings a ``split`` column,
     or another ``split.seed`` that happens to suit it.
     """
-    position = int.from_bytes(speaker_hash(speaker_id, p.seed)[:8], "big") / 2**64
+    position = int.from_bytes(id_hash(speaker_id, p.seed)[:8], "big") / 2**64
     if position < p.test:
         return "test"
     return "validation" if position < p.test + p.validation else "train"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from spira.base.errors import DataError
-from spira.split.holdout import SplitParams, Subset, one_label_each, speaker_hash, too_few
+from spira.split.holdout import SplitParams, Subset, id_hash, one_label_each, too_few
 
 
 def cross_validate(
@@ -66,7 +66,7 @@ def _subset(steps: int) -> Subset:
 
 def _deal(labels_by_speaker: Mapping[str, int], sexes: Mapping[str, str], p: SplitParams) -> dict[str, int]:
     """The number of each speaker's fold; one deal through all strata, so that remainders spread too."""
-    order = sorted(labels_by_speaker, key=lambda who: (labels_by_speaker[who], sexes[who], speaker_hash(who, p.seed)))
+    order = sorted(labels_by_speaker, key=lambda who: (labels_by_speaker[who], sexes[who], id_hash(who, p.seed)))
     return {speaker: number % len(p.names) for number, speaker in enumerate(order)}
 
 

@@ -23,7 +23,7 @@ from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
-from spira.features.noise import NoiseParams, generator
+from spira.features.noise import NoiseParams, clip_generator
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
 from spira.features.windows import Windows, make_windows
@@ -36,7 +36,7 @@ from spira.predictions.table import write_predictions
 from spira.probes.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
 from spira.probes.background import BackgroundParams
 from spira.probes.background import background as find_background
-from spira.split.holdout import speaker_hash
+from spira.split.holdout import id_hash
 
 _CLIPS = {
     "clip_id": pl.String,
@@ -78,7 +78,7 @@ class Alterer:
     def _lender(self, clip: Clip, alteration: Alteration) -> Clip:
         label = clip.label if alteration == "own_class_noise" else 1 - clip.label
         others = [c for c in self.lenders if c.label == label and c.speaker_id != clip.speaker_id]
-        rng = generator(self.alter.seed, clip.clip_id, SWAPS.index(alteration))
+        rng = clip_generator(self.alter.seed, clip.clip_id, SWAPS.index(alteration))
         return others[int(rng.integers(len(others)))]
 
 
@@ -139,7 +139,7 @@ def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.devi
 
 def _pick_clips(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
     """The test clips, or where they are many those that a hash of their names picks, in the order of their names."""
-    picked = set(sorted(tested, key=lambda clip: speaker_hash(clip, p.seed))[: p.n_clips])
+    picked = set(sorted(tested, key=lambda clip: id_hash(clip, p.seed))[: p.n_clips])
     table = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked))
     columns = (table["clip_id"], table["speaker_id"], table["label"], read_waveforms(table, folder))
     return [Clip(*row) for row in zip(*columns, strict=True)]

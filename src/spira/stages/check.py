@@ -1,4 +1,4 @@
-"""check: params.yaml -> nothing but the word that every section of it can be used.
+"""check: params.yaml -> refused with every mistake, or marked as usable.
 
 Everything else waits for it, so that a typo in `train` costs a second and not the
 half hour of stages before it.

@@ -11,12 +11,12 @@ import polars as pl
 
 from spira.base.errors import DataError
 from spira.base.params import load
-from spira.base.section import SampleRate
+from spira.base.section import HOLDOUT, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table, write_table
 from spira.clips.cells import is_unknown, read_numbers, require_read
 from spira.clips.subsets import write_subsets
-from spira.split.holdout import HOLDOUT, SUBSETS, SplitParams, Subset
+from spira.split.holdout import SUBSETS, SplitParams, Subset
 from spira.split.holdout import split as split_speakers
 from spira.split.kfold import cross_validate
 

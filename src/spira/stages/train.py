@@ -17,8 +17,7 @@ from spira.base.errors import DataError
 from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
-from spira.clips.subsets import read_fold
-from spira.features.conditions import TRAINING_CONDITION
+from spira.clips.subsets import FoldClips, read_fold
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import condition_files, longest_clip, read_windows
 from spira.features.windows import Windows, first_of_each_clip
@@ -33,64 +32,6 @@ from spira.training.optimization import validation_loss
 from spira.training.params import TrainParams
 from spira.training.pretrained import Adopted, adopt
 from spira.training.state import State
-
-
-def run(
-    sample_rate: int,
-    features: FeatureParams,
-    windows: WindowParams,
-    model: ModelParams,
-    train: TrainParams,
-    cpu_kernels: CpuKernels,
-    *,
-    fold: str,
-    seed: int,
-    folds: Path = Path("data/folds"),
-    training: Path = Path("data/features/train"),
-    validation: Path = Path("data/features/validation"),
-    pretrained: Path = Path("data/pretrained"),
-    models: Path = Path("data/models"),
-    curves: Path = Path("data/curves"),
-) -> None:
-    device = prepare(train.device, seed)
-    members = read_fold(folds, fold)
-    length, step = windows.frames(sample_rate, features.hop_length)
-    length = longest_clip(training, TRAINING_CONDITION, members.train) if train.windows == "whole" else length
-    train_windows, train_clips = read_windows(
-        training, TRAINING_CONDITION, members.train, length=length, step=step, device=device
-    )
-    train_windows = first_of_each_clip(train_windows) if train.windows == "random" else train_windows
-    val_windows, val_clips = read_windows(
-        validation, TRAINING_CONDITION, members.validation, length=length, step=step, device=device
-    )
-    examples = Examples(train_windows, train_clips["clip_id"].to_list(), val_windows, val_clips["clip_id"].to_list())
-    net = with_cpu_kernels(build(model, length, features.n_features(sample_rate)), cpu_kernels)
-    adopted = adopt_pretrained(net, model, pretrained)
-    net.to(device)
-    facts: dict[str, Any] = {
-        "fold": fold,
-        "seed": seed,
-        "sample_rate": sample_rate,
-        "features": features.model_dump(),
-        "windows": windows.model_dump(),
-        "model": model.model_dump(),
-        "n_frames": length,
-        "n_features": features.n_features(sample_rate),
-        "adopted": None if adopted is None else adopted._asdict(),
-        "n_parameters": sum(p.numel() for p in net.parameters()),
-    }
-    inputs = [file for folder in (training, validation) for file in condition_files(folder, TRAINING_CONDITION)]
-    inputs.append(folds / f"{fold}.csv")
-    inputs += [pretrained / model.init_from] if adopted else []
-    settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
-    checkpoint = Checkpoint(f"{fold}-{seed}", settings, inputs)
-    best = BestWeights(train.patience)
-
-    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        fit(net, examples, train, best, checkpoint, live, fold=fold, seed=seed)
-    facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
-    save_model(best.weights, facts, models / fold / str(seed))
-    checkpoint.remove()
 
 
 class Examples(NamedTuple):
@@ -122,14 +63,15 @@ def fit(
     seed: int,
 ) -> None:
     """Trains until the last epoch or until validation stops it, from the checkpoint on; ``best`` has the weights."""
-    since, curve = resume(checkpoint, best)
+    resume_from, curve = _read_checkpoint(checkpoint, best)
     for point in curve:
-        log(live, point)
-    epochs = train_epochs(net, examples.train_windows, p, seed=seed, names=examples.train_names, since=since)
+        _log(live, point)
+    names = examples.train_names
+    epochs = train_epochs(net, examples.train_windows, p, seed=seed, names=names, resume_from=resume_from)
     for epoch, (loss, lr, state) in enumerate(epochs, start=len(curve) + 1):
         val_loss = validation_loss(net, examples.val_windows, p.micro_batch_size, examples.val_names)
         curve.append(CurvePoint(loss, val_loss, lr))
-        log(live, curve[-1])
+        _log(live, curve[-1])
         print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
         if best.update(epoch, val_loss, net.state_dict().items()):
             break
@@ -138,7 +80,66 @@ def fit(
             checkpoint.write({"run": state, "best": best.state(), "curve": points})
 
 
-def log(live: Live, point: CurvePoint) -> None:
+def run(
+    sample_rate: int,
+    features: FeatureParams,
+    windows: WindowParams,
+    model: ModelParams,
+    train: TrainParams,
+    cpu_kernels: CpuKernels,
+    *,
+    fold: str,
+    seed: int,
+    folds: Path = Path("data/folds"),
+    training: Path = Path("data/features/train"),
+    validation: Path = Path("data/features/validation"),
+    pretrained: Path = Path("data/pretrained"),
+    models: Path = Path("data/models"),
+    curves: Path = Path("data/curves"),
+) -> None:
+    device = prepare(train.device, seed)
+    n_frames, step = windows.frames(sample_rate, features.hop_length)
+    members, n_features = read_fold(folds, fold), features.n_features(sample_rate)
+    n_frames = longest_clip(training, TRAINING_CONDITION, members.train) if train.windows == "whole" else n_frames
+    examples = _read_examples(members, training, validation, train, n_frames, step, device)
+    net = with_cpu_kernels(build(model, n_frames, n_features), cpu_kernels)
+    adopted = adopt_pretrained(net, model, pretrained)
+    net.to(device)
+    facts: dict[str, Any] = {"fold": fold, "seed": seed, "sample_rate": sample_rate}
+    facts |= {"features": features.model_dump(), "windows": windows.model_dump(), "model": model.model_dump()}
+    facts |= {"n_frames": n_frames, "n_features": n_features, "adopted": adopted._asdict() if adopted else None}
+    facts["n_parameters"] = sum(weight.numel() for weight in net.parameters())
+    inputs = [
+        *condition_files(training, TRAINING_CONDITION),
+        *condition_files(validation, TRAINING_CONDITION),
+        folds / f"{fold}.csv",
+    ]
+    inputs += [pretrained / model.init_from] if adopted else []
+    settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
+    checkpoint, best = Checkpoint(f"{fold}-{seed}", settings, inputs), BestWeights(train.patience)
+
+    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        fit(net, examples, train, best, checkpoint, live, fold=fold, seed=seed)
+    facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
+    save_model(best.weights, facts, models / fold / str(seed))
+    checkpoint.remove()
+
+
+def _read_examples(
+    members: FoldClips, training: Path, validation: Path, p: TrainParams, length: int, step: int, device: torch.device
+) -> Examples:
+    """Every window of the training and validation clips; with ``p.windows=random``, the first of each training clip."""
+    train, train_clips = read_windows(
+        training, TRAINING_CONDITION, members.train, length=length, step=step, device=device
+    )
+    train = first_of_each_clip(train) if p.windows == "random" else train
+    val, val_clips = read_windows(
+        validation, TRAINING_CONDITION, members.validation, length=length, step=step, device=device
+    )
+    return Examples(train, train_clips["clip_id"].to_list(), val, val_clips["clip_id"].to_list())
+
+
+def _log(live: Live, point: CurvePoint) -> None:
     """Appends one epoch to the learning curves on disk."""
     live.log_metric("train/loss", point.loss)
     live.log_metric("validation/loss", point.val_loss)
@@ -146,7 +147,7 @@ def log(live: Live, point: CurvePoint) -> None:
     live.next_step()
 
 
-def resume(checkpoint: Checkpoint, best: BestWeights) -> tuple[State | None, list[CurvePoint]]:
+def _read_checkpoint(checkpoint: Checkpoint, best: BestWeights) -> tuple[State | None, list[CurvePoint]]:
     """The state and the curve to go on from, with ``best`` as it was then; (None, []) where there is no checkpoint."""
     if not (parts := checkpoint.read()):
         return None, []

@@ -25,7 +25,12 @@ from spira.base.locks import locked
 from spira.repository.git import environment_without_git, git, object_name
 
 SECONDS_TO_END = 5
-_JUDGED_BY = ("src", "dvc.yaml", "requirements.txt", ":(glob)data/**/*.dvc")  # beside the parameters
+_DECIDING = (
+    "src",
+    "dvc.yaml",
+    "requirements.txt",
+    ":(glob)data/**/*.dvc",
+)  # what decides a result, beside the parameters
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _newer(changes: Sequence[Any]) -> list[str]:
 def experiment(snapshot: Snapshot, name: str) -> str | None:
     """The commit of the experiment of this name; None where there is none, or it is of other code or data."""
     commit = object_name(snapshot.root, reference(snapshot.base, name))
-    if commit and git(snapshot.root, "diff-tree", "-r", "--name-only", commit, snapshot.content, "--", *_JUDGED_BY):
+    if commit and git(snapshot.root, "diff-tree", "-r", "--name-only", commit, snapshot.content, "--", *_DECIDING):
         return None
     return commit
 

@@ -13,10 +13,13 @@ def is_separable(net: nn.Module) -> bool:
     return not has_batch_norm(net) and not any(isinstance(module, nn.Dropout) for module in net.modules())
 
 
-def piece_sizes(n: int, size: int, least: int) -> list[int]:
-    """Cuts ``n`` into pieces of ``size`` and a rest; a rest below ``least`` joins the piece before it."""
-    pieces = [size] * (n // size) + ([n % size] if n % size else [])
-    if len(pieces) > 1 and pieces[-1] < least:
-        rest = pieces.pop()
-        pieces[-1] += rest
-    return pieces
+def batch_sizes(n_windows: int, size: int, smallest: int) -> list[int]:
+    """Cuts windows into batches of ``size`` and a rest, or a batch into micro-batches.
+
+    A rest smaller than ``smallest`` joins the batch before it.
+    """
+    sizes = [size] * (n_windows // size) + ([n_windows % size] if n_windows % size else [])
+    if len(sizes) > 1 and sizes[-1] < smallest:
+        rest = sizes.pop()
+        sizes[-1] += rest
+    return sizes

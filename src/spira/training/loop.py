@@ -1,4 +1,4 @@
-"""The training loop: one epoch after the other."""
+"""Train a network, epoch by epoch: shuffle, augment, step, and stop where a number is no longer finite."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
@@ -16,7 +16,7 @@ from spira.models.logistic_regression import LogisticRegression
 from spira.models.threads import in_threads, single_threaded
 from spira.training.augmentation import balanced_draw, class_weights, mixup, smooth_labels, spec_augment
 from spira.training.cuda_graphs import Recorded
-from spira.training.gradients import has_batch_norm, is_separable, piece_sizes
+from spira.training.gradients import batch_sizes, has_batch_norm, is_separable
 from spira.training.nan_guard import NanGuard, listed
 from spira.training.optimization import optimizer_for, schedule_for, summed_loss
 from spira.training.params import TrainParams
@@ -32,7 +32,13 @@ class Epoch(NamedTuple):
 
 
 def train_epochs(
-    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None = None
+    net: nn.Module,
+    windows: Windows,
+    p: TrainParams,
+    *,
+    seed: int,
+    names: Sequence[str],
+    resume_from: State | None = None,
 ) -> Iterator[Epoch]:
     """Trains the network, one epoch for each item that is taken; a logistic regression is solved in one.
 
@@ -42,7 +48,7 @@ def train_epochs(
         p: the section `train`.
         seed: of every draw but dropout's.
         names: of the clips, for the message.
-        since: the state of the same training after an earlier epoch, to go on from.
+        resume_from: the state of the same training after an earlier epoch, to go on from.
 
     Raises:
         DataError: the loss, the gradient or a weight is no longer finite; the clips of that batch are named. On a CPU
@@ -52,23 +58,24 @@ def train_epochs(
     if isinstance(net, LogisticRegression):
         yield _solve(net, windows, p, names)
     else:
-        yield from _run_epochs(net, windows, p, seed=seed, names=names, since=since)
+        yield from _run_epochs(net, windows, p, seed=seed, names=names, resume_from=resume_from)
 
 
 def _run_epochs(
-    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], since: State | None
+    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], resume_from: State | None
 ) -> Iterator[Epoch]:
     n_windows = len(windows)
-    order, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)  # rng: the options' own
+    order = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)  # for the draws of options, so that no option moves another's
     optimizer = optimizer_for(net, p)
     schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
     backward = _Backward(net, p, class_weights(windows.labels) if p.balance == "loss" else None)
     run = TrainingRun(net, optimizer, schedule, order, rng)
-    for epoch in range(run.resume(since) + 1 if since else 1, p.max_epochs + 1):
+    for epoch in range(run.resume(resume_from) + 1 if resume_from else 1, p.max_epochs + 1):
         net.train()
         guard, losses = NanGuard(epoch, names, at_once=windows.labels.device.type == "cpu"), []
         placed, views, shuffled = _shuffle(windows, p, order, rng)
-        for batch in single_threaded(shuffled.split(piece_sizes(n_windows, p.batch_size, backward.least))):
+        for batch in single_threaded(shuffled.split(batch_sizes(n_windows, p.batch_size, backward.smallest))):
             loss, clips = backward(*_examples(placed, batch, views, p, rng)), placed.clips[batch]
             guard.record("loss", clips, [loss])
             guard.record("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
@@ -87,9 +94,8 @@ def _shuffle(
     """One epoch's windows, the view of each, and their order."""
     placed = moved_at_random(windows, rng) if p.windows == "random" else windows
     views = torch.randint(len(windows.starts), (len(windows),), generator=order)
-    shuffled = torch.randperm(
-        len(windows), generator=order
-    )  # drawn whether it is used or not, so that no option moves another's draws
+    # drawn whether it is used or not, so that no option moves another's draws
+    shuffled = torch.randperm(len(windows), generator=order)
     shuffled = balanced_draw(windows.labels, rng) if p.balance == "sampler" else shuffled
     device = windows.labels.device
     return placed, views.to(device, non_blocking=True), shuffled.to(device, non_blocking=True)
@@ -106,52 +112,65 @@ def _examples(
 
 
 class _Backward:
-    """``backward(frames, labels)`` sets each weight's gradient of the batch's mean loss, and returns the sum."""
+    """``backward(frames, labels)`` sets each weight's gradient of the batch's mean loss, and returns the loss's sum.
+
+    The batch is cut into micro-batches, each with a generator of its own for dropout.
+    """
 
     def __init__(self, net: nn.Module, p: TrainParams, weights: Tensor | None) -> None:
         self.net, self.p, self.weights = net, p, weights
-        self.least = 2 if has_batch_norm(net) else 1
+        self.smallest = 2 if has_batch_norm(net) else 1  # windows in a batch or micro-batch
         self.trainable = [weight for weight in net.parameters() if weight.requires_grad]
         self.separable = is_separable(net)
         self.generators: list[Generator] = []
         self.recorded: Recorded[tuple[Tensor, list[Tensor]]] | None = None
 
     def __call__(self, frames: Tensor, labels: Tensor) -> Tensor:
-        parts = piece_sizes(len(labels), self.p.micro_batch_size, self.least)
-        seeds = torch.randint(2**63 - 1, (len(parts),)).tolist()
+        sizes = batch_sizes(len(labels), self.p.micro_batch_size, self.smallest)
+        seeds = torch.randint(2**63 - 1, (len(sizes),)).tolist()
         if self.p.cuda_graph and len(labels) == self.p.batch_size:  # the last of an epoch may be smaller
-            loss, gradients = self._replayed(frames, labels, parts, seeds)
+            loss, gradients = self._replay(frames, labels, sizes, seeds)
         else:
             generators = [new_generator(seed, frames.device) for seed in seeds]
-            loss, gradients = self._computed(frames, labels, parts, generators)
+            loss, gradients = self._compute(frames, labels, sizes, generators)
         for weight, gradient in zip(self.trainable, gradients, strict=True):
             weight.grad = gradient
         return loss
 
-    def _computed(
-        self, frames: Tensor, labels: Tensor, parts: list[int], generators: Sequence[Generator]
+    def _compute(
+        self, frames: Tensor, labels: Tensor, sizes: list[int], generators: Sequence[Generator]
     ) -> tuple[Tensor, list[Tensor]]:
-        def one(part: Tensor, part_labels: Tensor, generator: Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
-            with drawing_from(generator), torch.autocast(part.device.type, torch.bfloat16, enabled=half):
-                logits = self.net(part)
-            loss = summed_loss(logits.float(), part_labels, self.weights)
-            return loss.detach(), torch.autograd.grad(loss / len(labels), self.trainable)
+        """The sum of the batch's losses, and the gradient of their mean by each trainable weight."""
+        micro_batches = (frames.split(sizes), labels.split(sizes), generators)
+        compute = partial(self._compute_micro_batch, n_windows=len(labels))
+        # A micro-batch is small enough for a core's cache. Gradients are added in the order of the micro-batches,
+        # whichever finishes first.
+        if self.separable:
+            results = in_threads(compute, *micro_batches, device=frames.device)
+        else:
+            results = list(map(compute, *micro_batches))
+        losses, gradients = zip(*results, strict=True)
+        # The fused optimizer takes gradients to be contiguous, and does not check it.
+        summed = [reduce(Tensor.add_, by_micro_batch).contiguous() for by_micro_batch in zip(*gradients, strict=True)]
+        return torch.stack(losses).sum(), summed
 
+    def _compute_micro_batch(
+        self, frames: Tensor, labels: Tensor, generator: Generator, *, n_windows: int
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The sum of its losses, and its part of the gradient of the mean over a batch of ``n_windows``."""
         half = self.p.precision == "bfloat16"
-        work = (frames.split(parts), labels.split(parts), generators)
-        # Small enough for the cache; their gradients are added in their own order, whichever finishes first.
-        results = in_threads(one, *work, device=frames.device) if self.separable else list(map(one, *work))
-        gradients = zip(*(gradients for _, gradients in results), strict=True)
-        # The fused optimizer takes them to be contiguous, unasked.
-        summed = [reduce(Tensor.add_, weight_parts).contiguous() for weight_parts in gradients]
-        return torch.stack([loss for loss, _ in results]).sum(), summed
+        with drawing_from(generator), torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
+            logits = self.net(frames)
+        loss = summed_loss(logits.float(), labels, self.weights)
+        return loss.detach(), torch.autograd.grad(loss / n_windows, self.trainable)
 
-    def _replayed(
-        self, frames: Tensor, labels: Tensor, parts: list[int], seeds: Sequence[int]
+    def _replay(
+        self, frames: Tensor, labels: Tensor, sizes: list[int], seeds: Sequence[int]
     ) -> tuple[Tensor, list[Tensor]]:
+        """What ``_compute`` gives, from a CUDA graph that the first call records."""
         if self.recorded is None:
             self.generators = [new_generator(seed, frames.device) for seed in seeds]
-            work = partial(self._computed, parts=parts, generators=self.generators)
+            work = partial(self._compute, sizes=sizes, generators=self.generators)
             self.recorded = Recorded(work, (frames, labels), self.generators, self.net)
         for generator, seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""models.cpu.layers: the compiled layers are torch's, and only a matter of speed."""
+"""The compiled layers compute what torch's own do; without them everything still trains and predicts."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""core.machine_code: what is compiled once is found again, and no broken cache stops a training."""
+"""Machine code is compiled once and found again; a broken or read-only cache stops no training."""
 
 import os
 import subprocess

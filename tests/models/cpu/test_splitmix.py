@@ -1,4 +1,4 @@
-"""models.dropout.splitmix and its compiled twin: the published generator, word for word."""
+"""SplitMix64 and its compiled twin give the words of the published generator."""
 
 import numpy as np
 from hypothesis import given

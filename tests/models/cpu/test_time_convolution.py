@@ -1,4 +1,4 @@
-"""models.cpu.time_convolution: ``nn.Conv2d`` with a (k, 1) kernel."""
+"""The compiled convolution along time agrees with ``nn.Conv2d`` of a (k, 1) kernel."""
 
 from copy import deepcopy
 

@@ -7,13 +7,13 @@ from spira.ingest.containers.chunks import NO_LENGTH, end_of_chunks, sound_chunk
 MEND = "mend the header, or make two files of it"
 _LEAST = 8  # bytes; fewer are neither a chunk nor a thousandth of a second
 _PIECE = 2**20  # bytes
-_LOOKED_AT = 2**28  # bytes; as many noughts, or more, are not looked through
+_MOST_PADDING = 2**28  # bytes; more zero bytes than these are not looked through
 
 
 def behind_the_sound(file: BinaryIO, n_bytes: int) -> str | None:
     """What would be lost of a file of chunks, in words; None where nothing would.
 
-    Tags (ID3, APE), noughts and every chunk that holds no sound may follow the sound.
+    Tags (ID3, APE), zero bytes and every chunk that holds no sound may follow the sound.
     """
     sound = sound_chunk(file, n_bytes)
     if sound and sound.n_bytes == 0:  # its writer did not know
@@ -67,11 +67,11 @@ def without_tags(file: BinaryIO, n_bytes: int) -> int:
 
 
 def anything_between(file: BinaryIO, start: int, end: int) -> bool:
-    """Whether there is more than padding: noughts, or too few bytes to be anything."""
+    """Whether there is more than padding: zero bytes, or too few bytes to be anything."""
     if end - start < _LEAST:
         return False
     file.seek(start)
-    looked_at = min(end, start + _LOOKED_AT)
+    looked_at = min(end, start + _MOST_PADDING)
     return end > looked_at or any(
         file.read(min(_PIECE, end - at)).strip(b"\0") for at in range(start, looked_at, _PIECE)
     )

@@ -53,7 +53,7 @@ class LengthlessFlac:
         return self._at
 
     def is_padded(self) -> bool:
-        """Whether the file ends in noughts, and no other begins shortly before them."""
+        """Whether the file ends in zero bytes, and no other begins shortly before them."""
         self._file.seek(max(0, self._end - _TAIL))
         tail = self._file.read(_TAIL)
         return tail.endswith(_PADDING) and b"fLaC" + _MARKER not in tail[4:]

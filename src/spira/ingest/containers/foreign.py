@@ -70,7 +70,7 @@ def foreign_sound(path: Path) -> Foreign | None:
         head = file.read(512)
         kind = next((kind for start, kind in _KINDS if re.match(start, head, re.DOTALL)), None)
         kind = kind or _container_and_codec(file, head, n_bytes)
-        return Foreign(kind, _promised(head, kind), _refuse_end(file, n_bytes, kind)) if kind else None
+        return Foreign(kind, _promised(head, kind), _refuse_foreign_end(file, n_bytes, kind)) if kind else None
 
 
 def _container_and_codec(file: BinaryIO, head: bytes, n_bytes: int) -> str | None:
@@ -118,7 +118,7 @@ def _letters(codec: bytes) -> str:
     return re.sub(r"[^!-~]", "", codec.decode("latin-1")) or "no codec"
 
 
-def _refuse_end(file: BinaryIO, n_bytes: int, kind: str) -> Refusal | None:
+def _refuse_foreign_end(file: BinaryIO, n_bytes: int, kind: str) -> Refusal | None:
     if kind.startswith("Ogg"):
         return refuse_pages(file, n_bytes)
     if words := missing_sound(file, n_bytes):

@@ -26,7 +26,7 @@ class _Block(NamedTuple):
     kind: tuple[int, int, bool]  # layer, Hz, mono: libsndfile stops where one of them changes
 
 
-def unheard_blocks(file: BinaryIO, start: int, end: int) -> str | None:
+def blocks_left_out(file: BinaryIO, start: int, end: int) -> str | None:
     """What libsndfile silently leaves out of the MP3 between two bytes, in words; None where it reads all."""
     file.seek(start)
     skip_tags(file)

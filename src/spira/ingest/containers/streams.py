@@ -15,7 +15,7 @@ from spira.ingest.containers.endings import skip_tags
 _PIECE = 2**16  # bytes
 
 
-class Recording(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+class SoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A sound file that is read front to back, and never sought in.
 
     ``SoundFile.read`` seeks after every piece, which fails at the end of a streamed FLAC, unless the file says that it
@@ -53,7 +53,7 @@ def piped(path: Path, start: int, end: int) -> Iterator[int]:
         thread.join()
 
 
-def promised_frames(file: Recording) -> int | None:
+def promised_frames(file: SoundFile) -> int | None:
     """Frames that the header promises, or None where its writer did not know.
 
     libsndfile shortens a file that ends too early without an error and says so only in its log:

@@ -30,7 +30,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 
 def _id3(tag: bytes, version: int) -> Iterator[str]:
-    """The frames of text, each as bytes without noughts: UTF-16 keeps every name readable that way."""
+    """The frames of text, each without its zero bytes: UTF-16 keeps every name readable that way."""
     while len(tag) > 10 and tag[0]:
         end = 10 + _size(tag[4:8], 7 if version == 4 else 8)
         if tag.startswith((b"T", b"COMM")):

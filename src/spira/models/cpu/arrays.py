@@ -1,4 +1,4 @@
-"""Tensors as arrays."""
+"""Torch's tensors as NumPy arrays of the same memory, as the compiled kernels take them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How numba compiles what is too slow as operations of torch or NumPy."""
+"""Compile functions with numba, where operations of torch or NumPy are too slow, and keep the machine code on disk."""
 
 from collections.abc import Callable
 from pickle import UnpicklingError
