@@ -18,6 +18,7 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import FoldClips, read_fold
+from spira.features.conditions import TRAINING_CONDITION
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import condition_files, longest_clip, read_windows
 from spira.features.windows import Windows, first_of_each_clip
