@@ -82,7 +82,7 @@ def test_every_flipped_bit_is_found(folder: Path) -> None:
         for bit in range(8 * len(name)):
             with flipped(folder / "data" / name, bit):
                 message = (
-                    rf"^data/{name}: damaged, .*expected md5 {md5(name.encode()).hexdigest()}, got \w{{32}}; `make"
+                    rf"^data/{name}: damaged, .*expected md5 {md5(name.encode()).hexdigest()}, got \w{{32}}; `spira"
                 )
                 with pytest.raises(DataError, match=message):
                     require_unchanged("learn", ["1"])
