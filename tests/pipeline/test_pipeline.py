@@ -104,7 +104,7 @@ def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")
-    assert clone.dvc("repro") == ["check", "evaluate", "probe", "report"]
+    assert clone.dvc("repro") == ["evaluate", "probe", "report"]
 
 
 def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:
