@@ -4,9 +4,9 @@ Every number is written with six decimals. A number that the clips do not determ
 """
 
 from math import isnan, nan
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 from spira.evaluation.metrics import UNDETERMINED
 
@@ -220,6 +220,12 @@ class Evaluation(_Result):
     # too few for an interval
     differences: dict[str, dict[str, dict[str, PairedDifference]]]
 
+    @model_validator(mode="after")
+    def _deployed_is_known(self) -> Self:
+        if self.deployed not in self.models:
+            raise ValueError(f"{self.deployed} is deployed, and was not evaluated")
+        return self
+
     @property
     def deployed_model(self) -> ModelEvaluation:
         """What everything but the comparison of the models is about."""
@@ -253,20 +259,15 @@ class Evaluation(_Result):
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """(head, rows): a row a condition and model, side by side; a dash where there is no such number."""
-        names, rows = ("auc", "sensitivity", "specificity"), []
+        rows = []
         for condition in self.deployed_model.conditions:
             for model, found in self.models.items():
                 metrics, less = found.conditions[condition].metrics, self.beside_deployed(model).get(condition)
                 together = found.ensemble[condition].auc.text if found.ensemble else "–"
-                cells = [getattr(metrics, name).text for name in names]
-                rows.append([condition, model, *cells, together, less.text if less else "–"])
-        return [
-            "condition",
-            "model",
-            *map(title, names),
-            "AUC of the ensemble",
-            f"AUC less that of {self.deployed}",
-        ], rows
+                aucs = (metrics.auc.text, less.text if less else "–", together)
+                rows.append([condition, model, *aucs, metrics.sensitivity.text, metrics.specificity.text])
+        head = ["AUC", f"AUC less that of {self.deployed}", "AUC of the ensemble", "sensitivity", "specificity"]
+        return ["condition", "model", *head], rows
 
 
 def title(metric: str) -> str:
