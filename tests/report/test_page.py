@@ -289,10 +289,10 @@ def test_every_number_on_the_page_comes_from_the_evaluation(made: Made, monkeypa
 def test_a_probe_file_of_another_form_is_a_sentence(tmp_path: Path) -> None:
     """Where it differs first, and the command that renews it."""
     path = tmp_path / "p.json"
-    path.write_text('{"models": {"m": {"probes": {"a": {"verdict": "perhaps"}}}}}')
+    path.write_text('{"corpus": "c", "models": {"m": {"verdict": "pass", "probes": {"a": {"verdict": "perhaps"}}}}}')
     with pytest.raises(DataError, match=r"p\.json: models\.m\.probes\.a\.question: Field .*: dvc repro probe$"):
         read_probes(path, ["m"])
-    path.write_text('{"models": {"m": {"probes": {}}}}')
+    path.write_text('{"corpus": "c", "models": {"m": {"verdict": "pass", "probes": {}}}}')
     with pytest.raises(DataError, match=r"models that were evaluated, m, n, got m; dvc repro probe$"):
         read_probes(path, ["m", "n"])
 
