@@ -16,7 +16,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from evaluated import BASELINE, NETWORK, P, facts, predictions
-from spira.base.errors import DataError
+from spira.base.errors import DataError, ParamKeyError
 from spira.clips.recordings import clip_facts
 from spira.evaluation.files import read_evaluation, write_evaluation
 from spira.evaluation.metrics import LEAST
@@ -218,7 +218,7 @@ def test_thresholds_come_from_validation_under_the_named_condition(evaluated: Ev
 def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
     """Test labels dealt out anew among the test speakers: by every rule, the very same thresholds."""
     p = evaluate_params(n_resamples=20, threshold={"rule": rule, "sensitivity": 0.8, "cost_of_a_miss": 3.0})
-    table = predictions()
+    table = predictions(models=(NETWORK,))
     speakers = table.filter(pl.col("subset") == "test")["speaker_id"].unique().sort()
     dealt = pl.Series(np.random.default_rng(5).permutation(np.arange(len(speakers)) % 2))
     of = pl.DataFrame({"speaker_id": speakers, "dealt": dealt})
@@ -427,11 +427,37 @@ def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
 def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
     """All metrics 1, no interval beyond it, and none that is a point: other people may yet be called wrong."""
     table = predictions().with_columns(score=0.1 + 0.8 * pl.col("label"))
-    perfect = {c: Evaluated(table, tmp_path / c).condition(c) for c in CONDITIONS}
+    run_once = Evaluated(table, tmp_path / "run")
+    perfect = {c: run_once.condition(c) for c in CONDITIONS}
     assert {perfect[c][f"{name}{suffix}"] for c in CONDITIONS for name in METRICS for suffix in ("", "_hi")} == {1.0}
     for name in METRICS:
         lows = [perfect[c][f"{name}_lo"] for c in CONDITIONS]
         assert all(0.5 < (low - LEAST[name]) / (1 - LEAST[name]) < 0.95 for low in lows), name
+
+
+def test_what_stands_first_is_of_the_model_that_is_deployed(evaluated: Evaluated, tmp_path: Path) -> None:
+    """Named in the parameters: its curves, worst clips and headline are those of a run of it alone. What is found of
+    each model, and of their difference, is as before."""
+    named = Evaluated(predictions(), tmp_path / "named", p=P.model_copy(update={"deploy": BASELINE}))
+    alone = Evaluated(predictions().filter(pl.col("model") == BASELINE), tmp_path / "alone")
+    files = [name for name in alone.outputs() if name.endswith(".csv")]
+    assert len(files) > 20
+    assert all(named.outputs()[name] == alone.outputs()[name] for name in files)
+    assert all(named.outputs()[name] != evaluated.outputs()[name] for name in files if "decision" not in name)
+    for key in ("auc", "sensitivity", "specificity"):
+        assert named.headline[key] == alone.headline[key] != evaluated.headline[key]
+    assert (named.tree["deployed"], alone.tree["deployed"]) == (BASELINE, BASELINE)
+    assert "because `evaluate.deploy` names it" in named.report
+    for key in ("models", "differences"):
+        assert named.tree[key] == evaluated.tree[key]
+
+
+def test_a_model_that_was_not_scored_cannot_be_deployed(tmp_path: Path) -> None:
+    """The names that there are, before anything is written."""
+    message = f"evaluate.deploy: expected best, {NETWORK} or {BASELINE}, got 'panns'"
+    with pytest.raises(ParamKeyError, match=message):
+        Evaluated(predictions(), tmp_path / "run", p=P.model_copy(update={"deploy": "panns", "n_resamples": 20}))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == set(INPUTS)
 
 
 def test_plots_show_what_the_metrics_say(evaluated: Evaluated) -> None:

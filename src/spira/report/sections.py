@@ -142,7 +142,7 @@ def calibration_section(found: Evaluation, plots: Plots, p: EvaluateParams) -> S
     name = found.threshold_condition
     text = (
         "Scores are calibrated if, of the clips with a score of 0.8, eight in ten are patients'. "
-        f"For each model, {_METHODS[p.calibration.method]} was fitted on validation clips under ",
+        f"For each training, {_METHODS[p.calibration.method]} was fitted on validation clips under ",
         Code(name),
         ": it helps as far as those clips resemble the test clips. It holds for the test set's share of patients, and "
         "no classification depends on it. Brier score: mean squared error, lower is better. Expected calibration "
