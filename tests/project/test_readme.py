@@ -32,7 +32,7 @@ def test_it_shows_the_committed_report() -> None:
     assert all(" ".join(paragraph.split()) in " ".join(README.split()) for paragraph in prose)
     shown = cells(re.findall(r"^\| condition \|.*?(?=\n<!--)", README, re.MULTILINE | re.DOTALL)[0])
     assert [[row[i] for i in map(cells(table)[0].index, shown[0])] for row in cells(table)] == shown
-    assert shown[0][:4] == ["condition", "AUC", "sensitivity", "specificity"]
+    assert shown[0] == ["condition", "model", "AUC", "sensitivity", "specificity"]
 
 
 def test_make_plots_would_change_nothing_in_it() -> None:
