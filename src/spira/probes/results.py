@@ -20,15 +20,15 @@ class ProbeAnswer(_Read):
     why: str
 
 
-class ModelProbes(_Read):
+class ModelAnswers(_Read):
     """What the probes found of a model."""
 
     verdict: Literal["fail", "warn", "pass"]  # the worst
     probes: dict[str, ProbeAnswer]  # by name
 
 
-class ProbeResults(_Read):
+class ProbeAnswers(_Read):
     """The whole file."""
 
     corpus: str
-    models: dict[str, ModelProbes]  # by name
+    models: dict[str, ModelAnswers]  # by name

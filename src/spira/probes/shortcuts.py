@@ -94,6 +94,8 @@ def duration(study: Study, p: ProbeParams) -> Answer:
 
     def found(scores: Scores) -> Finding:
         plain = answer(scores)
+        if not plain.numbers:
+            return plain
         return plain._replace(why=f"{plain.why}; a slower speaker takes longer, so the duration may be a symptom")
 
     return found
