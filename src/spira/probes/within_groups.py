@@ -69,26 +69,33 @@ def _shared(study: Study, name: str, cells: Sequence[str], p: ProbeParams) -> _S
     """
     _, number = np.unique(cells, return_inverse=True)
     tested = np.isin(np.arange(number.size), study.test_clips) & ~np.array([is_unknown(cell) for cell in cells])
-    speakers = np.array(study.speakers)
-    patients, controls = (tested & (study.labels == label) for label in (1, 0))
-    both = np.isin(number, number[patients]) & np.isin(number, number[controls])
+    patients, controls = (number[tested & (study.labels == label)] for label in (1, 0))
+    both = np.isin(number, patients) & np.isin(number, controls)
     clips = np.flatnonzero(tested & both)
     few = too_few(study, clips, p, f"groups of one {name} with both classes have")
     if few is None:
-        shares = [
-            np.count_nonzero(own[clips]) / np.count_nonzero(study.labels[study.test_clips] == label)
-            for own, label in ((patients, 1), (controls, 0))
-        ]
-        cleared = not could_hide_a_shortcut(1 - shares[0] * shares[1], p)
-        return _Shared(name, clips, number[clips], study.test_clips.size, cleared)
-    several = np.array([np.unique(speakers[tested & (number == group)]).size > 1 for group in range(number.max() + 1)])
-    if too_few(study, np.flatnonzero(tested & ~both & several[number]), p):
+        return _Shared(name, clips, number[clips], study.test_clips.size, not _may_hide(study, clips, p))
+    apart = tested & ~both & (_n_speakers(study, number, tested) > 1)
+    if too_few(study, np.flatnonzero(apart), p):
         return few
     why = (
         f"{name} and label are nearly the same: all but {clips.size} of {np.count_nonzero(tested)} test clips are in "
         f"groups of one class, so nothing can be measured within a {name}"
     )
     return Finding("warn", why)
+
+
+def _may_hide(study: Study, clips: Ints, p: ProbeParams) -> bool:
+    """Whether the pairs of test clips that are not both among these could hide a shortcut."""
+    counts, tested = (np.bincount(study.labels[places], minlength=2) for places in (clips, study.test_clips))
+    return could_hide_a_shortcut(1 - float(np.prod(counts / tested)), p)
+
+
+def _n_speakers(study: Study, number: Ints, tested: Mask) -> Ints:
+    """Of each clip, how many speakers of its group have test clips, shape (n_clips,)."""
+    _, speaker = np.unique(study.speakers, return_inverse=True)
+    pairs = np.unique(np.stack([number, speaker])[:, tested], axis=1)
+    return np.asarray(np.bincount(pairs[0], minlength=number.max() + 1)[number])
 
 
 def _within(study: Study, shared: _Shared, p: ProbeParams, scores: Scores) -> Finding:
