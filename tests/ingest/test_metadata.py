@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -71,17 +72,19 @@ def planted(folder: Path, delimiter: str, age: Writer, date: Writer) -> Path:
 
 
 def write_scores(folder: Path, subsets: Path, clips: Path) -> None:
-    """Of a model that knows nothing, for the validation and the test clips."""
+    """Of two models that know nothing, a network and a baseline, for the validation and the test clips."""
     people = pl.read_csv(clips).join(pl.read_csv(subsets), on="clip_id").filter(pl.col("subset") != "train")
     rng, wanted = np.random.default_rng(0), ("fold", "subset", "clip_id", "speaker_id", "label")
     for name, conditions in (("predictions", ("clean", "noisy")), ("altered", ("louder",))):
         parts = [
             people.select(
                 *wanted,
+                model=pl.lit(model),
                 condition=pl.lit(condition),
-                seed=pl.lit(1),
+                seed=pl.lit(seed),
                 score=pl.Series(rng.uniform(size=len(people))),
             )
+            for model, seed in (("pooled_cnn", 1), ("pooled_cnn", 2), ("statistics", 0))
             for condition in conditions
         ]
         pl.concat(parts).write_csv(folder / f"{name}.csv")
@@ -94,22 +97,29 @@ def probed(folder: Path, corpus: Path) -> dict[str, dict[str, object]]:
     ingest.run(16_000, INGEST, corpus=corpus, out=folder / "clips")
     split.run(16_000, p, clips=folder / "clips/clips.csv", **outs)
     write_scores(folder, outs["subsets"], folder / "clips/clips.csv")
+    run_probe(folder)
+    found: dict[str, dict[str, dict[str, Any]]] = json.loads((folder / "probes.json").read_text())
+    network, baseline = (found["models"][model]["probes"] for model in ("pooled_cnn", "statistics"))
+    for name in ("metadata", "level"):
+        assert network[name]["auc"] == baseline[name]["auc"]  # of one fit
+        assert network[name]["model_auc"] != baseline[name]["model_auc"]
+    return dict(network)
+
+
+def run_probe(folder: Path) -> None:
     probe.run(
         "mine",
         16_000,
         load("background", BackgroundParams, path=ROOT / "params.yaml"),
         PROBE,
         clips=folder / "clips",
-        subsets=outs["subsets"],
+        subsets=folder / "subsets.csv",
         predictions=folder / "predictions.csv",
         altered=folder / "altered.csv",
         probes=folder / "probes.json",
         report=folder / "probes.md",
         pairs=folder / "pairs.csv",
     )
-    (found,) = json.loads((folder / "probes.json").read_text())["models"].values()
-    probes: dict[str, dict[str, object]] = found["probes"]
-    return probes
 
 
 @pytest.mark.usefixtures("any_size")
@@ -126,6 +136,13 @@ def test_a1_two_perfect_shortcuts_are_found_however_a_spreadsheet_writes_them(tm
         assert found[name]["auc"] == 1
     why = "`sex` is unknown for 80 of 80 clips; `site` is unknown for 80 of 80 clips; a simple model of age alone "
     assert why in str(found["metadata"])
+
+    altered = tmp_path / "brazil/altered.csv"
+    pl.read_csv(altered).filter(model="statistics").write_csv(altered)
+    with pytest.raises(
+        DataError, match=r"altered\.csv: expected .* models pooled_cnn, statistics, got statistics; run"
+    ):
+        run_probe(tmp_path / "brazil")
 
 
 @pytest.mark.parametrize(

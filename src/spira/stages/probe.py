@@ -52,6 +52,7 @@ def run(
     names = {*probe.metadata, *probe.within, *probe.match_exactly, "age", "recorded_on", LENGTH, *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
+    scores = _scores(table, predictions, altered)
     waveforms = read_waveforms(table, clips)
     measured = progress(
         ordered_map(
@@ -75,7 +76,7 @@ def run(
         sound={kind: np.stack([statistic[kind] for statistic in sound]) for kind in sound[0]},
         pairs=tuple(near_duplicates(prints, probe.fingerprint)),
     )
-    found = probe_all(study, _scores(table, predictions, altered), probe)
+    found = probe_all(study, scores, probe)
     write_numbers({"corpus": origin(corpus), "models": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
     text = probe_report(origin(corpus), found, probe.confidence)
