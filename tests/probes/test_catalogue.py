@@ -1,7 +1,6 @@
 """Every model is probed, what depends on no model is computed once, and the page shows the models side by side."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import pytest
 
 import probe_studies as benchmark
 from spira.base.params import load
-from spira.probes import shortcuts
 from spira.probes.catalogue import PROBES, probe_all
 from spira.probes.results import ProbeAnswers
+from spira.probes.shortcut_models import out_of_fold
 from spira.probes.study import ProbeParams
 from spira.probes.summary import probe_report
 
@@ -23,13 +22,12 @@ P = load("probe", ProbeParams, path=benchmark.PARAMS).model_copy(update={"n_resa
 def n_fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The columns of each table of a shortcut that is fitted, as it is."""
     fitted: list[int] = []
-    fit: Callable[..., Any] = shortcuts.out_of_fold
 
     def counted(table: pl.DataFrame, *others: Any) -> Any:
         fitted.append(table.width)
-        return fit(table, *others)
+        return out_of_fold(table, *others)
 
-    monkeypatch.setattr(shortcuts, "out_of_fold", counted)
+    monkeypatch.setattr("spira.probes.shortcuts.out_of_fold", counted)
     return fitted
 
 

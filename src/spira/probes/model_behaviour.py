@@ -1,6 +1,6 @@
 """What does a model rely on? Its scores under added noise, other speakers' ward noise, and harmless changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -203,31 +203,28 @@ def matched(study: Study, p: ProbeParams) -> Answer:
     if len(pairs) < p.min_pairs:
         why = f"not run: {len(pairs)} matched pairs in the test set, and {p.min_pairs} are needed"
         return same_for_all(Finding("not run", f"{why}; {unknown}" if unknown else why))
-    return lambda scores: _matched(study, p, scores, pairs, alike, unknown, cleared=not empty)
+    members = {who for pair in pairs for who in pair}
+
+    def found(scores: Scores) -> Finding:
+        numbers = {**_among_pairs(study, members, p, scores), "n_pairs": len(pairs)}
+        why = (
+            f"among {len(pairs)} pairs of a patient and a control alike in {', '.join(alike)} the AUC is "
+            f"{shown(numbers, 'auc')}, a drop of {shown(numbers, 'drop', '+')} from {shown(numbers, 'model_auc')} for "
+            "all speakers"
+        )
+        verdict = matched_verdict(numbers, p)
+        if verdict == "pass" and empty:
+            return Finding("not run", f"not run: {unknown}; {why}", numbers)
+        return Finding(verdict, f"{unknown}; {why}" if unknown else why, numbers)
+
+    return found
 
 
-def _matched(
-    study: Study,
-    p: ProbeParams,
-    scores: Scores,
-    pairs: Sequence[tuple[str, str]],
-    alike: Sequence[str],
-    unknown: str,
-    *,
-    cleared: bool,
-) -> Finding:
-    found = _among_pairs(study, {who for pair in pairs for who in pair}, p, scores)
-    found["n_pairs"] = len(pairs)
-    why = (
-        f"among {len(pairs)} pairs of a patient and a control alike in {', '.join(alike)} the AUC is "
-        f"{shown(found, 'auc')}, a drop of {shown(found, 'drop', '+')} from {shown(found, 'model_auc')} for "
-        "all speakers"
-    )
-    why = f"{unknown}; {why}" if unknown else why
-    verdict = "fail" if found["drop_lo"] > 0 else "warn" if found["drop"] > p.max_drop else "pass"
-    if verdict == "pass" and not cleared:
-        return Finding("not run", f"not run: {why}", found)
-    return Finding(verdict, why, found)  # type: ignore[arg-type]
+def matched_verdict(found: Mapping[str, float], p: ProbeParams) -> Verdict:
+    """The verdict by ``MATCHED``."""
+    if found["drop_lo"] > 0:
+        return "fail"
+    return "warn" if found["drop"] > p.max_drop else "pass"
 
 
 def _among_pairs(study: Study, members: set[str], p: ProbeParams, by_condition: Scores) -> dict[str, float]:
