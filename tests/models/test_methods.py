@@ -18,7 +18,7 @@ from spira.base.params import load
 from spira.clips.arrays import read_array
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
-from spira.features.store import write_index, write_shard
+from spira.features.store import IndexRow, write_index, write_shard
 from spira.models.params import CpuKernels
 from spira.models.store import load_model
 from spira.predictions.params import PredictParams
@@ -107,7 +107,7 @@ def test_the_simple_model_learns_in_one_epoch(workspace: Path, monkeypatch: pyte
 def test_whole_clips_are_as_long_as_the_longest_of_training(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model's window is that clip; evaluation clips that are longer are cut, and every clip has a score."""
     monkeypatch.chdir(workspace)
-    train, test = (pl.read_csv(f"data/features/{subset}/noisy.csv")["n_frames"] for subset in ("train", "test"))
+    train, test = (pl.read_csv(f"data/features/{array}.csv")["n_frames"] for array in ("train/views", "test/noisy"))
     table = scores(workspace, monkeypatch, train={"max_epochs": 1, "windows": "whole"})
     assert facts()["n_frames"] == train.max()
     assert len(table) == 2 * 3 * 6
@@ -119,11 +119,11 @@ def test_a_longer_evaluation_clip_is_cut_into_whole_windows(workspace: Path, mon
     monkeypatch.chdir(workspace)
     train = Path("data/features/train")
     before = {path: path.read_bytes() for path in train.iterdir()}
-    whole, rows = read_array(train / "noisy-0.npy"), pl.read_csv(train / "noisy.csv").rows(named=True)
+    whole, rows = read_array(train / "views-0.npy"), pl.read_csv(train / "views.csv").rows(named=True)
     cut = [torch.from_numpy(whole[row["start"] : row["start"] + 120]) for row in rows]
-    write_shard(train / "noisy-0.npy", whole.shape[1], [(row["clip_id"], 120) for row in rows], cut)
-    index = [(row["clip_id"], row["speaker_id"], row["label"], row["view"], 0, 120) for row in rows]
-    write_index(index, train, "noisy")
+    write_shard(train / "views-0.npy", whole.shape[1], [row["clip_id"] for row in rows], cut)
+    kept = ("clip_id", "speaker_id", "label", "view", "weight", "shard")
+    write_index([IndexRow(**{name: row[name] for name in kept}, n_frames=120) for row in rows], train, "views")
     table = scores(workspace, monkeypatch, train={"windows": "whole"}, model={"kind": "logistic_regression"})
     for path, content in before.items():
         path.write_bytes(content)

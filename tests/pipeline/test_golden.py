@@ -53,10 +53,12 @@ def test_a_training_ends_at_these_scores() -> None:
     windows = Windows(
         frames=(frames,),
         arrays=torch.zeros(6, dtype=torch.int64),
-        starts=torch.arange(6)[None] * n,
+        starts=torch.arange(6) * n,
         remaining=torch.full((6,), n),
         labels=(torch.arange(6) % 2).float(),
         clips=torch.arange(6),
+        views=torch.zeros(6, dtype=torch.int64),
+        weights=torch.ones(6, dtype=torch.float64),
         length=n,
     )
     torch.manual_seed(1)

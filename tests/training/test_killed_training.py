@@ -146,10 +146,10 @@ def test_all_that_training_depends_on_is_in_the_checkpoints_name(folder: Path, m
     (folder / "data/folds/1.csv").write_bytes((folder / "data/folds/holdout.csv").read_bytes())
     started(fold="1")
     read = [*folder.glob("data/features/*/*"), folder / "data/folds/holdout.csv"]
-    assert len(read) == 5
+    assert len(read) == 7
     for path in read:
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if path.suffix == ".npy" else content + b"\n")
         started()
         path.write_bytes(content)
-    assert len(names) == len(set(names)) == 1 + 6 + 2 + 5
+    assert len(names) == len(set(names)) == 1 + 6 + 2 + 7

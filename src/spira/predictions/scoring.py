@@ -27,9 +27,9 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
 
     @torch.inference_mode()
     def score(batch: Tensor) -> None:
-        probabilities[batch] = torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double())
+        probabilities[batch] = torch.sigmoid(net(windows.batch(batch)).double())
 
     in_threads(score, batches, device=device)
-    clips = windows.clips.cpu()
+    clips = windows.clips
     total = torch.zeros(n_clips, dtype=torch.float64).index_add_(0, clips, probabilities.cpu())
     return total / torch.bincount(clips, minlength=n_clips)

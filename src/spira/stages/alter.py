@@ -23,10 +23,10 @@ from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
-from spira.features.noise import NoiseParams, clip_generator
+from spira.features.noise import NoiseParams, clip_generator, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
-from spira.features.windows import Windows, make_windows
+from spira.features.windows import Windows, make_windows, one_view_each
 from spira.models.device import prepare
 from spira.models.params import CpuKernels
 from spira.models.store import frames_in_window, load_model
@@ -105,7 +105,8 @@ def run(
     folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
     picked = _pick_clips(clips, set().union(*folds.values()), alter)
     lenders = _lenders(picked, sample_rate, background, alter)
-    altered = Alterer(sample_rate, background, alter, lenders, NoiseInserter(read_noise(noises), noise))
+    added = NoiseInserter(divide(read_noise(noises), noise).test, noise, sample_rate, features.active_db)
+    altered = Alterer(sample_rate, background, alter, lenders, added)
     render = make_renderer(features, windows, sample_rate)
     nets = {
         (fold, seed): load_model(models / fold / str(seed), device, cpu_kernels) for fold in folds for seed in seeds
@@ -131,10 +132,8 @@ def run(
 def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.device) -> Windows:
     """Every window of every clip in one view; all labels are 0, for scoring reads none."""
     n, lengths = len(clips), torch.tensor([len(clip) for clip in clips])
-    firsts = torch.zeros(1, n, dtype=torch.int64)
-    return make_windows(
-        clips, torch.arange(n), firsts, lengths, torch.zeros(n), length=length, step=step, device=device
-    )
+    renderings = one_view_each(torch.arange(n), torch.zeros(n, dtype=torch.int64), lengths, torch.zeros(n))
+    return make_windows(clips, renderings, length=length, step=step, device=device)
 
 
 def _pick_clips(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:

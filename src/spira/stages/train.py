@@ -18,10 +18,10 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import FoldClips, read_fold
-from spira.features.conditions import TRAINING_CONDITION
+from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import condition_files, longest_clip, read_windows
-from spira.features.windows import Windows, first_of_each_clip
+from spira.features.windows import Windows, first_of_each_rendering
 from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, ModelParams
@@ -40,7 +40,7 @@ class Examples(NamedTuple):
 
     train_windows: Windows
     train_names: list[str]
-    val_windows: Windows
+    val_windows: list[Windows]  # under each condition that has a weight
     val_names: list[str]
 
 
@@ -101,7 +101,7 @@ def run(
     device = prepare(train.device, seed)
     n_frames, step = windows.frames(sample_rate, features.hop_length)
     members, n_features = read_fold(folds, fold), features.n_features(sample_rate)
-    n_frames = longest_clip(training, TRAINING_CONDITION, members.train) if train.windows == "whole" else n_frames
+    n_frames = longest_clip(training, TRAINING_VIEWS, members.train) if train.windows == "whole" else n_frames
     examples = _read_examples(members, training, validation, train, n_frames, step, device)
     net = with_cpu_kernels(build(model, n_frames, n_features), cpu_kernels)
     adopted = adopt_pretrained(net, model, pretrained)
@@ -111,8 +111,8 @@ def run(
     facts |= {"n_frames": n_frames, "n_features": n_features, "adopted": adopted._asdict() if adopted else None}
     facts["n_parameters"] = sum(weight.numel() for weight in net.parameters())
     inputs = [
-        *condition_files(training, TRAINING_CONDITION),
-        *condition_files(validation, TRAINING_CONDITION),
+        *condition_files(training, TRAINING_VIEWS),
+        *(file for condition in VALIDATION_CONDITIONS for file in condition_files(validation, condition)),
         folds / f"{fold}.csv",
     ]
     inputs += [pretrained / model.init_from] if adopted else []
@@ -129,15 +129,15 @@ def run(
 def _read_examples(
     members: FoldClips, training: Path, validation: Path, p: TrainParams, length: int, step: int, device: torch.device
 ) -> Examples:
-    """Every window of the training and validation clips; with ``p.windows=random``, the first of each training clip."""
-    train, train_clips = read_windows(
-        training, TRAINING_CONDITION, members.train, length=length, step=step, device=device
-    )
-    train = first_of_each_clip(train) if p.windows == "random" else train
-    val, val_clips = read_windows(
-        validation, TRAINING_CONDITION, members.validation, length=length, step=step, device=device
-    )
-    return Examples(train, train_clips["clip_id"].to_list(), val, val_clips["clip_id"].to_list())
+    """Every window of the training and validation clips; with ``p.windows=random``, the first of each training view."""
+    train, train_clips = read_windows(training, TRAINING_VIEWS, members.train, length=length, step=step, device=device)
+    train = first_of_each_rendering(train) if p.windows == "random" else train
+    read = [
+        read_windows(validation, condition, members.validation, length=length, step=step, device=device)
+        for condition in VALIDATION_CONDITIONS
+    ]
+    val_windows = [windows for windows, _ in read if windows.weights.any()]
+    return Examples(train, train_clips["clip_id"].to_list(), val_windows, read[0][1]["clip_id"].to_list())
 
 
 def _log(live: Live, point: CurvePoint) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from closures import ROOT
 from spira.clips.subsets import write_subsets
 from spira.features.conditions import CONDITIONS
-from spira.features.store import read_windows, shard_path, write_index, write_shard
+from spira.features.store import IndexRow, read_windows, shard_path, write_index, write_shard
 from spira.models.build import build, with_cpu_kernels
 from spira.models.cpu.layers import CompiledBlocks
 from spira.models.dropout import drawing_from, new_generator
@@ -111,8 +111,10 @@ def write_scored(folder: Path) -> None:
         drawn = torch.Generator().manual_seed(1)
         frames = (torch.randn(130, 40, generator=drawn) for _ in clips[subset])
         out = folder / "data/features" / subset
-        write_shard(shard_path(out, condition, 0), 40, [(name, 130) for name in clips[subset]], frames)
-        write_index([(name, name, i % 2, 0, 0, 130) for i, name in enumerate(clips[subset])], out, condition)
+        write_shard(shard_path(out, condition, 0), 40, clips[subset], frames)
+        write_index(
+            [IndexRow(name, name, i % 2, 0, 1.0, 0, 130) for i, name in enumerate(clips[subset])], out, condition
+        )
 
 
 def run_stage(folder: Path, source: Path, stage: str, *arguments: str) -> None:
