@@ -12,10 +12,11 @@ from spira.predictions.scored import ScoredClips
 
 PREDICTIONS = "data/predictions.csv"
 _COLUMNS: dict[str, type[pl.DataType]] = {
-    "fold": pl.String,  # whose model scored the clip
+    "model": pl.String,  # that scored the clip
+    "fold": pl.String,  # whose training the model comes from
     "subset": pl.String,  # validation or test
     "condition": pl.String,
-    "seed": pl.Int64,
+    "seed": pl.Int64,  # of that training; 0 for a baseline, in which nothing is drawn
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,  # 1 for patient
@@ -23,19 +24,29 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
 }
 
 
-def read_predictions(path: Path) -> pl.DataFrame:
-    """One row a subset, condition, seed and clip, clips in the same order in each.
+_OLD = {"model": "network", "fold": HOLDOUT}  # what a table has everywhere that was written before the column
 
-    A table from before there were folds lacks that column; all its clips are in one fold.
+
+def read_predictions(path: Path) -> pl.DataFrame:
+    """One row a model, subset, condition, seed and clip, clips in the same order in each.
+
+    Models stay in the order in which the file has them. A table from before there were folds, or several models, lacks
+    that column; all its rows are of one.
 
     Raises:
         DataError: the file is missing, lacks a column, or holds something of another type.
     """
-    columns = dict(_COLUMNS)
-    if old := path.is_file() and "fold" not in _head(path):
-        columns.pop("fold")
-    table = read_table(path, columns)
-    return (table.with_columns(fold=pl.lit(HOLDOUT)) if old else table).sort("condition", "seed", "clip_id")
+    head = _head(path) if path.is_file() else list(_COLUMNS)
+    lacking = {name: pl.lit(value) for name, value in _OLD.items() if name not in head}
+    stored = {name: kind for name, kind in _COLUMNS.items() if name not in lacking}
+    table = read_table(path, stored).with_columns(**lacking)
+    by_model = table.partition_by("model", maintain_order=True)
+    return pl.concat([part.sort("condition", "seed", "clip_id") for part in by_model]) if by_model else table
+
+
+def models_in(table: pl.DataFrame) -> tuple[str, ...]:
+    """The names of the models, in the order of the table of ``read_predictions``."""
+    return tuple(table["model"].unique(maintain_order=True))
 
 
 def _head(path: Path) -> list[str]:
@@ -43,15 +54,17 @@ def _head(path: Path) -> list[str]:
         return file.readline().strip().split(",")
 
 
-def scored_clips(table: pl.DataFrame, subset: str) -> dict[str, ScoredClips]:
-    """By condition, the clips of a subset, of all folds together.
+def scored_clips(table: pl.DataFrame, subset: str, model: str) -> dict[str, ScoredClips]:
+    """By condition, the clips of a subset as one model scored them, of all folds together.
 
     Args:
         table: of ``read_predictions``, in its order.
         subset: validation or test.
+        model: one of ``models_in``.
     """
     conditions = {}
-    for (condition,), part in table.filter(pl.col("subset") == subset).group_by("condition", maintain_order=True):
+    rows = table.filter(pl.col("subset") == subset, pl.col("model") == model)
+    for (condition,), part in rows.group_by("condition", maintain_order=True):
         seeds = part.partition_by("seed", maintain_order=True)
         clips, speakers, folds = (tuple(seeds[0][name]) for name in ("clip_id", "speaker_id", "fold"))
         scores = np.stack([seed["score"].to_numpy() for seed in seeds])
@@ -68,7 +81,7 @@ def write_predictions(table: pl.DataFrame, path: Path) -> None:
     wrong = table.filter(~pl.col("score").is_finite())
     if len(wrong):
         clips = ", ".join(wrong["clip_id"].unique().sort().head(20))
-        models = wrong.select("fold", "seed").unique().sort("fold", "seed").rows()
-        names = ", ".join(f"{fold}/{seed}" for fold, seed in models)
+        models = wrong.select("model", "fold", "seed").unique().sort("model", "fold", "seed").rows()
+        names = ", ".join(f"{model}/{fold}/{seed}" for model, fold, seed in models)
         raise DataError(f"{path}: scores must be finite, got {wrong['score'][0]} for {clips} from the models {names}")
     write_table(table.select(_COLUMNS.keys()), path)
