@@ -75,9 +75,9 @@ def run_after_dvc(at: Path, **changed: Any) -> set[str]:
     shutil.rmtree(at / "data/features")
     made = set()
 
-    def writing(path: Path, *rest: Any) -> None:
+    def writing(path: Path, *rest: Any) -> list[int]:
         made.add(f"{path.parent.name}/{path.stem}")
-        write_shard(path, *rest)
+        return write_shard(path, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(featurize, "write_shard", writing)
@@ -97,7 +97,7 @@ def from_nothing(at: Path, **changed: Any) -> dict[Path, bytes]:
     """What a run writes that takes nothing from any other, nor from itself."""
     shutil.rmtree(at / "data/features")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shards, "restored", lambda *_: False)
+        patch.setattr(Shards, "restored", lambda *_: None)
         run(at, **changed)
     return contents(at)
 
@@ -221,11 +221,11 @@ def test_other_noise_or_packages_make_all_anew(workspace: Path, monkeypatch: pyt
 def test_a_shard_that_was_changed_is_made_anew(workspace: Path) -> None:
     """By a hand or by the disk, in the output, which is one file with what is kept of it."""
     run(workspace)
-    path = workspace / "data/features/train/noisy-3.npy"
+    path = workspace / "data/features/train/views-3.npy"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    assert run_after_dvc(workspace) == {"train/noisy-3"}
+    assert run_after_dvc(workspace) == {"train/views-3"}
     assert contents(workspace) == from_nothing(workspace)
 
 
@@ -261,7 +261,7 @@ def test_no_old_table_tells_of_new_frames(workspace: Path, monkeypatch: pytest.M
     monkeypatch.delenv("DVC_ROOT")
     run(workspace)
     run_until_killed(workspace, 50)
-    with pytest.raises(DataError, match=r"features/train/noisy\.csv: no such file"):
+    with pytest.raises(DataError, match=r"features/train/views\.csv: no such file"):
         frames.read_windows(
-            workspace / "data/features/train", "noisy", ["x"], length=101, step=100, device=torch.device("cpu")
+            workspace / "data/features/train", "views", ["x"], length=101, step=100, device=torch.device("cpu")
         )

@@ -9,7 +9,7 @@ from spira.clips.noise_bank import NoiseBank
 from spira.features.conditions import CONDITIONS
 from spira.features.noise import NoiseParams, clip_generator, insert_noise
 
-P = NoiseParams(seed=0, views=2, n_patient=3, n_control=3, min_peak=0.0335, max_peak=0.1923)
+P = NoiseParams(seed=0, views=2, clean_weight=0.5, n_patient=3, n_control=3, min_peak=0.0335, max_peak=0.1923)
 
 
 def make_bank(*lengths: int) -> NoiseBank:
@@ -115,4 +115,4 @@ def test_no_noise_gives_the_clip_back() -> None:
 def test_the_range_of_peaks_must_be_a_range() -> None:
     """Swapped ends are named."""
     with pytest.raises(ValueError, match=r"min_peak: must not exceed max_peak=0\.01, got 0\.0335"):
-        NoiseParams(seed=0, views=1, n_patient=1, n_control=1, min_peak=0.0335, max_peak=0.01)
+        NoiseParams(seed=0, views=1, clean_weight=0.5, n_patient=1, n_control=1, min_peak=0.0335, max_peak=0.01)

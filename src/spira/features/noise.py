@@ -19,6 +19,7 @@ from spira.features.conditions import Condition
 class NoiseParams(Section):
     seed: Seed
     views: int = Field(gt=0, le=100)  # noisy renderings of each training clip
+    clean_weight: float = Field(ge=0, le=1)  # of the view without noise, among a training clip's; 0 renders none
     n_patient: int = Field(ge=0, le=100)  # recordings summed onto each patient's clip
     n_control: int = Field(ge=0, le=100)  # recordings summed onto each control's clip
     min_peak: float = Field(gt=0, le=1)  # of one inserted noise, full scale is 1
@@ -35,6 +36,19 @@ class NoiseParams(Section):
         if condition == "clean" or (condition == "noisy_controls" and label == 1):
             return 0
         return self.n_patient if label == 1 else self.n_control
+
+    def training_views(self) -> dict[int, float]:
+        """The weight of each view of a training clip; they sum to 1, and a view that would weigh nothing is not there.
+
+        View 0 has no noise. The noisy ones are 1, 2, ..., for view 0 of noise is drawn for validation and test.
+        """
+        noisy = (1 - self.clean_weight) / self.views
+        weights = {0: self.clean_weight} | dict.fromkeys(range(1, self.views + 1), noisy)
+        return {view: weight for view, weight in weights.items() if weight > 0}
+
+    def validation_weight(self, condition: Condition) -> float:
+        """The weight of a condition in the validation loss: that of training, by which a training is stopped."""
+        return {"clean": self.clean_weight, "noisy": 1 - self.clean_weight}.get(condition, 0.0)
 
 
 def clip_generator(seed: int, clip_id: str, view: int) -> np.random.Generator:
