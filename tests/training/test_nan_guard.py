@@ -193,7 +193,7 @@ def test_samples_that_are_not_finite_are_not_read(tmp_path: Path) -> None:
     table = pl.DataFrame({"start": [0, 2, 4], "n_samples": [2, 2, 2], "clip_id": NAMES[:3]})
     with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):
         read_waveforms(table, tmp_path)
-    table.rename({"clip_id": "recording_id"}).write_csv(tmp_path / "recordings.csv")
+    table.rename({"clip_id": "recording_id"}).with_columns(source=pl.lit("")).write_csv(tmp_path / "recordings.csv")
     with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):
         read_noise(tmp_path)
 

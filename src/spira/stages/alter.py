@@ -20,7 +20,7 @@ from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
-from spira.features.noise import NoiseParams, clip_generator
+from spira.features.noise import NoiseParams, clip_generator, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
 from spira.models.device import prepare
@@ -102,7 +102,8 @@ def run(
     folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
     picked = _pick_clips(clips, set().union(*folds.values()), alter)
     lenders = _lenders(picked, sample_rate, background, alter)
-    altered = Alterer(sample_rate, background, alter, lenders, NoiseInserter(read_noise(noises), noise))
+    added = NoiseInserter(divide(read_noise(noises), noise).test, noise, sample_rate, features.active_db)
+    altered = Alterer(sample_rate, background, alter, lenders, added)
     render = make_renderer(features, windows, sample_rate)
     loaded = {
         (name, fold, seed): load_model(trained / name / fold / str(seed), device, cpu_kernels)

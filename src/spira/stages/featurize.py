@@ -11,7 +11,7 @@ from importlib.metadata import version
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 import torch
@@ -28,7 +28,7 @@ from spira.clips.recordings import read_noise
 from spira.clips.subsets import read_subsets
 from spira.features.cache import Shards
 from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
-from spira.features.noise import NoiseParams
+from spira.features.noise import NoiseBanks, NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
 from spira.features.store import IndexRow, assign_shards, remove_index, shard_path, write_index, write_shard
@@ -50,6 +50,7 @@ class View(NamedTuple):
     number: int
     weight: float  # among the views of a clip
     n_noises: tuple[int, int]  # inserted into a control's clip, and a patient's
+    bank: Literal["training", "test"]  # of ``NoiseBanks``, that they are drawn from
 
 
 class Rendering(NamedTuple):
@@ -74,16 +75,18 @@ class NoisyRenderer:
     """Renders a clip: noise first, then frames of shape (n_frames, n_features)."""
 
     waveforms: Waveform  # of all clips, end to end
-    noise: NoiseInserter
+    noise: Mapping[str, NoiseInserter]  # by the name of the bank
     renderer: Renderer
 
     def __call__(self, clip: Rendering) -> Tensor:
         waveform = self.renderer.padded(self.waveforms[clip.start : clip.start + clip.n_samples])
-        return self.renderer(self.noise(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
+        insert = self.noise[clip.view.bank]
+        return self.renderer(insert(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
 
     def cache_key(self, clip: Rendering) -> tuple[object, ...]:
         """All that one clip's frames depend on, beside what all clips share: parameters, noise and code."""
-        return clip.clip_id, clip.view.number, clip.digest, clip.n_noises
+        noises = (clip.view.number, clip.view.bank, clip.n_noises) if clip.n_noises else None
+        return clip.clip_id, clip.digest, noises
 
 
 def run(
@@ -101,7 +104,12 @@ def run(
     table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
     renderer = make_renderer(features, windows, sample_rate)
-    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), NoiseInserter(read_noise(noises), noise), renderer)
+    banks = divide(read_noise(noises), noise)
+    print(_banks_line(banks))
+    inserters = {
+        name: NoiseInserter(bank, noise, sample_rate, features.active_db) for name, bank in banks._asdict().items()
+    }
+    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), inserters, renderer)
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
     cache = Shards("featurize", _shared_facts(features, noise, renderer, sample_rate), _noise_files(noises))
     n_shards = n_made = 0
@@ -125,6 +133,12 @@ def _shared_facts(
     facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
     per_clip = {"views", "clean_weight", "n_patient", "n_control"}
     return facts | {"features": features.model_dump(), "noise": noise.model_dump(exclude=per_clip)}
+
+
+def _banks_line(banks: NoiseBanks) -> str:
+    if banks.training is banks.test:
+        return f"noise: all {len(banks.test)} recordings, for training, validation and test alike"
+    return f"noise: {len(banks.training)} recordings for training and validation, {len(banks.test)} others for test"
 
 
 def _noise_files(noises: Path) -> list[Path]:
@@ -177,15 +191,13 @@ def _members(subsets: Path) -> dict[str, set[str]]:
 
 def _arrays(p: NoiseParams) -> Iterator[tuple[Subset, str, list[View]]]:
     """(subset, array, views): training clips in several views, the others under every condition once."""
-    for subset in SUBSETS:
-        if subset == "train":
-            noises = _n_noises(p, "noisy")
-            views = p.training_views().items()
-            yield subset, TRAINING_VIEWS, [View(view, weight, noises if view else (0, 0)) for view, weight in views]
-        else:
-            for condition in CONDITIONS:
-                weight = p.validation_weight(condition) if subset == "validation" else 1.0
-                yield subset, condition, [View(0, weight, _n_noises(p, condition))]
+    weights = p.training_views().items()
+    noises = {condition: _n_noises(p, condition) for condition in CONDITIONS}
+    views = [View(number, weight, noises["noisy" if number else "clean"], "training") for number, weight in weights]
+    yield "train", TRAINING_VIEWS, views
+    for condition in CONDITIONS:
+        yield "validation", condition, [View(0, p.validation_weight(condition), noises[condition], "training")]
+        yield "test", condition, [View(0, 1.0, noises[condition], "test")]
 
 
 def _n_noises(p: NoiseParams, condition: Condition) -> tuple[int, int]:

@@ -91,7 +91,7 @@ def test_the_same_weights_train_to_the_same_weights() -> None:
     ends = []
     for net in both("spiraconv_v2"):
         torch.manual_seed(2)
-        began = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        began = {name: weight.detach().clone() for name, weight in net.named_parameters()}
         losses = [
             epoch.loss for epoch in train_epochs(net, windows, params(max_epochs=3), seed=3, names=["?"] * N_CLIPS)
         ]
