@@ -1,6 +1,9 @@
 """Every published method by its name, from frames to scores: the stages that parameters alone must steer."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 

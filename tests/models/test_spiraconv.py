@@ -40,9 +40,7 @@ def test_the_weights_have_the_published_names() -> None:
     """A model trained by SPIRA's first version fits by name: conv, fc1, fc2; what is ours is the inputs' scale."""
     layers = [f"conv.{i}" for i in (0, 1, 5, 6, 10, 11, 15, 16)] + ["fc1", "fc2"]
     scale, own = ["standardize.centre", "standardize.spread"], list(SpiraConv(V2, 401, 40).state_dict())
-    assert own == scale + [
-        f"{name}.{kind}" for name in layers for kind in ("weight", "bias")
-    ]
+    assert own == scale + [f"{name}.{kind}" for name in layers for kind in ("weight", "bias")]
 
 
 def test_the_flat_order_is_frame_channel_coefficient() -> None:
