@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
@@ -17,17 +17,7 @@ from spira.models.build import MODELS, build, with_cpu_kernels
 from spira.models.params import CpuKernels, NetworkParams
 from spira.models.statistics import FrameLayout, Regression, Statistics
 from spira.models.store import require_finite
-
-
-class Network(NamedTuple):
-    """A trained network."""
-
-    net: nn.Module  # (batch, n_frames, n_features) -> (batch,) logits; dropout is off
-    n_frames: int  # in a window
-    device: torch.device
-
-
-Model = Network | Statistics
+from spira.models.trained import Model, Network
 
 
 def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> Model:

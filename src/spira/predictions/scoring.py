@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from spira.base.array_types import Floats
 from spira.features.windows import Windows, make_windows, one_view_each
-from spira.models.loading import Model
 from spira.models.statistics import Statistics
 from spira.models.threads import in_threads
+from spira.models.trained import Model
 
 
 def score(model: Model, clips: Sequence[Tensor], *, step: int, batch_size: int) -> Floats:
