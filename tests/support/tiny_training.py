@@ -18,7 +18,8 @@ SMALL_CNN = {"channels": (8, 8), "kernels": (3, 3), "strides": (2, 1), "dilation
 
 def params(**changes: object) -> TrainParams:
     fast = {"batch_size": N_CLIPS, "micro_batch_size": 4, "max_epochs": 1, "warmup_steps": 3, "lr": 0.01}
-    return train_params(**{**fast, "schedule": "constant", "weight_decay": 0.0, "device": "cpu", **changes})
+    plain = {"optimizer": "adam", "schedule": "constant", "windows": "overlap", "weight_decay": 0.0, "device": "cpu"}
+    return train_params(**{**fast, **plain, **changes})
 
 
 def make_net(
