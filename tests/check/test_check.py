@@ -136,9 +136,23 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     ([("split.min_speakers", "min_speakers: 0")], "split.min_speakers", "must be greater than 0, got 0"),
     ([("noise.views", "view: 2")], "noise.view", r"unknown parameter; did you mean 'views'\?"),
     (
-        [("noise.min_peak", "min_peak: 0.2"), ("noise.max_peak", "max_peak: 0.1")],
-        "noise.min_peak",
-        r"must not exceed max_peak=0\.1, got 0\.2",
+        [("noise.peak", "peak: {low: 0.2, high: 0.1}")],
+        "noise.peak.low",
+        r"must not exceed high=0\.1, got 0\.2",
+    ),
+    (
+        [("noise.snr_db", "snr_db: {low: 20, high: 0}")],
+        "noise.snr_db.low",
+        r"must not exceed high=0\.0, got 20\.0",
+    ),
+    ([("noise.level", "level: loud")], "noise.level", "must be 'snr' or 'peak', got 'loud'"),
+    ([("noise.clean_weight", "clean_weight: 1.5")], "noise.clean_weight", "must be less than or equal to 1, got 1.5"),
+    ([("noise.unseen", "unseen: 1.0")], "noise.unseen", "must be less than 1, got 1.0"),
+    ([("features.normalize", "normalize: all")], "features.normalize", "must be 'none' or 'active', got 'all'"),
+    (
+        [("features.active_db", "active_db: 0.0")],
+        "features.active_db",
+        "must be greater than 0, got 0.0",
     ),
     (
         [("features.kind", "kind: mfc")],

@@ -65,14 +65,17 @@ def test_no_model_is_trained_on_a_speaker_whom_it_tests(clone: Clone) -> None:
         assert not set(own) & set(learning["clip_id"])
 
 
-def test_a_clip_has_one_rendering_whatever_its_subset(clone: Clone) -> None:
-    """Test is validation's copy, byte for byte; training has the same clips in its views."""
+def test_a_clip_has_one_clean_rendering_whatever_its_subset(clone: Clone) -> None:
+    """Test is validation's copy, byte for byte, but under noise, which is other noise; training has the same clips."""
     features = clone.folder / "data/features"
     names = sorted(path.name for path in (features / "test").iterdir())
     assert len(names) == 2 * 3  # an array and a table of each condition
-    for name in names:
-        assert (features / "test" / name).read_bytes() == (features / "validation" / name).read_bytes()
-    assert pl.read_csv(features / "train/noisy.csv")["clip_id"].n_unique() == 24
+    same = {
+        name: (features / "test" / name).read_bytes() == (features / "validation" / name).read_bytes() for name in names
+    }
+    assert same["clean-0.npy"]
+    assert not same["noisy-0.npy"]
+    assert pl.read_csv(features / "train/views.csv")["clip_id"].n_unique() == 24
 
 
 def test_each_fold_has_its_own_model_and_scores_by_it(clone: Clone) -> None:
@@ -99,7 +102,7 @@ def test_a_models_weights_know_nothing_of_whom_it_tests(clone: Clone, tmp_path: 
     learning = pl.read_csv(clone.folder / "data/folds/2.csv")
     own = learning.filter(pl.col("subset") == "train")["clip_id"].to_list()
     kept = (clone.folder / "data/models/pooled_cnn/2/1/weights.safetensors").read_bytes()
-    tested = set(pl.read_csv(clone.folder / "data/features/train/noisy.csv")["clip_id"]) - set(learning["clip_id"])
+    tested = set(pl.read_csv(clone.folder / "data/features/train/views.csv")["clip_id"]) - set(learning["clip_id"])
     assert trained_with_noise_for(tested, clone, tmp_path / "tested") == kept
     assert trained_with_noise_for({own[0]}, clone, tmp_path / "own") != kept
 
@@ -108,10 +111,11 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
     """The weights of fold 2 and seed 1 where the frames of some clips are noise."""
     for subset in ("train", "validation"):
         shutil.copytree(clone.folder / "data/features" / subset, folder / subset)
-        array = np.load(folder / subset / "noisy-0.npy")
-        for row in pl.read_csv(folder / subset / "noisy.csv").filter(pl.col("clip_id").is_in(clips)).rows(named=True):
+    for name in ("train/views", "validation/clean", "validation/noisy"):
+        array = np.load(folder / f"{name}-0.npy")
+        for row in pl.read_csv(folder / f"{name}.csv").filter(pl.col("clip_id").is_in(clips)).rows(named=True):
             array[row["start"] : row["start"] + row["n_frames"]] = 100.0
-        with ArrayWriter(folder / subset / "noisy-0.npy", array.shape[1]) as writer:
+        with ArrayWriter(folder / f"{name}-0.npy", array.shape[1]) as writer:
             writer.append(array)
     params = clone.folder / "params.yaml"
     train.run(
@@ -148,9 +152,9 @@ def test_another_table_of_a_fold_retrains_that_fold_alone(clone: Clone) -> None:
 def test_clips_without_features_are_named(clone: Clone) -> None:
     """A fold's table that is newer than the features: the file, the clip and the command."""
     with pytest.raises(
-        DataError, match=r"noisy\.csv: 1 clips of this fold are missing, such as gone\.wav; run: dvc repro feat"
+        DataError, match=r"views\.csv: 1 clips of this fold are missing, such as gone\.wav; run: dvc repro feat"
     ):
-        longest_clip(clone.folder / "data/features/train", "noisy", ["gone.wav", "clip_01.wav"])
+        longest_clip(clone.folder / "data/features/train", "views", ["gone.wav", "clip_01.wav"])
 
 
 def test_the_report_does_not_pair_folds_with_a_held_out_test(clone: Clone) -> None:

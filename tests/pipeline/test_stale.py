@@ -92,7 +92,7 @@ def test_a_new_file_in_a_folder_that_is_a_dependency_is_seen(folder: Path) -> No
 
 def test_a_flipped_bit_is_refused_by_the_stage_that_dvc_starts(folder: Path) -> None:
     """DVC sees nothing, and starts it: of a folder the file is named, by the list in DVC's cache; then all is well."""
-    clone, name = Clone(folder), "data/features/train/noisy-0.npy"
+    clone, name = Clone(folder), "data/features/train/views-0.npy"
     again = ("dvc", "repro", "--single-item", "--force", "train@holdout-1")
     with flipped(folder / name, 4321):
         assert stale(folder) == set()

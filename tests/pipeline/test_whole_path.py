@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 from spira.base.errors import DataError, ParamError
 from spira.clips.arrays import read_array
+from spira.features.conditions import CONDITIONS
+from spira.features.store import read_renderings
 from spira.probes.catalogue import PROBES
 from stage_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
@@ -85,17 +87,18 @@ def test_a_clip_keeps_its_features_when_another_is_added(tmp_path: Path, monkeyp
     metadata.write_text("\n".join([lines[0], "a_new.wav,control,s99,F,33,train", *reversed(lines[1:])]) + "\n")
     run_to_features(2)
     after = frames_by_clip()
-    assert set(after) - set(before) == {("train", "a_new.wav")}
+    assert set(after) - set(before) == {("train", "a_new.wav", view) for view in (0, 1)}
     assert all(torch.equal(after[clip], before[clip]) for clip in before)
 
 
-def frames_by_clip() -> dict[tuple[str, str], torch.Tensor]:
+def frames_by_clip() -> dict[tuple[str, str, int], torch.Tensor]:
     found = {}
     for subset in ("train", "validation", "test"):
-        frames = read_array(Path(f"data/features/{subset}/noisy-0.npy"))
-        for row in pl.read_csv(f"data/features/{subset}/noisy.csv").rows(named=True):
+        array = "views" if subset == "train" else "noisy"
+        frames = read_array(Path(f"data/features/{subset}/{array}-0.npy"))
+        for row in pl.read_csv(f"data/features/{subset}/{array}.csv").rows(named=True):
             rows = frames[row["start"] : row["start"] + row["n_frames"]]
-            found[subset, row["clip_id"]] = torch.from_numpy(rows.copy())
+            found[subset, row["clip_id"], row["view"]] = torch.from_numpy(rows.copy())
     return found
 
 
@@ -103,13 +106,15 @@ def test_conditions_differ_where_they_should(tmp_path: Path, monkeypatch: pytest
     """``noisy_controls`` is ``noisy`` for controls and ``clean`` for patients; SPIRA's protocol."""
     prepare(tmp_path, monkeypatch)
     run_to_features(1)
-    index = pl.read_csv("data/features/test/clean.csv")
-    arrays = {c: read_array(Path(f"data/features/test/{c}-0.npy")) for c in ("clean", "noisy", "noisy_controls")}
-    for row in index.rows(named=True):
-        here = slice(row["start"], row["start"] + row["n_frames"])
-        same, other = ("clean", "noisy") if row["label"] == 1 else ("noisy", "clean")
-        assert (arrays["noisy_controls"][here] == arrays[same][here]).all()
-        assert (arrays["noisy_controls"][here] != arrays[other][here]).any()
+    rendered, labels = {}, {}
+    for condition in CONDITIONS:
+        clips = pl.read_csv(f"data/features/test/{condition}.csv")["clip_id"].to_list()
+        rendered[condition], table = read_renderings(Path("data/features/test"), condition, clips)
+        labels[condition] = table["label"].to_list()
+    assert labels["clean"] == labels["noisy"] == labels["noisy_controls"]
+    for label, clean, noisy, controls in zip(labels["clean"], *rendered.values(), strict=True):
+        assert torch.equal(controls, clean if label == 1 else noisy)
+        assert not torch.equal(clean, noisy)
 
 
 def test_a_diverged_loss_stops_at_that_step_and_names_the_batch(
