@@ -1,16 +1,23 @@
-"""A clip's score is the mean probability of its windows, however they are batched."""
+"""A clip has one score from each model, however clips and windows are batched."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from spira.features.windows import Windows
-from spira.predictions.scoring import clip_scores
+from spira.models.build import build
+from spira.models.statistics import FrameLayout, Regression, Statistics, clip_statistics
+from spira.models.trained import Model, Network
+from spira.predictions.scoring import clip_scores, score
+from tiny import network_params
 
 
 class FirstNumber(nn.Module):
@@ -55,6 +62,55 @@ def test_dropout_is_off_whatever_the_model_was_doing() -> None:
     first = clip_scores(net, windows, 50, 8)
     assert torch.equal(first, clip_scores(net, windows, 50, 8))
     assert first.unique().tolist() == pytest.approx([torch.sigmoid(torch.tensor(1.0).double()).item()])
+
+
+def clips_of(n: int) -> list[Tensor]:
+    """Of lengths from half a window to three windows."""
+    drawn = torch.Generator().manual_seed(0)
+    return [torch.randn(32 + 16 * i, 40, generator=drawn) for i in range(n)]
+
+
+def network() -> Network:
+    torch.manual_seed(0)
+    net = build("pooled_cnn", network_params(), 64, 40).eval()
+    return Network(net, 64, torch.device("cpu"))
+
+
+def baseline() -> Statistics:
+    rng = np.random.default_rng(0)
+    regression = Regression(rng.normal(size=319), np.ones(319), rng.normal(0, 0.1, 319), 0.5)
+    return Statistics("large", FrameLayout("mfcc", 40, 100.0), regression)
+
+
+MODELS: dict[str, Callable[[], Model]] = {"network": network, "baseline": baseline}
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_clip_has_one_score_alone_and_in_company(kind: str) -> None:
+    """From one function for every model; a baseline's in every bit, a network's to rounding, for batches differ."""
+    model, clips = MODELS[kind](), clips_of(9)
+    together = score(model, clips, step=16, batch_size=8)
+    alone = np.concatenate([score(model, [clip], step=16, batch_size=8) for clip in clips])
+    assert together.shape == (9,)
+    assert ((together > 0) & (together < 1)).all()
+    assert len(set(together.tolist())) == 9
+    np.testing.assert_allclose(alone, together, atol=0 if kind == "baseline" else 1e-6)
+    backwards = score(model, clips[::-1], step=16, batch_size=3)[::-1]
+    np.testing.assert_allclose(backwards, together, atol=0 if kind == "baseline" else 1e-6)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_network_is_given_windows_and_a_baseline_the_whole_clip() -> None:
+    """Of a clip of two and a half windows: four at a step of half a window, the last moved back to its end."""
+    model, clip = network(), clips_of(9)[8]
+    starts = [0, 32, 64, 96]
+    with torch.inference_mode():
+        expected = torch.sigmoid(model.net(torch.stack([clip[at : at + 64] for at in starts])).double()).mean()
+    assert float(score(model, [clip], step=32, batch_size=8)[0]) == pytest.approx(float(expected), abs=1e-6)
+    whole = baseline()
+    numbers = clip_statistics(clip.numpy(), "large", whole.layout)
+    assert float(score(whole, [clip], step=32, batch_size=8)[0]) == expit(whole.regression.logits(numbers))
 
 
 SCORE = """

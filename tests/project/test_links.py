@@ -126,7 +126,7 @@ def test_the_page_of_params_yaml_has_its_sections_and_their_stages() -> None:
     for section, said in rows.items():
         naming = {stage for stage, of in stages.items() if section in of["params"]}
         listed = set(re.findall(r"`(\w+)`", said)) - {"report"} if said != "every stage" else set(stages) - every
-        by_matrix = {"train"} if section in ("seeds", "split") else set()
+        by_matrix = {"seeds": {"train"}, "split": {"train", "fit"}, "models": {"train", "fit"}}.get(section, set())
         assert listed == naming | by_matrix, section
 
 

@@ -16,8 +16,8 @@ def write_features(folder: Path) -> None:
     """``params.yaml`` and ``data`` of twelve clips, half of them patients', in two views, of a second and more."""
     params = tiny_params()
     params["train"] |= TRAIN
-    params["model"] |= {"kind": "spiraconv"}
-    params["model"]["spiraconv"] |= {"channels": [4, 4, 2, 2], "hidden": 8}
+    params["models"] |= {"networks": ["spiraconv"], "baselines": []}
+    params["network"]["spiraconv"] |= {"channels": [4, 4, 2, 2], "hidden": 8}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     drawn = torch.Generator().manual_seed(0)
     rows = ["clip_id,subset"]

@@ -91,9 +91,7 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
 
 
 @pytest.mark.ml_test_score("Infrastructure 2")
-@pytest.mark.parametrize(
-    "kind", [kind for kind in MODELS if not kind.startswith("spiraconv") and kind != "logistic_regression"]
-)
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if not kind.startswith("spiraconv")])
 def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
     """Through the same loop, in micro-batches of 4 and 2."""
     nets = [make_net(kind, n_features=32, n_frames=32) for _ in range(2)]
@@ -255,15 +253,6 @@ def test_the_sampler_draws_the_rare_class_as_often() -> None:
     assert sum(rare) / len(rare) == pytest.approx(0.5, abs=0.08)
 
 
-def test_the_logistic_regression_is_solved_in_one_epoch() -> None:
-    """Its loss is below ln 2, and a second epoch does not come."""
-    net = make_net("logistic_regression")
-    epochs = list(train_epochs(net, clips("overlap"), params(max_epochs=9), seed=3, names=["?"] * N_CLIPS))
-    assert len(epochs) == 1
-    assert epochs[0].loss < 0.69
-    assert stuck(net, make_net("logistic_regression")) == []
-
-
 def test_a_loss_that_is_not_finite_names_its_clips() -> None:
     """The message of the stage, without the stage."""
     windows = clips("overlap")
@@ -408,7 +397,7 @@ def test_bfloat16_trains_on_a_gpu() -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1"])
+@pytest.mark.parametrize("kind", ["pooled_cnn", "spiraconv", "spiraconv_v1"])
 def test_the_number_of_threads_changes_no_weight(kind: str) -> None:
     """One thread or two: the same bytes, whether micro-batches are learnt from at once or one after the other.
 

@@ -19,19 +19,20 @@ from spira.training.optimization import (
     validation_loss,
 )
 from spira.training.params import TrainParams
-from tiny import model_params, train_params
+from tiny import network_params, train_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_FRAMES, N_FEATURES = 101, 8
 
 
 def params(**changes: object) -> TrainParams:
-    return train_params(**{"lr": 1e-3, "batch_size": 8, "warmup_steps": 1000, "device": "cpu", **changes})
+    plain = {"optimizer": "adam", "schedule": "noam", "weight_decay": 0.01, "device": "cpu"}
+    return train_params(**{"lr": 1e-3, "batch_size": 8, "warmup_steps": 1000, **plain, **changes})
 
 
 def make_net(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return build(model_params(), N_FRAMES, N_FEATURES)
+    return build("spiraconv_v2", network_params(), N_FRAMES, N_FEATURES)
 
 
 def some_windows(n: int) -> Windows:
@@ -104,7 +105,7 @@ def test_the_cosine_schedule_knows_how_many_steps_there_are() -> None:
     ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("radam", torch.optim.RAdam)]
 )
 def test_the_optimizer_is_the_one_named(name: str, kind: type[torch.optim.Optimizer]) -> None:
-    """With the weight decay and learning rate of params.yaml."""
+    """With the weight decay and learning rate of the section."""
     optimizer = optimizer_for(make_net(0), params(optimizer=name))
     assert type(optimizer).__base__ is kind
     assert optimizer.defaults["weight_decay"] == 0.01
