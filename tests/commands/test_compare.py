@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spira.compare.against_first import conclusion
-from spira.compare.paired import Difference
+from spira.evaluation.paired import Difference
 from two_revisions import Repository
 
 PLAN = "rows: {good: {shift: 2.5}, same: {}, bad: {shift: 0.6}, other: {shift: 7}, missing: {shift: 3}}\n"

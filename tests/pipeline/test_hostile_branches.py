@@ -24,10 +24,10 @@ from spira.commands.spira import run
 from spira.compare.against_first import conclusion
 from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
 from spira.compare.experiments import aligned
-from spira.compare.paired import Difference
 from spira.compare.results import scored_test_clips
 from spira.compare.revision import resolve
 from spira.evaluation.markdown import Marked, code, inert, table
+from spira.evaluation.paired import Difference
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
 

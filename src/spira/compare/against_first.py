@@ -1,14 +1,14 @@
 """A table's rows -> how far each is from the first, on the same clips, and which differences are larger than chance.
 
-Conventions: those of ``spira.compare.paired``. The first row is fixed before anything is known of the results;
+Conventions: those of ``spira.evaluation.paired``. The first row is fixed before anything is known of the results;
 the best is not, and would flatter every distance from it.
 """
 
 from collections.abc import Mapping
 
-from spira.compare.paired import Difference, verdict
 from spira.compare.sides import Comparison
 from spira.evaluation.markdown import Marked, code, inert
+from spira.evaluation.paired import Difference, verdict
 
 
 def against(compared: Comparison) -> Difference | str:

@@ -13,13 +13,13 @@ from typing import Any
 from spira.base.errors import DataError
 from spira.base.params import PARAMS, read
 from spira.compare.against_first import against, conclusion, signed
-from spira.compare.paired import Difference
 from spira.compare.read_side import compared, read_side
 from spira.compare.revision import Revision, read_params, resolve
 from spira.compare.sides import Side
 from spira.evaluation.markdown import cell, inert
 from spira.evaluation.metrics import auc, std_over_seeds
 from spira.evaluation.origin import origin
+from spira.evaluation.paired import Difference
 from spira.features.conditions import CONDITIONS
 from spira.repository.git import object_name
 from spira.sweeps.clones import reference

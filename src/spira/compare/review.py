@@ -7,11 +7,11 @@ import numpy as np
 
 from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.compare.paired import COMPARED, Difference, verdict
 from spira.compare.probe_changes import probes_section, regression
 from spira.compare.sides import Comparison, Side
 from spira.evaluation.curves import mean_roc
 from spira.evaluation.markdown import Marked, chart, code, inert, table
+from spira.evaluation.paired import COMPARED, Difference, verdict
 from spira.evaluation.results import title
 
 _N_ROWS = 300  # of one table; the rest is counted

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Field
 
 from spira.base.array_types import Floats
 from spira.base.section import Section
-from spira.compare.paired import COMPARED, Difference, paired_differences, why_not_paired
 from spira.compare.probe_changes import Probes
 from spira.compare.staleness import Tree, hashes
+from spira.evaluation.paired import COMPARED, Difference, paired_differences, why_not_paired
 from spira.features.conditions import Condition
 from spira.predictions.scored import ScoredClips
 

@@ -10,9 +10,9 @@ from scipy.stats import t
 
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
-from spira.compare.paired import COMPARED, Difference, paired_differences, verdict, why_not_paired
 from spira.evaluation.bootstrap import speaker_resamples
 from spira.evaluation.metrics import all_metrics
+from spira.evaluation.paired import COMPARED, Difference, paired_differences, verdict, why_not_paired
 from spira.predictions.scored import ScoredClips
 
 

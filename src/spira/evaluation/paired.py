@@ -3,7 +3,7 @@
 Conventions: those of ``spira.evaluation.metrics``. A difference is head minus base, so above 0 is better.
 Both revisions score the same people, so what makes a person hard for both cancels out. Each has its own
 trainings, drawn independently: the same seed of other code is another training. An interval speaks of other
-people and of other trainings at once: see ``spira.compare.variance``.
+people and of other trainings at once: see ``spira.evaluation.variance``.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from spira.base.errors import DataError
-from spira.compare.variance import distinct, error_of_difference, metric_by_training
+from spira.evaluation.variance import distinct, error_of_difference, metric_by_training
 from spira.predictions.scored import ScoredClips
 
 COMPARED = ("auc", "sensitivity", "specificity")
