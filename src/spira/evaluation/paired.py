@@ -69,12 +69,12 @@ def paired_differences(
     found = {}
     for name in names:
         metrics, covariance = metric_by_training(name, base.labels, base.speakers, trainings)
-        means = [float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head)]
+        before, later = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
         error = error_of_difference(trainings, metrics, covariance, base.n_speakers - 2)
         reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
-        difference = round(means[1] - means[0], 12)  # the same pairs summed in another order differ by 1e-16
+        difference = round(later - before, 12)  # the same pairs summed in another order differ by 1e-16
         lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
-        found[name] = Difference(*means, difference, lo, hi, error.over_trainings)
+        found[name] = Difference(before, later, difference, lo, hi, error.over_trainings)
     return found
 
 

@@ -16,9 +16,17 @@ class ProbeAnswer(BaseModel):
     why: str
 
 
-class ProbeAnswers(BaseModel):
-    """All answers, by the name of the probe."""
+class ModelAnswers(BaseModel):
+    """All answers about one model, by the name of the probe."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     probes: dict[str, ProbeAnswer]
+
+
+class ProbeAnswers(BaseModel):
+    """All answers, by the name of the model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    models: dict[str, ModelAnswers]
