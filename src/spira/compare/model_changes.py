@@ -18,7 +18,7 @@ def deployed(compared: Comparison) -> str:
         text = f"Deployed model: {head}."
     else:
         text = f"**The deployed model changed**: base deploys {base}, head {head}."
-    return f"{text} {inert(compared.head.because)}".rstrip()
+    return text + (f" Why, at head: {inert(compared.head.because)}" if compared.head.because else "")
 
 
 def models_section(compared: Comparison) -> str:
