@@ -13,7 +13,7 @@ from dvc.utils.serialize import parse_yaml
 from pydantic import TypeAdapter
 
 from spira.base.errors import ParamError
-from spira.models.params import FEATURES
+from spira.models.params import NETWORKS
 from spira.stages.check import SECTIONS, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,16 +161,33 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
         r"must not exceed seconds=4\.0, got 5\.0",
     ),
     (
-        [("model.kind", "kind: resnet")],
-        "model.kind",
-        "must be one of spiraconv_v2, spiraconv_v1, spiraconv, cnn6, cnn10, cnn14, mfcc_transformer, "
-        "logistic_regression, got 'resnet'",
+        [("models.networks", "networks: [pooled_cnn, resnet]")],
+        "models.networks",
+        "must each be one of pooled_cnn, spiraconv_v2, spiraconv_v1, spiraconv, cnn6, cnn10, cnn14, mfcc_transformer, "
+        "got 'resnet'",
     ),
-    ([("model.init_from", "init_from: ../w.pth")], "model.init_from", r"must match pattern .*, got '\.\./w\.pth'"),
     (
-        [("model.init_from", "init_from: none"), ("model.reinit", "reinit: [fc1]")],
-        "model.reinit",
-        r"must be \[\] where model\.init_from=none, got \['fc1'\]",
+        [("models.baselines", "baselines: [cnn6]")],
+        "models.baselines",
+        "must each be one of statistics, got 'cnn6'",
+    ),
+    (
+        [("models.networks", "networks: [cnn6, cnn10, cnn6]")],
+        "models.networks",
+        r"must differ from each other, got \['cnn6', 'cnn10', 'cnn6'\]",
+    ),
+    (
+        [("models.networks", "networks: []"), ("models.baselines", "baselines: []")],
+        "models.networks",
+        r"must name a model where models\.baselines=\[\], got \[\]",
+    ),
+    ([("models.networks", "networks: cnn6")], "models.networks", "must be a valid list, got 'cnn6'"),
+    ([("network.standardize", "standardize: 1")], "network.standardize", "must be a valid boolean, got 1"),
+    ([("network.init_from", "init_from: ../w.pth")], "network.init_from", r"must match pattern .*, got '\.\./w\.pth'"),
+    (
+        [("network.init_from", "init_from: none"), ("network.reinit", "reinit: [fc1]")],
+        "network.reinit",
+        r"must be \[\] where network\.init_from=none, got \['fc1'\]",
     ),
     (
         [("train.precision", "precision: bfloat16"), ("train.device", "device: cpu")],
@@ -208,7 +225,13 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     ),
 ]
 
-REGRESSION: list[Edit] = [("model.kind", "kind: logistic_regression")]
+
+
+def network(name: str) -> Edit:
+    """The one network of params.yaml."""
+    return "models.networks", f"networks: [{name}]"
+
+
 MEL: list[Edit] = [("features.kind", "kind: mel")]
 SHORT_FRAMES = [("sample_rate", "sample_rate: 16000"), ("features.hop_length", "hop_length: 160")]
 ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own section
@@ -224,9 +247,14 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         "must not be the corpus, whose test speakers would sound in training, got 'mine'",
     ),
     (
-        [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.5")],
+        [
+            *SHORT_FRAMES,
+            network("spiraconv_v2"),
+            ("windows.seconds", "seconds: 0.5"),
+            ("windows.step_seconds", "step_seconds: 0.5"),
+        ],
         "windows.seconds",
-        "too short for model.kind=spiraconv_v2: a window has 51 frames, and its convolutions and poolings leave none",
+        "too short for the network spiraconv_v2: a window has 51 frames, and its convolutions and poolings leave none",
     ),
     (
         [*SHORT_FRAMES, ("windows.seconds", "seconds: 0.5"), ("windows.step_seconds", "step_seconds: 0.005")],
@@ -270,59 +298,44 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         "a window must hold at most 10000000 numbers, got 64001 frames of 8193 features",
     ),
     (
-        [("features.kind", "kind: mfcc"), ("model.kind", "kind: cnn14")],
+        [("features.kind", "kind: mfcc"), network("cnn14")],
         "features.kind",
-        r"must be mel for model\.kind=cnn14, got 'mfcc'",
+        r"must be mel for the model cnn14, got 'mfcc'",
     ),
     (
-        [*MEL, ("model.kind", "kind: mfcc_transformer")],
+        [*MEL, network("mfcc_transformer")],
         "features.kind",
-        r"must be mfcc for model\.kind=mfcc_transformer, got 'mel'",
+        r"must be mfcc for the model mfcc_transformer, got 'mel'",
     ),
     (
-        [*MEL, ("features.n_mels", "n_mels: 31"), ("features.n_mfcc", "n_mfcc: 31"), ("model.kind", "kind: cnn14")],
+        [*MEL, ("features.n_mels", "n_mels: 31"), ("features.n_mfcc", "n_mfcc: 31"), network("cnn14")],
         "features.n_mels",
-        r"must be at least 32 for model\.kind=cnn14, got 31",
+        r"must be at least 32 for the network cnn14, got 31",
     ),
     (
-        [("model.kind", "kind: spiraconv_v1"), ("train.micro_batch_size", "micro_batch_size: 1")],
+        [network("spiraconv_v1"), ("train.micro_batch_size", "micro_batch_size: 1")],
         "train.micro_batch_size",
-        r"must be at least 2 for model\.kind=spiraconv_v1, which normalises by batch, got 1",
+        r"must be at least 2 for the network spiraconv_v1, which normalises by batch, got 1",
     ),
     (
-        [*MEL, ("model.kind", "kind: cnn6"), ("train.batch_size", "batch_size: 1")],
+        [*MEL, network("cnn6"), ("train.batch_size", "batch_size: 1")],
         "train.batch_size",
-        r"must be at least 2 for model\.kind=cnn6, which normalises by batch, got 1",
+        r"must be at least 2 for the network cnn6, which normalises by batch, got 1",
     ),
     (
         [
             *MEL,
-            ("model.kind", "kind: cnn6"),
-            ("model.init_from", "init_from: a.pth"),
-            ("model.reinit", "reinit: [fc9]"),
+            network("cnn6"),
+            ("network.init_from", "init_from: a.pth"),
+            ("network.reinit", "reinit: [fc9]"),
         ],
-        "model.reinit",
-        r"must name layers of model\.kind=cnn6, got 'fc9'; known: bn0, conv_block1, .*, and what they hold",
+        "network.reinit",
+        r"must name layers of the network cnn6, got 'fc9'; known: standardize, bn0, conv_block1, .*, and what they hold",
     ),
     (
-        [*REGRESSION, ("model.init_from", "init_from: a.safetensors")],
-        "model.init_from",
-        r"must be none for model\.kind=logistic_regression, which has no epochs, got a\.safetensors",
-    ),
-    (
-        [*REGRESSION, ("train.windows", "windows: random")],
-        "train.windows",
-        r"must be overlap or whole for model\.kind=logistic_regression, which has no epochs, got random",
-    ),
-    (
-        [*REGRESSION, ("train.balance", "balance: sampler")],
-        "train.balance",
-        r"must be none or loss for model\.kind=logistic_regression, which has no epochs, got sampler",
-    ),
-    (
-        [*REGRESSION, ("train.mixup_alpha", "mixup_alpha: 0.2")],
-        "train.mixup_alpha",
-        r"must be 0 for model\.kind=logistic_regression, which has no epochs, got 0\.2",
+        [("models.networks", "networks: [pooled_cnn, spiraconv]"), ("network.init_from", "init_from: a.safetensors")],
+        "network.init_from",
+        "must be none where models.networks has more than one, for a file has the weights of one, got 'a.safetensors'",
     ),
 ]
 
@@ -379,9 +392,12 @@ def test_a_mask_may_not_cover_the_whole_window(mask: str, width: str, message: s
 
 def test_a_model_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     """Each size is possible by itself. They are counted without any weight being made."""
-    text = edited(("model.kind", "kind: mfcc_transformer")).replace("    width: 128 ", "    width: 65536 ")
-    said = r"model\.kind: the network must have at most 1000000000 weights, got \d{11} for mfcc_transformer$"
+    text = edited(network("mfcc_transformer")).replace("    width: 128 ", "    width: 65536 ")
+    said = r"network\.mfcc_transformer: the network must have at most 1000000000 weights, got \d{11}$"
     assert re.search(said, refusal(text, tmp_path))
+    wide = COMMITTED.replace("    kernels: [5, 3, 3] ", f"    kernels: {[4095] * 3} ")
+    wide = wide.replace("    channels: [64, 64, 64] ", f"    channels: {[4096] * 3} ")
+    assert re.search(r"network\.pooled_cnn: the network must .*, got \d{12}$", refusal(wide, tmp_path))
 
 
 def test_every_number_has_a_highest_value_and_every_list_a_length() -> None:
@@ -407,14 +423,24 @@ def endless(schema: Any, defs: Any, path: str) -> Iterator[str]:
         yield from endless(of, defs, f"{path}.{name}")
 
 
-@pytest.mark.parametrize("kind", FEATURES)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_every_kind_of_model_passes_with_its_features(kind: str, tmp_path: Path) -> None:
-    """``-S model.kind=cnn6 -S features.kind=mel`` is all that a comparison needs."""
+    """``-S models.networks=[cnn6] -S features.kind=mel`` is all that a comparison needs."""
     params = tmp_path / "params.yaml"
-    features = FEATURES[kind][0]
-    params.write_text(edited(("model.kind", f"kind: {kind}"), ("features.kind", f"kind: {features}")), encoding="utf-8")
+    features = NETWORKS[kind][0]
+    params.write_text(edited(network(kind), ("features.kind", f"kind: {features}")), encoding="utf-8")
     run(params=params, out=tmp_path / "checked")
     assert (tmp_path / "checked").exists()
+
+
+def test_a_run_without_a_network_or_without_a_baseline_passes(tmp_path: Path) -> None:
+    """Either list may be empty; what only a network could not use is then nobody's trouble."""
+    for text in (
+        edited(("models.baselines", "baselines: []")),
+        edited(("models.networks", "networks: []"), ("network.init_from", "init_from: a.safetensors")),
+    ):
+        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+        run(params=tmp_path / "params.yaml", out=tmp_path / "checked")
 
 
 def test_all_problems_of_all_sections_are_named_at_once(tmp_path: Path) -> None:

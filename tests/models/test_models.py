@@ -3,30 +3,32 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from spira.base.errors import DataError, ParamError
+from spira.base.errors import ParamError
 from spira.check.compatibility import MOST_NUMBERS, MOST_WEIGHTS, SIZED
 from spira.models.build import MODELS, build
 from spira.models.dropout import Dropout
-from spira.models.logistic_regression import LogisticRegression
 from spira.models.mfcc_transformer import MfccTransformer, sinusoids
 from spira.models.panns import Panns
-from spira.models.params import FEATURES, PannsKind
+from spira.models.params import NETWORKS, PannsKind
+from spira.models.pooled_cnn import PooledCnn
+from spira.models.standardize import Standardize
 from spira.training.gradients import has_batch_norm
-from tiny import model_params
+from tiny import network_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_FEATURES = 40
 SMALL = {"width": 16, "n_layers": 2, "n_heads": 2, "feed_forward": 32, "dropout": 0.0}
-DESCENDED = ["spiraconv_v2", "spiraconv_v1", "cnn6", "cnn10", "mfcc_transformer"]  # the others are of these classes
+CLASSES = ["pooled_cnn", "spiraconv_v2", "spiraconv_v1", "cnn6", "cnn10", "mfcc_transformer"]  # the others are of these classes
 
 
 def make_net(kind: str, n_frames: int, seed: int = 0) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return build(model_params(kind=kind, mfcc_transformer=SMALL), n_frames, N_FEATURES)
+    return build(kind, network_params(mfcc_transformer=SMALL), n_frames, N_FEATURES)
 
 
 def frames(n: int, n_frames: int) -> torch.Tensor:
@@ -44,12 +46,13 @@ def n_parameters(net: torch.nn.Module) -> int:
 
 
 def test_what_is_said_of_a_kind_without_torch_is_so() -> None:
-    """Every kind has its features; and it normalises by batch where its parameters say so."""
-    assert MODELS.keys() == FEATURES.keys()
+    """Every kind has its features; it normalises by batch where its parameters say so; and its weights are counted."""
+    assert MODELS.keys() == NETWORKS.keys()
     for kind in MODELS:
-        assert has_batch_norm(make_net(kind, 64)) == model_params(kind=kind).has_batch_norm, kind
-    general = {**model_params().spiraconv.model_dump(), "norm": "batch"}
-    assert model_params(kind="spiraconv", spiraconv=general).has_batch_norm
+        assert has_batch_norm(make_net(kind, 64)) == network_params().has_batch_norm(kind), kind
+    general = {**network_params().spiraconv.model_dump(), "norm": "batch"}
+    assert network_params(spiraconv=general).has_batch_norm("spiraconv")
+    assert network_params().pooled_cnn.n_weights(N_FEATURES) == n_parameters(make_net("pooled_cnn", 64))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in SIZED])
@@ -57,7 +60,7 @@ def test_what_is_said_of_a_kind_without_torch_is_so() -> None:
 def test_a_published_model_is_never_too_large(kind: str, n_frames: int, n_features: int) -> None:
     """Of the largest windows that are allowed, wide or long: so `check` need not build it to count."""
     with torch.device("meta"):
-        net = build(model_params(kind=kind), n_frames, n_features)
+        net = build(kind, network_params(), n_frames, n_features)
     assert n_parameters(net) <= MOST_WEIGHTS
 
 
@@ -72,7 +75,7 @@ def test_a_window_gives_one_finite_logit(kind: str) -> None:
         torch.testing.assert_close(net(frames(3, 64)[:1]), logits[:1], atol=1e-4, rtol=1e-3)  # no neighbour matters
 
 
-@pytest.mark.parametrize("kind", DESCENDED)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_the_gradient_reaches_every_parameter(kind: str) -> None:
     """No layer is built and then forgotten. (A weight before a rectifier may be silent once; three batches are not.)"""
     net = make_net(kind, 64).train()
@@ -86,7 +89,8 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
 
 @pytest.mark.ml_test_score("Infrastructure 2")
 @pytest.mark.parametrize(
-    ("kind", "n_frames"), [("spiraconv_v2", 64), ("spiraconv_v1", 64), ("cnn6", 32), ("mfcc_transformer", 32)]
+    ("kind", "n_frames"),
+    [("pooled_cnn", 64), ("spiraconv_v2", 64), ("spiraconv_v1", 64), ("cnn6", 32), ("mfcc_transformer", 32)]
 )
 def test_one_batch_is_learnt_by_heart(kind: str, n_frames: int) -> None:
     """Six windows of noise, labels alternating: the loss falls below 0.1 where everything is connected."""
@@ -154,10 +158,11 @@ def test_panns_have_the_published_number_of_weights(kind: PannsKind) -> None:
 
 @pytest.mark.parametrize("kind", PUBLISHED)
 def test_panns_have_the_published_names_and_shapes(kind: PannsKind) -> None:
-    """A published state dict loads strictly, but for the STFT and mel matrices that features replace here."""
+    """A published state dict has all but the scale of the inputs; its STFT and mel matrices are features here."""
     with torch.device("meta"):
         net = Panns(kind, 64, 527)
-    assert {name: list(tensor.shape) for name, tensor in net.state_dict().items()} == published_names(kind)
+    ours = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
+    assert ours == published_names(kind) | {"standardize.centre": [64], "standardize.spread": [64]}
 
 
 def test_panns_normalise_each_band_first() -> None:
@@ -175,7 +180,7 @@ def test_panns_normalise_each_band_first() -> None:
 def test_panns_refuse_what_pooling_would_leave_nothing_of(kind: str, n_frames: int, n_mels: int) -> None:
     """The key to change is named: 16 frames and bands are halved four times, 32 five times."""
     with pytest.raises(ParamError, match=r"windows\.seconds: too short|features\.n_mels: must be at least 32"):
-        build(model_params(kind=kind), n_frames, n_mels)
+        build(kind, network_params(), n_frames, n_mels)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ def test_panns_refuse_what_pooling_would_leave_nothing_of(kind: str, n_frames: i
 
 def test_the_transformer_has_the_weights_of_its_parts() -> None:
     """By the arithmetic of Vaswani et al.: four maps, two norms and a feed-forward a layer; a norm after them."""
-    p = model_params().mfcc_transformer
+    p = network_params().mfcc_transformer
     d, f = p.width, p.feed_forward
     layer = 4 * (d * d + d) + 2 * 2 * d + (d * f + f) + (f * d + d)
     assert n_parameters(MfccTransformer(p, 401, 40)) == (40 * d + d) + p.n_layers * layer + 2 * d + (d + 1)
@@ -207,65 +212,81 @@ def test_position_codes_are_the_published_ones() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Logistic regression
+# The small network with statistics pooling
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def regression(seed: int = 0) -> LogisticRegression:
-    net = make_net("logistic_regression", 64, seed)
-    assert isinstance(net, LogisticRegression)
+def pooled(seed: int = 0) -> PooledCnn:
+    net = make_net("pooled_cnn", 64, seed).eval()
+    assert isinstance(net, PooledCnn)
+    net.standardize.centre.copy_(torch.linspace(-3, 3, N_FEATURES))
+    net.standardize.spread.copy_(torch.linspace(1, 2, N_FEATURES))
     return net
 
 
-def test_statistics_are_those_of_the_frames() -> None:
-    """Mean, deviation, and each quantile of each coefficient; numpy agrees."""
+@pytest.mark.parametrize("n_sound", [1, 2, 51, 64])
+def test_padding_changes_no_logit(n_sound: int) -> None:
+    """Of an odd or even number of frames, next to a longer window, and where the inputs are standardised."""
+    net, windows = pooled(), frames(2, 64)
+    windows[0, n_sound:] = 0.0
+    with torch.inference_mode():
+        alone = net(windows[:1, :n_sound])
+        torch.testing.assert_close(net(windows)[:1], alone, atol=1e-5, rtol=1e-5)
+        further = torch.cat([windows, torch.zeros(2, 33, N_FEATURES)], dim=1)
+        torch.testing.assert_close(net(further)[:1], alone, atol=1e-5, rtol=1e-5)
+        assert torch.isfinite(net(torch.zeros(1, 64, N_FEATURES))).all()
+
+
+def test_the_pooling_is_over_all_frames_and_the_convolutions_see_their_neighbours() -> None:
+    """By an independent reference: numpy, one frame after the other, for a clip that fills its window."""
+    net, windows = pooled(), frames(1, 21)
+    image = ((windows[0] - net.standardize.centre) / net.standardize.spread).numpy()
+    p = network_params().pooled_cnn
+    for layer, stride, dilation in zip(net.layers, p.strides, p.dilations, strict=True):
+        weight, bias = (w.detach().numpy() for w in (layer.conv.weight, layer.conv.bias))
+        out = []
+        for centre in range(0, len(image), stride):
+            at = [centre + dilation * (i - weight.shape[2] // 2) for i in range(weight.shape[2])]
+            taps = [image[i] if 0 <= i < len(image) else np.zeros(image.shape[1]) for i in at]
+            out.append(sum(weight[:, :, i] @ tap for i, tap in enumerate(taps)) + bias)
+        image = np.stack(out)
+        image = (image - image.mean(1, keepdims=True)) / np.sqrt(image.var(1, keepdims=True) + layer.norm.eps)
+        image = np.maximum(image, 0)
+    pooled_numbers = np.concatenate([image.mean(0), np.sqrt(image.var(0) + 1e-5)])
+    expected = pooled_numbers @ net.classify.weight[0].detach().numpy() + float(net.classify.bias.detach())
+    with torch.inference_mode():
+        assert float(net(windows)) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_window_of_any_length_fits_the_same_weights() -> None:
+    """Nothing in the network has the length of a window."""
+    assert [w.shape for w in make_net("pooled_cnn", 30).parameters()] == [w.shape for w in pooled().parameters()]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Standardised inputs
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_network_standardises_its_inputs_first(kind: str) -> None:
+    """With the buffers set, raw frames give what standardised frames give with none; no gradient moves a buffer."""
+    plain, scaled = make_net(kind, 64).eval(), make_net(kind, 64).eval()
+    centre, spread = torch.linspace(-200, 20, N_FEATURES), torch.linspace(60, 0.5, N_FEATURES)
+    state = scaled.state_dict()
+    state["standardize.centre"].copy_(centre)
+    state["standardize.spread"].copy_(spread)
     windows = frames(2, 64)
-    statistics = regression().statistics(windows)
-    assert statistics.shape == (2, 7 * N_FEATURES)
-    torch.testing.assert_close(statistics[:, :N_FEATURES], windows.mean(dim=1))
-    torch.testing.assert_close(statistics[:, N_FEATURES : 2 * N_FEATURES], windows.std(dim=1, correction=0))
-    torch.testing.assert_close(statistics[:, 4 * N_FEATURES : 5 * N_FEATURES], windows.quantile(0.5, dim=1))
+    with torch.inference_mode():
+        torch.testing.assert_close(scaled(windows * spread + centre), plain(windows), atol=1e-3, rtol=1e-3)
+    assert not any(name.startswith("standardize") for name, _ in scaled.named_parameters())
 
 
-def test_padding_does_not_count() -> None:
-    """A clip has the same statistics padded with zero frames as alone; a window of zeros is finite."""
-    net, windows = regression(), frames(2, 64)
-    padded = torch.cat([windows, torch.zeros(2, 30, N_FEATURES)], dim=1)
-    torch.testing.assert_close(net.statistics(padded), net.statistics(windows))
-    assert torch.isfinite(net(torch.zeros(1, 64, N_FEATURES))).all()
-
-
-def test_the_solution_is_scikit_learns_and_ignores_the_seed() -> None:
-    """Two fresh models solve to the same weights, and to its probabilities (float32 rounding)."""
-    from sklearn.linear_model import LogisticRegression as Solver
-
-    windows = frames(40, 16)
-    labels = (torch.arange(40) % 2).float()
-    windows[1::2] += 0.3
-    nets = [regression(seed) for seed in (0, 1)]
-    for net in nets:
-        x = net.statistics(windows)
-        net.solve(x, labels, balanced=False)
-    assert torch.equal(nets[0].linear.weight, nets[1].linear.weight)
-    scaled = ((x - x.mean(0)) / x.std(0, correction=0)).double().numpy()
-    expected = Solver(C=model_params().logistic_regression.inverse_penalty).fit(scaled, labels).predict_proba(scaled)
-    got = torch.sigmoid(nets[0](windows)).detach()
-    torch.testing.assert_close(got, torch.from_numpy(expected[:, 1]).float(), atol=1e-4, rtol=1e-3)
-
-
-def test_balanced_classes_raise_the_rare_ones_scores() -> None:
-    """``train.balance=loss`` reaches the solver."""
-    windows, labels = frames(40, 16), (torch.arange(40) < 4).float()
-    means = []
-    for balanced in (False, True):
-        net = regression()
-        net.solve(net.statistics(windows), labels, balanced=balanced)
-        means.append(float(torch.sigmoid(net(windows)).detach().mean()))
-    assert means[0] < 0.2 < means[1]
-
-
-def test_one_class_is_an_error_and_not_a_model() -> None:
-    """A message in place of scikit-learn's traceback."""
-    net = regression()
-    with pytest.raises(DataError, match="needs windows of both classes, patient and control, got one"):
-        net.solve(net.statistics(frames(4, 16)), torch.ones(4), balanced=False)
+def test_without_numbers_nothing_is_changed_and_padding_stays() -> None:
+    """The published networks see the very bits; a frame of zeros is no frame at the mean."""
+    layer, windows = Standardize(N_FEATURES), frames(2, 8)
+    windows[1, 5:] = 0.0
+    assert torch.equal(layer(windows), windows)
+    layer.centre.fill_(3.0)
+    assert (layer(windows)[1, 5:] == 0).all()
+    assert torch.equal(layer(windows)[0], windows[0] - 3.0)

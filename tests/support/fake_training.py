@@ -30,12 +30,12 @@ if __name__ == "__main__":
     if sys.argv[1] == "evaluate":
         Path("data/metrics.json").write_text(json.dumps({"noisy": {"auc": min(1.0, badness / 3)}}))
     else:
-        fold, seed = sys.argv[1], int(sys.argv[2])
+        model, fold, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
         checkpoints = Path(os.environ.get("SPIRA_CHECKPOINTS", ".ckpt"))
         checkpoints.mkdir(exist_ok=True)
-        (checkpoints / f"{fold}-{seed}.ckpt").touch()
+        (checkpoints / f"{model}-{fold}-{seed}.ckpt").touch()
         badness += 0 if fold == "holdout" else int(fold) / 10
-        curve = Path(f"data/curves/{fold}/{seed}/plots/metrics/validation/loss.tsv")
+        curve = Path(f"data/curves/{model}/{fold}/{seed}/plots/metrics/validation/loss.tsv")
         curve.parent.mkdir(parents=True)
         curve.write_text("step\tloss\n")
         for epoch in range(3):
@@ -43,6 +43,6 @@ if __name__ == "__main__":
                 file.write(f"{epoch}\t{badness + 1 / (epoch + 1)}\n")
             time.sleep(60 if hopeless and epoch == 1 else float(os.environ.get("FAKE_SECONDS", "0")))
         facts = {"seed": seed, "validation_loss": badness + 1 / 3}
-        Path(f"data/models/{fold}/{seed}").mkdir(parents=True)
-        Path(f"data/models/{fold}/{seed}/model.json").write_text(json.dumps(facts))
+        Path(f"data/models/{model}/{fold}/{seed}").mkdir(parents=True)
+        Path(f"data/models/{model}/{fold}/{seed}/model.json").write_text(json.dumps(facts))
     sys.exit("as asked" if lr == 0.05 else 0)

@@ -9,7 +9,7 @@ import yaml
 
 from spira.base.params import load
 from spira.evaluation.params import EvaluateParams
-from spira.models.params import ModelParams
+from spira.models.params import BaselineParams, NetworkParams, StatisticsParams
 from spira.training.params import TrainParams
 
 RATE = 16_000
@@ -64,10 +64,16 @@ def tiny_params() -> dict[str, Any]:
     return dict(committed)
 
 
-def model_params(**changes: object) -> ModelParams:
-    """The committed section ``model`` with some keys changed; a nested section is given as a dict."""
-    committed = load("model", ModelParams, path=ROOT / "params.yaml").model_dump()
-    return ModelParams.model_validate({**committed, **changes})
+def network_params(**changes: object) -> NetworkParams:
+    """The committed section ``network`` with some keys changed; a nested section is given as a dict."""
+    committed = load("network", NetworkParams, path=ROOT / "params.yaml").model_dump()
+    return NetworkParams.model_validate({**committed, **changes})
+
+
+def statistics_params(**changes: object) -> StatisticsParams:
+    """The committed section ``baseline.statistics`` with some keys changed."""
+    committed = load("baseline", BaselineParams, path=ROOT / "params.yaml").statistics.model_dump()
+    return StatisticsParams.model_validate({**committed, **changes})
 
 
 def train_params(**changes: object) -> TrainParams:

@@ -6,11 +6,14 @@ from torch import Tensor, nn
 from spira.features.windows import Windows
 from spira.models.build import build
 from spira.training.params import TrainParams
-from tiny import model_params, train_params
+from tiny import network_params, train_params
 
 N_FRAMES, N_FEATURES, N_CLIPS = 64, 6, 6
 
 MASKS = {"n_time_masks": 1, "time_width": 20, "n_frequency_masks": 1, "frequency_width": 3}
+
+
+SMALL_CNN = {"channels": (8, 8), "kernels": (3, 3), "strides": (2, 1), "dilations": (1, 2), "dropout": 0.2}
 
 
 def params(**changes: object) -> TrainParams:
@@ -22,8 +25,8 @@ def make_net(
     kind: str = "spiraconv", norm: str = "group", n_features: int = N_FEATURES, n_frames: int = N_FRAMES
 ) -> nn.Module:
     torch.manual_seed(1)
-    shape = model_params().spiraconv.model_dump() | {"norm": norm, "hidden": 12, "dropout": 0.2}
-    return build(model_params(kind=kind, spiraconv=shape), n_frames, n_features)
+    shape = network_params().spiraconv.model_dump() | {"norm": norm, "hidden": 12, "dropout": 0.2}
+    return build(kind, network_params(spiraconv=shape, pooled_cnn=SMALL_CNN), n_frames, n_features)
 
 
 def clips(mode: str, n_features: int = N_FEATURES, n_frames: int = N_FRAMES) -> Windows:

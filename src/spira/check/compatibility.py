@@ -4,16 +4,22 @@ from collections.abc import Iterator
 
 from spira.base.errors import ParamKeyError
 from spira.features.params import FeatureParams
-from spira.models.params import FEATURES, ModelParams
+from spira.models.params import FEATURES, ModelsParams, NetworkParams
 from spira.training.params import TrainParams
 
 Problem = tuple[str, str]  # dotted key, message
-SIZED = ("spiraconv", "mfcc_transformer")  # whose numbers are in params.yaml; the published ones cannot be too large
+SIZED = ("pooled_cnn", "spiraconv", "mfcc_transformer")  # whose numbers are in params.yaml; the published ones cannot be too large
 MOST_NUMBERS, MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 GB, twelve times the largest published
 
 
 def contradictions(
-    model: ModelParams, train: TrainParams, features: FeatureParams, *, n_frames: int, n_features: int
+    models: ModelsParams,
+    network: NetworkParams,
+    train: TrainParams,
+    features: FeatureParams,
+    *,
+    n_frames: int,
+    n_features: int,
 ) -> Iterator[Problem]:
     """Yields each setting that another makes impossible, with both named; none when training can begin.
 
@@ -21,9 +27,10 @@ def contradictions(
         n_frames: in a window, or the fewest that it may have.
         n_features: in a frame.
     """
-    takes = FEATURES[model.kind]
-    if features.kind not in takes:
-        yield "features.kind", f"must be {' or '.join(takes)} for model.kind={model.kind}, got {features.kind!r}"
+    wrong = [(name, FEATURES[name]) for name in models.names if features.kind not in FEATURES[name]]
+    for name, takes in wrong:
+        yield "features.kind", f"must be {' or '.join(takes)} for the model {name}, got {features.kind!r}"
+    if wrong or not models.networks:
         return
     if n_frames * n_features > MOST_NUMBERS:
         yield (
@@ -31,38 +38,53 @@ def contradictions(
             f"a window must hold at most {MOST_NUMBERS} numbers, got {n_frames} frames of {n_features} features",
         )
         return
+    if network.init_from != "none" and len(models.networks) > 1:
+        yield (
+            "network.init_from",
+            f"must be none where models.networks has more than one, for a file has the weights of one, "
+            f"got {network.init_from!r}",
+        )
+        return
+    for kind in models.networks:
+        yield from _network_problems(kind, network, train, n_frames, n_features)
+    yield from _mask_problems(train, n_frames, n_features)
+
+
+def _network_problems(
+    kind: str, network: NetworkParams, train: TrainParams, n_frames: int, n_features: int
+) -> Iterator[Problem]:
     try:
-        model.require_room(n_frames, n_features)
+        network.require_room(kind, n_frames, n_features)
     except ParamKeyError as error:
         yield error.key, error.message
         return
-    if model.reinit or model.kind in SIZED:
-        yield from _network_problems(model, n_frames, n_features)
-    if model.has_batch_norm and min(train.micro_batch_size, train.batch_size) < 2:
+    if kind == "pooled_cnn":
+        yield from _size_problems(kind, network.pooled_cnn.n_weights(n_features))
+    if network.reinit or kind in ("spiraconv", "mfcc_transformer"):
+        yield from _layer_problems(kind, network, n_frames, n_features)
+    if network.has_batch_norm(kind) and min(train.micro_batch_size, train.batch_size) < 2:
         key = "micro_batch_size" if train.micro_batch_size < 2 else "batch_size"
-        yield f"train.{key}", f"must be at least 2 for model.kind={model.kind}, which normalises by batch, got 1"
-    yield from _mask_problems(train, n_frames, n_features)
-    if model.kind == "logistic_regression":
-        yield from _solver_problems(model, train)
+        yield f"train.{key}", f"must be at least 2 for the network {kind}, which normalises by batch, got 1"
 
 
-def _network_problems(model: ModelParams, n_frames: int, n_features: int) -> Iterator[Problem]:
+def _size_problems(kind: str, n_weights: int) -> Iterator[Problem]:
+    if n_weights > MOST_WEIGHTS:
+        yield f"network.{kind}", f"the network must have at most {MOST_WEIGHTS} weights, got {n_weights}"
+
+
+def _layer_problems(kind: str, network: NetworkParams, n_frames: int, n_features: int) -> Iterator[Problem]:
     import torch  # a second and a half, which no other setting needs to wait for
 
     from spira.models.build import build
     from spira.training.pretrained import tensors_in_layers
 
     with torch.device("meta"):  # shapes without numbers
-        net = build(model, n_frames, n_features)
-    if (n_weights := sum(weight.numel() for weight in net.parameters())) > MOST_WEIGHTS:
-        yield (
-            "model.kind",
-            f"the network must have at most {MOST_WEIGHTS} weights, got {n_weights} for {model.kind}",
-        )
+        net = build(kind, network, n_frames, n_features)
+    yield from _size_problems(kind, sum(weight.numel() for weight in net.parameters()))
     known = f"known: {', '.join(name for name, _ in net.named_children())}, and what they hold"
-    for layer in model.reinit:
+    for layer in network.reinit:
         if not tensors_in_layers(net.state_dict(), [layer]):
-            yield "model.reinit", f"must name layers of model.kind={model.kind}, got {layer!r}; {known}"
+            yield "network.reinit", f"must name layers of the network {kind}, got {layer!r}; {known}"
 
 
 def _mask_problems(train: TrainParams, n_frames: int, n_features: int) -> Iterator[Problem]:
@@ -77,23 +99,3 @@ def _mask_problems(train: TrainParams, n_frames: int, n_features: int) -> Iterat
             "train.spec_augment.frequency_width",
             f"must be less than the {n_features} numbers that features.kind gives a frame, got {p.frequency_width}",
         )
-
-
-def _solver_problems(model: ModelParams, train: TrainParams) -> Iterator[Problem]:
-    """Settings of epochs, for a model that is solved at once and has none."""
-    p = train.spec_augment
-    neutral = {
-        "model.init_from": (model.init_from, "none"),
-        "train.windows": (train.windows, "overlap or whole" if train.windows == "random" else train.windows),
-        "train.balance": (train.balance, "none or loss" if train.balance == "sampler" else train.balance),
-        "train.mixup_alpha": (train.mixup_alpha, 0),
-        "train.label_smoothing": (train.label_smoothing, 0),
-        "train.spec_augment.n_time_masks": (p.n_time_masks, 0),
-        "train.spec_augment.n_frequency_masks": (p.n_frequency_masks, 0),
-    }
-    for key, (got, allowed) in neutral.items():
-        if got != allowed:
-            yield (
-                key,
-                f"must be {allowed} for model.kind=logistic_regression, which has no epochs, got {got}",
-            )

@@ -1,32 +1,33 @@
-"""The detector that params.yaml names. A new one is a file, an entry of ``MODELS``, and one of ``FEATURES``."""
+"""The network of a name. A new one is a file, an entry of ``MODELS``, and one of ``NETWORKS`` in models/params.py."""
 
 from collections.abc import Callable
 
 from torch import nn
 
-from spira.models.logistic_regression import LogisticRegression
 from spira.models.mfcc_transformer import MfccTransformer
 from spira.models.panns import Panns
-from spira.models.params import CpuKernels, ModelParams
+from spira.models.params import CpuKernels, NetworkParams
+from spira.models.pooled_cnn import PooledCnn
 from spira.models.spiraconv import SpiraConv
 
 
-def build(p: ModelParams, n_frames: int, n_features: int) -> nn.Module:
-    """A fresh model of torch's own layers, its weights drawn from torch's generator.
+def build(kind: str, p: NetworkParams, n_frames: int, n_features: int) -> nn.Module:
+    """A fresh network of torch's own layers, its weights drawn from torch's generator.
 
     Args:
-        p: which model.
+        kind: its name, one of ``MODELS``.
+        p: the settings of all networks.
         n_frames: frames in a window.
         n_features: numbers in a frame.
 
     Returns:
-        (batch, n_frames, n_features) -> (batch,) logits of `patient`.
+        (batch, n_frames, n_features) -> (batch,) logits of `patient`. Its ``standardize`` changes nothing yet.
 
     Raises:
-        ParamError: the window is too short for the model, or has too few features.
+        ParamError: the window is too short for the network, or has too few features.
     """
-    p.require_room(n_frames, n_features)
-    return MODELS[p.kind](p, n_frames, n_features)
+    p.require_room(kind, n_frames, n_features)
+    return MODELS[kind](kind, p, n_frames, n_features)
 
 
 def with_cpu_kernels(net: nn.Module, kernels: CpuKernels) -> nn.Module:
@@ -42,15 +43,16 @@ def with_cpu_kernels(net: nn.Module, kernels: CpuKernels) -> nn.Module:
     return net
 
 
-Build = Callable[[ModelParams, int, int], nn.Module]  # (parameters, frames, features) -> a fresh network
+# (name, settings, frames, features) -> a fresh network
+Build = Callable[[str, NetworkParams, int, int], nn.Module]
 
 MODELS: dict[str, Build] = {
-    "spiraconv_v2": lambda p, time, width: SpiraConv(p.shape, time, width),
-    "spiraconv_v1": lambda p, time, width: SpiraConv(p.shape, time, width),
-    "spiraconv": lambda p, time, width: SpiraConv(p.shape, time, width),
-    "cnn6": lambda _, __, width: Panns("cnn6", width, n_outputs=1),
-    "cnn10": lambda _, __, width: Panns("cnn10", width, n_outputs=1),
-    "cnn14": lambda _, __, width: Panns("cnn14", width, n_outputs=1),
-    "mfcc_transformer": lambda p, time, width: MfccTransformer(p.mfcc_transformer, time, width),
-    "logistic_regression": lambda p, _, width: LogisticRegression(p.logistic_regression, width),
+    "pooled_cnn": lambda _, p, __, width: PooledCnn(p.pooled_cnn, width),
+    "spiraconv_v2": lambda kind, p, time, width: SpiraConv(p.shape(kind), time, width),
+    "spiraconv_v1": lambda kind, p, time, width: SpiraConv(p.shape(kind), time, width),
+    "spiraconv": lambda kind, p, time, width: SpiraConv(p.shape(kind), time, width),
+    "cnn6": lambda _, __, ___, width: Panns("cnn6", width, n_outputs=1),
+    "cnn10": lambda _, __, ___, width: Panns("cnn10", width, n_outputs=1),
+    "cnn14": lambda _, __, ___, width: Panns("cnn14", width, n_outputs=1),
+    "mfcc_transformer": lambda _, p, time, width: MfccTransformer(p.mfcc_transformer, time, width),
 }

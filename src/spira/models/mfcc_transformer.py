@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from spira.models.params import MfccTransformerParams
+from spira.models.standardize import Standardize
 
 
 class MfccTransformer(nn.Module):
@@ -26,6 +27,7 @@ class MfccTransformer(nn.Module):
 
     def __init__(self, p: MfccTransformerParams, n_frames: int, n_features: int) -> None:
         super().__init__()
+        self.standardize = Standardize(n_features)
         self.project = nn.Linear(n_features, p.width)
         self.register_buffer("positions", sinusoids(n_frames, p.width), persistent=False)
         layer = nn.TransformerEncoderLayer(
@@ -35,6 +37,7 @@ class MfccTransformer(nn.Module):
         self.classify = nn.Linear(p.width, 1)
 
     def forward(self, windows: Tensor) -> Tensor:
+        windows = self.standardize(windows)
         centred = windows - windows.mean(dim=1, keepdim=True)
         frames = centred * (centred.square().mean(dim=1, keepdim=True) + 1e-5).rsqrt()
         # Vaswani et al. (3.4) scale the other way round; at full size position codes drown the features.

@@ -8,6 +8,7 @@ from torch.nn.functional import avg_pool2d, relu
 
 from spira.models.dropout import Dropout
 from spira.models.params import SHAPES, PannsKind
+from spira.models.standardize import Standardize
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
@@ -33,6 +34,7 @@ class Panns(nn.Module):
         shape = SHAPES[kind]
         self.n_pooled = shape.n_pooled
         self.n_blocks = len(shape.channels)
+        self.standardize = Standardize(n_mels)
         self.bn0 = nn.BatchNorm2d(n_mels)
         for i, (n_in, n_out) in enumerate(zip((1, *shape.channels), shape.channels, strict=False), start=1):
             self.add_module(f"conv_block{i}", ConvBlock(n_in, n_out, shape.kernel, shape.n_convolutions))
@@ -42,7 +44,7 @@ class Panns(nn.Module):
         self.fc_audioset = _xavier(nn.Linear(shape.channels[-1], n_outputs))
 
     def forward(self, windows: Tensor) -> Tensor:
-        bands = windows.unsqueeze(1).transpose(1, 3)  # (batch, band, frame, 1): bn0 sees bands as channels
+        bands = self.standardize(windows).unsqueeze(1).transpose(1, 3)  # (batch, band, frame, 1): bn0 sees bands as channels
         image = self.bn0(bands).transpose(1, 3)  # (batch, channel, frame, band)
         for i in range(1, self.n_blocks + 1):
             image = self.get_submodule(f"conv_block{i}")(image)

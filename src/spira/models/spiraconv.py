@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from spira.models.dropout import Dropout
 from spira.models.params import SpiraConvParams
+from spira.models.standardize import Standardize
 
 
 class SpiraConv(nn.Module):
@@ -24,6 +25,7 @@ class SpiraConv(nn.Module):
 
     def __init__(self, p: SpiraConvParams, n_frames: int, n_features: int) -> None:
         super().__init__()
+        self.standardize = Standardize(n_features)
         layers: list[nn.Module] = []
         shapes = zip((1, *p.channels), p.channels, p.kernels, p.dilations, strict=False)
         for i, (n_in, n_out, kernel, dilation) in enumerate(shapes, start=1):
@@ -40,7 +42,7 @@ class SpiraConv(nn.Module):
         self.fc2 = nn.Linear(p.hidden, 1)
 
     def forward(self, windows: Tensor) -> Tensor:
-        image = self.conv(windows.unsqueeze(1))  # (batch, channel, frame, coefficient)
+        image = self.conv(self.standardize(windows).unsqueeze(1))  # (batch, channel, frame, coefficient)
         flat = image.transpose(1, 2).flatten(1)  # in (frame, channel, coefficient) order
         logits: Tensor = self.fc2(self.dropout(self.activation(self.fc1(flat)))).squeeze(1)
         return logits

@@ -1,6 +1,5 @@
-"""Trained models on disk: the weights, and the parameters that are needed to use them."""
+"""Weights on disk: of a trained model, with the parameters that are needed to use it, and of a file to start from."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -9,50 +8,25 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.base.tables import read_json, write_json
-from spira.models.build import build, with_cpu_kernels
-from spira.models.params import CpuKernels, ModelParams
+from spira.base.tables import write_json
 
 # What torch.load and safetensors raise for a file that is cut short, is an error page, or carries code.
 _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, OSError, LookupError, TypeError)
 
 
 def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Path) -> None:
-    """Writes ``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features, windows and model)."""
-    _require_finite(weights, folder / "weights.safetensors")
+    """Writes ``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features and model, and how it went).
+
+    models/loading.py reads them.
+    """
+    require_finite(weights, folder / "weights.safetensors")
     write_json(facts, folder / "model.json")
     tensors = {name: weights[name].contiguous() for name in sorted(weights)}
     write_bytes(save(tensors), folder / "weights.safetensors")
-
-
-def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> nn.Module:
-    """The model that ``save_model`` wrote, ready to score: dropout is off.
-
-    Raises:
-        DataError: a file is missing or damaged, the weights fit another architecture, or one is not finite.
-    """
-    facts = read_json(folder / "model.json")
-    weights = folder / "weights.safetensors"
-    model = ModelParams.model_validate_json(json.dumps(facts["model"], allow_nan=False))
-    net = build(model, facts["n_frames"], facts["n_features"])
-    try:
-        net.load_state_dict(_require_finite(load_file(weights), weights))
-    except FileNotFoundError as error:
-        raise DataError(f"{weights}: no such file; the stage train writes it: dvc repro train") from error
-    except (SafetensorError, RuntimeError) as error:
-        raise DataError(
-            f"{weights}: the weights do not fit the network that model.json beside it describes: {error}"
-        ) from error
-    return with_cpu_kernels(net, kernels).to(device).eval()
-
-
-def frames_in_window(folder: Path) -> int:
-    """The length of the windows that a saved model was trained on."""
-    return int(read_json(folder / "model.json")["n_frames"])
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -65,7 +39,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         plain = path.suffix == ".safetensors"
         held = load_file(path) if plain else torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; put it there and `dvc add` it, or set model.init_from=none") from error
+        raise DataError(f"{path}: no such file; put it there and `dvc add` it, or set network.init_from=none") from error
     except _UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         raise DataError(
@@ -76,10 +50,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{path}: must hold named tensors, or {{'model': named tensors}} as PANNs' files do, got something else"
         )
-    return _require_finite({str(name): tensor for name, tensor in held.items()}, path)
+    return require_finite({str(name): tensor for name, tensor in held.items()}, path)
 
 
-def _require_finite(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def require_finite(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Returns the weights; raises DataError, with the names of those that hold NaN or infinity."""
     if odd := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         raise DataError(f"{path}: weights must be finite, got NaN or infinity in {', '.join(odd)}")

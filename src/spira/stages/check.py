@@ -26,7 +26,7 @@ from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
-from spira.models.params import CpuKernels, ModelParams
+from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
@@ -47,7 +47,9 @@ SECTIONS: dict[str, Any] = {
     "noise": NoiseParams,
     "features": FeatureParams,
     "windows": WindowParams,
-    "model": ModelParams,
+    "models": ModelsParams,
+    "network": NetworkParams,
+    "baseline": BaselineParams,
     "train": TrainParams,
     "predict": PredictParams,
     "evaluate": EvaluateParams,
@@ -91,7 +93,7 @@ def _across(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if len(set(p["seeds"])) < len(p["seeds"]):
         yield "seeds", f"must differ from each other, got {list(p['seeds'])}"
     shapes = list(_shapes(p["sample_rate"], p["ingest"].max_seconds, p["features"], p["windows"]))
-    yield from shapes or _training(p["sample_rate"], p["features"], p["windows"], p["model"], p["train"])
+    yield from shapes or _training(p)
 
 
 def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
@@ -109,15 +111,15 @@ def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowP
         yield "features.n_fft", f"must be less than two windows of {windows.seconds} s, got {features.n_fft} samples"
 
 
-def _training(
-    rate: int, features: FeatureParams, windows: WindowParams, model: ModelParams, train: TrainParams
-) -> Iterator[tuple[str, str]]:
+def _training(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    rate, features = p["sample_rate"], p["features"]
     try:
-        length, _ = windows.frames(rate, features.hop_length)
+        length, _ = p["windows"].frames(rate, features.hop_length)
     except ParamKeyError as error:
         yield error.key, error.message
     else:
-        yield from contradictions(model, train, features, n_frames=length, n_features=features.n_features(rate))
+        sizes = {"n_frames": length, "n_features": features.n_features(rate)}
+        yield from contradictions(p["models"], p["network"], p["train"], features, **sizes)
 
 
 if __name__ == "__main__":

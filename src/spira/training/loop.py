@@ -9,15 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from spira.base.errors import DataError
 from spira.features.windows import Windows, moved_at_random
 from spira.models.dropout import Generator, drawing_from, new_generator
-from spira.models.logistic_regression import LogisticRegression
 from spira.models.threads import in_threads, single_threaded
 from spira.training.augmentation import balanced_draw, class_weights, mixup, smooth_labels, spec_augment
 from spira.training.cuda_graphs import Recorded
 from spira.training.gradients import batch_sizes, has_batch_norm, is_separable
-from spira.training.nan_guard import NanGuard, listed
+from spira.training.nan_guard import NanGuard
 from spira.training.optimization import optimizer_for, schedule_for, summed_loss
 from spira.training.params import TrainParams
 from spira.training.state import State, TrainingRun
@@ -27,8 +25,8 @@ class Epoch(NamedTuple):
     """One epoch's results."""
 
     loss: float  # mean training loss over its windows
-    lr: float  # of the step after it; 0 where the model is solved at once
-    state: State | None  # all that the next epoch depends on; None where it is the only one
+    lr: float  # of the step after it
+    state: State  # all that the next epoch depends on
 
 
 def train_epochs(
@@ -40,7 +38,7 @@ def train_epochs(
     names: Sequence[str],
     resume_from: State | None = None,
 ) -> Iterator[Epoch]:
-    """Trains the network, one epoch for each item that is taken; a logistic regression is solved in one.
+    """Trains the network, one epoch for each item that is taken.
 
     Args:
         net: on the windows' device.
@@ -55,15 +53,6 @@ def train_epochs(
             at once, before the optimizer's step; on a GPU, whose host waits for no step, at the end of the epoch and
             before it is yielded, so that its weights are never saved.
     """
-    if isinstance(net, LogisticRegression):
-        yield _solve(net, windows, p, names)
-    else:
-        yield from _run_epochs(net, windows, p, seed=seed, names=names, resume_from=resume_from)
-
-
-def _run_epochs(
-    net: nn.Module, windows: Windows, p: TrainParams, *, seed: int, names: Sequence[str], resume_from: State | None
-) -> Iterator[Epoch]:
     n_windows = len(windows)
     order = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)  # for the draws of options, so that no option moves another's
@@ -176,19 +165,3 @@ class _Backward:
             generator.manual_seed(seed)
         loss, gradients = self.recorded(frames, labels)
         return loss.clone(), gradients
-
-
-@torch.no_grad()
-def _solve(net: LogisticRegression, windows: Windows, p: TrainParams, names: Sequence[str]) -> Epoch:
-    every = torch.arange(len(windows), device=windows.labels.device).split(p.batch_size)
-    views = range(len(windows.starts))
-    statistics = torch.cat(
-        [net.statistics(windows.batch(batch, torch.full_like(batch, view))) for view in views for batch in every]
-    )
-    labels = windows.labels.repeat(len(views))
-    odd = windows.clips.repeat(len(views))[~statistics.isfinite().all(dim=1)]
-    if len(odd):
-        raise DataError(f"the statistics of a window must be finite, got NaN or infinity in {listed(names, odd)}")
-    net.solve(statistics, labels, balanced=p.balance == "loss")
-    logits = net.linear((statistics - net.centre) / net.spread).squeeze(1)
-    return Epoch(float(summed_loss(logits, labels)) / len(labels), 0.0, None)

@@ -47,7 +47,7 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor], reinit: Iterable[str]) 
     if not matched:
         raise DataError(
             f"no weight fits the network: the file has {_listed(weights)}; the network has {_listed(own)}. "
-            "Is model.kind the network that the file was saved from?"
+            "Is it one of models.networks that the file was saved from?"
         )
     net.load_state_dict({name: weights[name] for name in matched}, strict=False)
     misfits = [f"{n}: {list(weights[n].shape)}, {list(own[n].shape)}" for n in both if n not in matched]

@@ -1,0 +1,65 @@
+"""A trained model's folder -> the model, ready to score."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from spira.base.errors import DataError
+from spira.base.tables import read_json
+from spira.models.build import MODELS, build, with_cpu_kernels
+from spira.models.params import CpuKernels, NetworkParams
+from spira.models.statistics import FrameLayout, Regression, Statistics
+from spira.models.store import require_finite
+
+
+class Network(NamedTuple):
+    """A trained network."""
+
+    net: nn.Module  # (batch, n_frames, n_features) -> (batch,) logits; dropout is off
+    n_frames: int  # in a window
+    device: torch.device
+
+
+Model = Network | Statistics
+
+
+def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> Model:
+    """The model that ``save_model`` wrote; a baseline computes on the CPU, wherever networks do.
+
+    Raises:
+        DataError: a file is missing or damaged, the weights fit another architecture, or one is not finite.
+    """
+    facts, path = read_json(folder / "model.json"), folder / "weights.safetensors"
+    try:
+        weights = require_finite(load_file(path), path)
+        return _network(facts, weights, device, kernels) if facts["model"] in MODELS else _statistics(facts, weights)
+    except FileNotFoundError as error:
+        stage = "train" if facts["model"] in MODELS else "fit"
+        raise DataError(f"{path}: no such file; the stage {stage} writes it: dvc repro {stage}") from error
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise DataError(
+            f"{path}: the weights do not fit the model that model.json beside it describes: {error}"
+        ) from error
+
+
+def _network(
+    facts: Mapping[str, Any], weights: dict[str, Tensor], device: torch.device, kernels: CpuKernels
+) -> Network:
+    settings = NetworkParams.model_validate_json(json.dumps(facts["network"], allow_nan=False))
+    net = build(facts["model"], settings, facts["n_frames"], facts["n_features"])
+    net.load_state_dict(weights)
+    return Network(with_cpu_kernels(net, kernels).to(device).eval(), facts["n_frames"], device)
+
+
+def _statistics(facts: Mapping[str, Any], weights: dict[str, Tensor]) -> Statistics:
+    features = facts["features"]
+    layout = FrameLayout(features["kind"], features["n_mels"], facts["sample_rate"] / features["hop_length"])
+    columns = [weights[name].numpy() for name in ("centre", "spread", "weight")]
+    regression = Regression(*columns, bias=float(weights["bias"]))
+    return Statistics(facts["block"], layout, regression)
