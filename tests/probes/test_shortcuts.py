@@ -132,14 +132,13 @@ def test_the_other_rules() -> None:
 
 def test_shuffled_labels_keep_their_number_and_their_people() -> None:
     """As many patients in training and test as before; a speaker's clips share a label, on both sides of a leak too."""
-    study = benchmark.leaked(np.random.default_rng(0), P)
-    for one in (study, benchmark.plain(np.random.default_rng(0))):
+    plain = benchmark.plain(np.random.default_rng(0)).study
+    for one in (benchmark.leaked(np.random.default_rng(0), P).study, plain):
         new = shuffled(one, one.folds[0], np.random.default_rng(1))
         assert new.sum() == one.labels.sum()
         assert not np.array_equal(new, one.labels)
         assert len(set(zip(one.speakers, new.tolist(), strict=True))) == len(set(one.speakers))
-    plain = benchmark.plain(np.random.default_rng(0))  # where nobody is on both sides, each side is shuffled by itself
-    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))
+    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))  # nobody on both sides: each by itself
     for side in plain.folds[0]:
         assert new[side].sum() == plain.labels[side].sum()
         assert not np.array_equal(new[side], plain.labels[side])
@@ -150,7 +149,7 @@ def people(ages: list[tuple[int, str, str]]) -> Study:
     labels = np.array([label for label, _, _ in ages])
     everybody = np.ones(len(ages), dtype=np.bool_)
     columns = {"age": [age for _, age, _ in ages], "sex": [sex for _, _, sex in ages]}
-    return Study(tuple(f"s{i}" for i in range(len(ages))), labels, (Fold(~everybody, everybody),), columns)
+    return Study(tuple(f"s{i}" for i in range(len(ages))), labels, (Fold(~everybody, everybody),), 16_000, columns)
 
 
 def test_as_many_are_paired_as_can_be_and_the_closest() -> None:
