@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from spira.base.params import load
-from spira.features.windows import Windows, make_windows
+from spira.features.windows import Renderings, Windows, expected_windows, make_windows
 from spira.models.device import prepare
 from spira.models.params import V2
 from spira.models.spiraconv import SpiraConv
@@ -86,12 +86,19 @@ def measure_limits(device: torch.device, timed: Timed, *, n: int, n_bytes: int) 
 
 def drawn(device: torch.device, lengths: list[int]) -> Windows:
     """Windows of clips of so many frames, every second of them one, half of them patients'."""
-    held, total = torch.tensor(lengths), sum(lengths)
-    firsts = (held.cumsum(0) - held) + total * torch.arange(N_VIEWS)[:, None]
-    frames = torch.randn(N_VIEWS * total, N_FEATURES, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(len(lengths)) % 2.0
-    one = torch.zeros_like(held)
-    return make_windows([frames], one, firsts, held, labels, length=N_FRAMES, step=100, device=device)
+    clips = torch.arange(len(lengths)).repeat_interleave(N_VIEWS)
+    held = torch.tensor(lengths)[clips]
+    frames = torch.randn(N_VIEWS * sum(lengths), N_FEATURES, generator=torch.Generator().manual_seed(0))
+    renderings = Renderings(
+        arrays=torch.zeros_like(held),
+        firsts=held.cumsum(0) - held,
+        lengths=held,
+        labels=clips % 2.0,
+        clips=clips,
+        views=torch.arange(N_VIEWS).repeat(len(lengths)),
+        weights=torch.full((len(held),), 1 / N_VIEWS, dtype=torch.float64),
+    )
+    return make_windows([frames], renderings, length=N_FRAMES, step=100, device=device)
 
 
 def compared(
@@ -107,8 +114,9 @@ def compared(
         for i, side in enumerate(sides):
             seconds[i].append(timed(side.__next__))
             peaks[i] = max(peaks[i], peak())
-    n_steps = len(batch_sizes(len(windows), p.batch_size, 1))
-    work = spiraconv_work(V2, len(windows), n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
+    n_windows = round(expected_windows(windows))  # of one view of each clip
+    n_steps = len(batch_sizes(n_windows, p.batch_size, 1))
+    work = spiraconv_work(V2, n_windows, n_steps, n_frames=N_FRAMES, n_features=N_FEATURES)
     rows = []
     for (kind, size, recorded), took, most in zip(ways, seconds, peaks, strict=True):
         epoch, bound = median(took[N_WARM:]), least(work, limits, "bfloat16" if kind == "bfloat16" else "float32")

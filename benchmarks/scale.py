@@ -176,7 +176,7 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.features.noise import NoiseParams
     from spira.features.params import FeatureParams, WindowParams
     from spira.models.build import build
-    from spira.models.params import CpuKernels, ModelParams
+    from spira.models.params import CpuKernels, ModelsParams, NetworkParams
     from spira.models.store import save_model
     from spira.predictions.params import PredictParams
     from spira.stages import featurize, predict
@@ -188,12 +188,14 @@ def with_tensors(stage: str, data: Path) -> None:
         clips, noises, out = (data / name for name in ("clips", "noise", "features"))
         featurize.run(RATE, features, windows, noise, clips=clips, noises=noises, subsets=subsets, out=out)
         return
-    model, n_frames = load("model", ModelParams), windows.frames(RATE, features.hop_length)[0]
+    network, n_frames = load("network", NetworkParams), windows.frames(RATE, features.hop_length)[0]
     for seed in SEEDS:
-        net = build(model, n_frames, features.n_features(RATE))
-        facts = {"model": model.model_dump(), "n_frames": n_frames, "n_features": features.n_features(RATE)}
-        save_model(net.state_dict(), facts, data / f"models/holdout/{seed}")
+        net = build("pooled_cnn", network, n_frames, features.n_features(RATE))
+        facts = {"model": "pooled_cnn", "network": network.model_dump(), "n_frames": n_frames}
+        facts |= {"n_features": features.n_features(RATE)}
+        save_model(net.state_dict(), facts, data / f"models/pooled_cnn/holdout/{seed}")
     predict.run(
+        ModelsParams(networks=("pooled_cnn",), baselines=()),
         SEEDS,
         RATE,
         features,
@@ -201,7 +203,7 @@ def with_tensors(stage: str, data: Path) -> None:
         load("predict", PredictParams),
         load("cpu_kernels", CpuKernels),
         subsets=subsets,
-        models=data / "models",
+        trained=data / "models",
         validation=data / "features/validation",
         test=data / "features/test",
         out=data / "predictions.csv",

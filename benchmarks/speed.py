@@ -39,7 +39,7 @@ from spira.ingest.acceptance import IngestParams
 from spira.ingest.resampling import resample, to_mono
 from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
-from spira.models.params import ModelParams
+from spira.models.params import NetworkParams
 from spira.stages import featurize, ingest, ingest_noise
 from spira.training.loop import train_epochs
 from spira.training.params import TrainParams
@@ -183,7 +183,7 @@ def epoch_of_ours(at: Path) -> Seconds:
     A batch has as many windows as version 1's has in five clips, 37.5 in the mean, and a micro-batch is a core's share.
     """
     device = prepare("cpu", seed=0)
-    net = with_cpu_kernels(build(load("model", ModelParams), 401, 40), "compiled")
+    net = with_cpu_kernels(build("spiraconv_v2", load("network", NetworkParams), 401, 40), "compiled")
     noise = load("noise", NoiseParams).model_copy(update={"views": 1})
     every_second = WindowParams(seconds=4.0, step_seconds=1.0)
     features, n_threads = load("features", FeatureParams), torch.get_num_threads()

@@ -78,7 +78,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "sandbox_worker",
         "waveforms",
     },
-    "models": {"store"},
+    "models": {"loading", "store"},
     "plots": {"png"},
     "predictions": {"table"},
     "remote": {"server", "synchronization", "transfer", "uploads"},
@@ -287,11 +287,13 @@ def dvc_hash(path: Path) -> str:
     return folder_hash(hashes) if path.is_dir() else hashes["."]
 
 
-def test_every_stage_fold_and_seed_has_results() -> None:
-    """No stage, fold or seed was added without being run, and none was left behind."""
+def test_every_stage_model_fold_and_seed_has_results() -> None:
+    """No stage, model, fold or seed was added without being run, and none was left behind."""
     params, _ = read(ROOT / "params.yaml")
-    trainings = [f"{fold}-{seed}" for fold in params["split"]["folds"] for seed in params["seeds"]]
-    expected = {f"{name}@{one}" if "matrix" in DVC[name] else name for name in DVC for one in trainings}
+    folds, models = params["split"]["folds"], params["models"]
+    expected = {name for name in DVC if "matrix" not in DVC[name]}
+    expected |= {f"train@{m}-{fold}-{seed}" for m in models["networks"] for fold in folds for seed in params["seeds"]}
+    expected |= {f"fit@{m}-{fold}" for m in models["baselines"] for fold in folds}
     assert set(LOCK) == expected
 
 

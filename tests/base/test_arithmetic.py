@@ -48,15 +48,16 @@ def stage(name: str, folder: Path, *arguments: str, path: Path = ROOT / "src", *
 
 
 def weights(folder: Path, cache: Path) -> str:
-    stage("train", folder, "holdout", "1", NUMBA_CACHE_DIR=str(cache), OMP_NUM_THREADS="1")
-    return sha256((folder / "data/models/holdout/1/weights.safetensors").read_bytes()).hexdigest()
+    stage("train", folder, "spiraconv_v2", "holdout", "1", NUMBA_CACHE_DIR=str(cache), OMP_NUM_THREADS="1")
+    return sha256((folder / "data/models/spiraconv_v2/holdout/1/weights.safetensors").read_bytes()).hexdigest()
 
 
 def test_d1_a_training_is_the_same_from_a_cold_a_warm_and_a_half_warm_cache(tmp_path: Path) -> None:
-    """Machine code compiled by the process, found, and some of each: numba linked the same sums differently."""
+    """Machine code compiled by the process, found, and some of each: numba linked the same sums differently.
+
+    Of SpiraConvV2, in which every kernel takes part."""
     write_features(tmp_path)
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    params["model"]["kind"] = "spiraconv_v2"  # every kernel takes part
     params["train"]["max_epochs"] = 2
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     cold = weights(tmp_path, tmp_path / "cache")

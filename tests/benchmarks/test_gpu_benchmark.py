@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import gpu
-from spira.features.windows import window_starts
+from spira.features.windows import expected_windows, window_starts
 from spira.models.params import V2, SpiraConvParams
 from spira.models.spiraconv import SpiraConv
 from spiraconv_work import Limits, Work, least, spiraconv_layers, spiraconv_work
@@ -90,10 +90,11 @@ def test_the_windows_are_as_many_as_version_1_has() -> None:
     assert len(gpu.LENGTHS) == 90
     assert sum(len(window_starts(n, gpu.N_FRAMES, 100)) for n in gpu.LENGTHS) == 676
     windows = gpu.drawn(CPU, [501, 401])
-    assert len(windows) == 3
+    assert len(windows) == 3 * gpu.N_VIEWS
+    assert expected_windows(windows) == 3
     (frames,) = windows.frames
     whole = replace(windows, frames=(torch.arange(len(frames))[:, None].float(),))
-    last: Tensor = whole.batch(torch.tensor([2]), torch.tensor([gpu.N_VIEWS - 1]))[0, :, 0]
+    last: Tensor = whole.batch(torch.tensor([len(windows) - 1]))[0, :, 0]
     assert last[-1] == len(frames) - 1  # the last window of the last view ends with the frames
     assert last[0] == len(frames) - gpu.N_FRAMES
 

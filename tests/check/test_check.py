@@ -226,7 +226,6 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
 ]
 
 
-
 def network(name: str) -> Edit:
     """The one network of params.yaml."""
     return "models.networks", f"networks: [{name}]"
@@ -330,7 +329,7 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
             ("network.reinit", "reinit: [fc9]"),
         ],
         "network.reinit",
-        r"must name layers of the network cnn6, got 'fc9'; known: standardize, bn0, conv_block1, .*, and what they hold",
+        r"must name layers of the network cnn6, got 'fc9'; known: standardize, bn0, .*, and what they hold",
     ),
     (
         [("models.networks", "networks: [pooled_cnn, spiraconv]"), ("network.init_from", "init_from: a.safetensors")],

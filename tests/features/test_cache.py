@@ -11,6 +11,7 @@ from spira.features import cache as kept
 from spira.features.cache import Shards
 
 FACTS = {"n_mels": 40}
+NOTE = [3, 5]
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def made(out: Path, clips: object = ("a.wav",), content: bytes = b"frames") -> N
     """As a run makes it, and keeps it."""
     run = shards(out)
     write_bytes(content, out)
-    run.keep(out, clips)
+    run.keep(out, clips, NOTE)
     run.forget_others()
 
 
@@ -38,7 +39,8 @@ def no_links(*_: object, **__: object) -> None:
 
 
 def all_kept(out: Path) -> list[Path]:
-    return list((out.parents[2] / ".ckpt/featurize").glob("*/*"))
+    """Without their notes."""
+    return [path for path in (out.parents[2] / ".ckpt/featurize").glob("*/*") if path.suffix != ".json"]
 
 
 def taken_away(out: Path) -> None:
@@ -51,7 +53,7 @@ def test_it_is_there_again(out: Path) -> None:
     made(out)
     taken_away(out)
     for path in (out, out.with_name("other.npy")):
-        assert shards(out).restored(path, ("a.wav",))
+        assert shards(out).restored(path, ("a.wav",)) == NOTE
         assert path.read_bytes() == b"frames"
 
 
@@ -65,9 +67,9 @@ def test_it_takes_no_room_while_the_output_is_there(out: Path) -> None:
 def test_over_what_is_there_still(out: Path) -> None:
     """Where no DVC took the output away: its own name, or another file's."""
     made(out)
-    assert shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) == NOTE
     write_bytes(b"other", out)
-    assert shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) == NOTE
     assert out.read_bytes() == b"frames"
 
 
@@ -88,7 +90,7 @@ def test_what_decides_other_bytes_is_other_work(what: str, out: Path, monkeypatc
             monkeypatch.setattr(kept, "_code", lambda: [("kept.py", out)])
     facts = {"n_mels": 41} if what == "facts" else FACTS
     clips = ("a.wav", "b.wav") if what == "clips" else ("a.wav",)
-    assert shards(out, facts).restored(out.with_name("again.npy"), clips) == (what == "nothing")
+    assert shards(out, facts).restored(out.with_name("again.npy"), clips) == (NOTE if what == "nothing" else None)
 
 
 def test_what_nobody_can_use_makes_room_first(out: Path) -> None:
@@ -105,10 +107,24 @@ def test_what_was_changed_since_is_made_again(out: Path) -> None:
     """By a hand in the output, which is the same file; then the new one is kept in its place."""
     made(out)
     out.write_bytes(b"framez")
-    assert not shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) is None
     made(out)
-    assert shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) == NOTE
     assert len(all_kept(out)) == 1
+
+
+@pytest.mark.parametrize("content", ["[3, 6]", "[3, ", None])
+def test_with_a_note_that_was_changed_since_it_is_made_again(out: Path, content: str | None) -> None:
+    """By a hand, by a kill, or taken away: the table of the output would be wrong."""
+    made(out)
+    (note,) = (out.parents[2] / ".ckpt/featurize").glob("*/*.json")
+    if content:
+        note.write_text(content)
+    else:
+        note.unlink()
+    assert shards(out).restored(out, ("a.wav",)) is None
+    made(out)
+    assert shards(out).restored(out, ("a.wav",)) == NOTE
 
 
 def test_only_the_last_run_is_kept(out: Path) -> None:
@@ -116,12 +132,12 @@ def test_only_the_last_run_is_kept(out: Path) -> None:
     made(out)
     second = out.with_name("noisy-1.npy")
     run = shards(out)
-    assert run.restored(out, ("a.wav",))
+    assert run.restored(out, ("a.wav",)) == NOTE
     write_bytes(b"more", second)
-    run.keep(second, ("b.wav",))
+    run.keep(second, ("b.wav",), NOTE)
     killed = shards(out)
     write_bytes(b"third", out.with_name("noisy-2.npy"))
-    killed.keep(out.with_name("noisy-2.npy"), ("c.wav",))
+    killed.keep(out.with_name("noisy-2.npy"), ("c.wav",), NOTE)
     run.forget_others()
     assert len(all_kept(out)) == 2
     made(out, ("d.wav",))
@@ -133,7 +149,7 @@ def test_a_disk_without_hard_links_keeps_nothing(out: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "link", no_links)
     made(out)
     assert out.read_bytes() == b"frames"
-    assert not shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) is None
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -145,17 +161,17 @@ def test_of_its_own_run_an_output_is_taken_by_hand_too(out: Path, monkeypatch: p
         monkeypatch.setattr(os, "link", no_links)
     run, other = shards(out), out.with_name("other.npy")
     write_bytes(b"frames", out)
-    run.keep(out, ("a.wav",))
-    assert run.restored(other, ("a.wav",))
+    run.keep(out, ("a.wav",), NOTE)
+    assert run.restored(other, ("a.wav",)) == NOTE
     assert other.read_bytes() == b"frames"
     assert other.samefile(out) == links
     run.forget_others()
     assert not (out.parents[2] / ".ckpt").exists()
-    assert not shards(out).restored(out, ("a.wav",))
+    assert shards(out).restored(out, ("a.wav",)) is None
 
 
 def test_it_lies_where_dvc_was_started(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in the temporary copy in which an experiment runs."""
     made(out)
     monkeypatch.chdir(out.parent)
-    assert shards(out).restored(Path("data/features/noisy-0.npy"), ("a.wav",))
+    assert shards(out).restored(Path("data/features/noisy-0.npy"), ("a.wav",)) == NOTE

@@ -1,28 +1,35 @@
 """Featurize renders again only what changed, and its bytes are those of a run from nothing."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import soundfile
 import torch
 
 import scale
+from spira.base.array_types import Waveform
 from spira.base.errors import DataError
-from spira.base.params import parse, read
+from spira.base.params import load, parse, read
+from spira.clips.arrays import read_array
 from spira.features import store as frames
 from spira.features.cache import Shards
+from spira.features.conditions import CONDITIONS
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
+from spira.features.rendering import NoiseInserter, make_renderer
 from spira.features.store import write_shard
 from spira.stages import featurize
 from tiny import ROOT
 
 N_CLIPS = 120
+FEATURES = load("features", FeatureParams, path=ROOT / "params.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +82,9 @@ def run_after_dvc(at: Path, **changed: Any) -> set[str]:
     shutil.rmtree(at / "data/features")
     made = set()
 
-    def writing(path: Path, *rest: Any) -> None:
+    def writing(path: Path, *rest: Any) -> list[int]:
         made.add(f"{path.parent.name}/{path.stem}")
-        write_shard(path, *rest)
+        return write_shard(path, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(featurize, "write_shard", writing)
@@ -97,7 +104,7 @@ def from_nothing(at: Path, **changed: Any) -> dict[Path, bytes]:
     """What a run writes that takes nothing from any other, nor from itself."""
     shutil.rmtree(at / "data/features")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shards, "restored", lambda *_: False)
+        patch.setattr(Shards, "restored", lambda *_: None)
         run(at, **changed)
     return contents(at)
 
@@ -156,9 +163,12 @@ def test_another_recording_under_the_same_name_makes_its_own_shards(workspace: P
 ALL: dict[str, dict[str, Any]] = {
     "features": {"features": {"n_mels": 30, "n_mfcc": 30}},
     "an odd FFT, with a frame less": {"features": {"n_fft": 1201}},
-    "longer windows": {"windows": {"seconds": 1.5}},
+    "longer windows": {"windows": {"seconds": 1.5}, "features": {"normalize": "none"}},  # short clips are padded
     "other draws": {"noise": {"seed": 9}},
-    "louder noise": {"noise": {"max_peak": 0.5}},
+    "louder noise": {"noise": {"snr_db": {"low": -10.0, "high": 0.0}}},
+    "noise by peak": {"noise": {"level": "peak"}},
+    "other noise in the test set": {"noise": {"unseen": 0.7}},
+    "another level of pauses": {"features": {"active_db": 15.0}},
     "another rate, and windows of as many samples": {
         "sample_rate": 20_000,
         "windows": {"seconds": 0.8, "step_seconds": 0.5},
@@ -178,14 +188,14 @@ def test_a_changed_parameter_makes_all_anew(change: str, workspace: Path) -> Non
 @pytest.mark.parametrize(
     ("noise", "made_again", "kept"),
     [
-        ({"n_control": 1}, "noisy", "clean"),
-        ({"n_patient": 1}, "noisy", "clean"),
+        ({"n_control": 2}, "noisy", "clean"),
+        ({"n_patient": 2}, "noisy", "clean"),
         ({"views": 2}, "train", "validation"),
         ({"views": 2}, "train", "test"),
     ],
 )
 def test_what_a_parameter_of_noise_does_not_decide_stays(
-    noise: Mapping[str, int], made_again: str, kept: str, workspace: Path
+    noise: Mapping[str, float], made_again: str, kept: str, workspace: Path
 ) -> None:
     """A number of noises is nothing to clean clips, and a view in training to nobody else's."""
     run(workspace)
@@ -193,6 +203,102 @@ def test_what_a_parameter_of_noise_does_not_decide_stays(
     assert any(made_again in name for name in made)
     assert not any(kept in name for name in made)
     assert contents(workspace) == from_nothing(workspace, noise=noise)
+
+
+def test_weights_are_no_work(workspace: Path) -> None:
+    """They stand in the tables alone: no frame is rendered again."""
+    run(workspace)
+    assert run_after_dvc(workspace, noise={"clean_weight": 0.25}) == set()
+    weights = pl.read_csv(workspace / "data/features/train/views.csv").group_by("view").agg(pl.col("weight").unique())
+    assert sorted(weights.rows()) == [(0, [0.25]), (1, [0.75])]
+
+
+def test_longer_windows_are_no_work_where_no_clip_is_padded(workspace: Path) -> None:
+    """With normalisation a short clip is filled up in its window, not in its sound."""
+    run(workspace)
+    assert run_after_dvc(workspace, windows={"seconds": 1.5}) == set()
+
+
+def frames_by_clip(at: Path, subset: str, array: str) -> dict[tuple[str, int], np.ndarray]:
+    """The frames of each clip and view."""
+    clips = pl.read_csv(at / "data/features" / subset / f"{array}.csv")["clip_id"].unique().to_list()
+    tensors, table = frames.read_renderings(at / "data/features" / subset, array, clips)
+    keys = table.select("clip_id", "view").rows()
+    return {key: tensor.numpy() for key, tensor in zip(keys, tensors, strict=True)}
+
+
+def test_training_has_one_view_without_noise_and_validation_weighs_as_it_does(workspace: Path) -> None:
+    """Views of a clip weigh 1 together; view 0 has the clip's clean frames; validation weighs both."""
+    run(workspace, noise={"views": 2})
+    folder = workspace / "data/features"
+    table = pl.read_csv(folder / "train/views.csv")
+    assert table.filter(view=0)["weight"].unique().to_list() == [0.5]
+    assert table.filter(pl.col("view") > 0)["weight"].unique().to_list() == [0.25]
+    assert set(table.group_by("clip_id").agg(pl.col("weight").sum())["weight"]) == {1.0}
+    assert set(table["view"]) == {0, 1, 2}
+    tables = {(s, c): pl.read_csv(folder / s / f"{c}.csv") for s in ("validation", "test") for c in CONDITIONS}
+    weights = {key: table["weight"].unique().to_list() for key, table in tables.items()}
+    assert weights == {("validation", "clean"): [0.5], ("validation", "noisy"): [0.5]} | {
+        ("validation", "noisy_controls"): [0.0]
+    } | {("test", condition): [1.0] for condition in CONDITIONS}
+    rendered = frames_by_clip(workspace, "train", "views")
+    renderer = make_renderer(FEATURES, WindowParams(seconds=1.0, step_seconds=1.0), 16_000)
+    waveforms = read_array(workspace / "data/clips/waveforms.npy")
+    rows = {row["clip_id"]: row for row in pl.read_csv(workspace / "data/clips/clips.csv").rows(named=True)}
+    for (clip, view), got in rendered.items():
+        start = rows[clip]["start"]
+        clean = renderer(waveforms[start : start + rows[clip]["n_samples"]]).numpy()
+        assert (got.shape == clean.shape and np.array_equal(got, clean)) == (view == 0)
+
+
+def test_where_the_clean_view_weighs_nothing_there_is_none(workspace: Path) -> None:
+    """As in SPIRA's publication."""
+    run(workspace, noise={"clean_weight": 0.0})
+    assert set(pl.read_csv(workspace / "data/features/train/views.csv")["view"]) == {1}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, frozenset[str], int]]:
+    """(clip, view, groups of noise, noises) of everything that noise is inserted into."""
+    seen: list[tuple[str, int, frozenset[str], int]] = []
+    insert = NoiseInserter.__call__
+
+    def watched(self: NoiseInserter, waveform: Waveform, clip_id: str, *, view: int, n_noises: int) -> Waveform:
+        seen.append((clip_id, view, frozenset(self.bank.groups), n_noises))
+        return insert(self, waveform, clip_id, view=view, n_noises=n_noises)
+
+    monkeypatch.setattr(NoiseInserter, "__call__", watched)
+    return seen
+
+
+def test_no_noise_of_the_test_set_is_used_before(
+    workspace: Path, drawn: list[tuple[str, int, frozenset[str], int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither by a training view nor by a validation clip; and no training draw is a scoring draw."""
+    run(workspace, noise={"views": 2})
+    subsets = dict(pl.read_csv(workspace / "data/subsets.csv").select("clip_id", "subset").rows())
+    groups: dict[str, set[str]] = {"train": set(), "validation": set(), "test": set()}
+    views: dict[str, set[int]] = {"train": set(), "validation": set(), "test": set()}
+    for clip, view, names, n_noises in drawn:
+        if n_noises:
+            groups[subsets[clip]] |= names
+            views[subsets[clip]].add(view)
+    assert groups["train"] == groups["validation"]
+    assert not groups["train"] & groups["test"]
+    assert views == {"train": {1, 2}, "validation": {0}, "test": {0}}
+    n = len(groups["train"] | groups["test"])
+    n_test = len(groups["test"])
+    said = f"noise: {n - n_test} recordings for training and validation, {n_test} others for test"
+    assert said in capsys.readouterr().out
+
+
+def test_all_noise_is_used_everywhere_where_none_is_to_be_kept(
+    workspace: Path, drawn: list[tuple[str, int, frozenset[str], int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As before there was the parameter; and a line says so."""
+    run(workspace, noise={"unseen": 0.0})
+    assert len({names for *_, names, _ in drawn}) == 1
+    assert re.search(r"noise: all \d+ recordings, for training, validation and test alike", capsys.readouterr().out)
 
 
 def test_only_what_the_last_run_left_is_taken(workspace: Path) -> None:
@@ -221,11 +327,11 @@ def test_other_noise_or_packages_make_all_anew(workspace: Path, monkeypatch: pyt
 def test_a_shard_that_was_changed_is_made_anew(workspace: Path) -> None:
     """By a hand or by the disk, in the output, which is one file with what is kept of it."""
     run(workspace)
-    path = workspace / "data/features/train/noisy-3.npy"
+    path = workspace / "data/features/train/views-3.npy"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    assert run_after_dvc(workspace) == {"train/noisy-3"}
+    assert run_after_dvc(workspace) == {"train/views-3"}
     assert contents(workspace) == from_nothing(workspace)
 
 
@@ -261,7 +367,7 @@ def test_no_old_table_tells_of_new_frames(workspace: Path, monkeypatch: pytest.M
     monkeypatch.delenv("DVC_ROOT")
     run(workspace)
     run_until_killed(workspace, 50)
-    with pytest.raises(DataError, match=r"features/train/noisy\.csv: no such file"):
+    with pytest.raises(DataError, match=r"features/train/views\.csv: no such file"):
         frames.read_windows(
-            workspace / "data/features/train", "noisy", ["x"], length=101, step=100, device=torch.device("cpu")
+            workspace / "data/features/train", "views", ["x"], length=101, step=100, device=torch.device("cpu")
         )

@@ -145,9 +145,17 @@ def test_our_name_goes_before_spiras(tmp_path: Path) -> None:
 
 
 def test_noise_needs_only_paths(tmp_path: Path) -> None:
-    """Its other columns are the user's own."""
+    """Its other columns are the user's own, but for `source`."""
     table = read_recordings(corpus(tmp_path, "description,file_path\nward,w.wav\nbell,b.wav\n"))
-    assert table.rows() == [("b.wav",), ("w.wav",)]
+    assert table.rows() == [("b.wav", ""), ("w.wav", "")]
+
+
+def test_the_source_of_noise_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However its column is spelled; a marker of a missing value is unknown; two spellings are two, and said."""
+    written = "Source,file_path\nward 3,w.wav\nn/a,b.wav\nWard 3,c.wav\n"
+    table = read_recordings(corpus(tmp_path, written))
+    assert table.rows() == [("b.wav", ""), ("c.wav", "Ward 3"), ("w.wav", "ward 3")]
+    assert "source 'Ward 3' and 'ward 3' differ only in case, and count as 2" in capsys.readouterr().out
 
 
 BAD = {

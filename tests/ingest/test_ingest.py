@@ -337,12 +337,15 @@ def test_noise_may_be_longer_than_speech(tmp_path: Path) -> None:
         "bell.flac": (voice(2, 44100), 44100),
         "night.wav": (np.tile(voice(3), 7), RATE),
     }
-    mine = corpus(tmp_path / "noise", files, "file_path,description\nward.wav,ward\nbell.flac,bell\nnight.wav,night\n")
+    metadata = "file_path,description,source\nward.wav,ward,icu\nbell.flac,bell,\nnight.wav,night,icu\n"
+    mine = corpus(tmp_path / "noise", files, metadata)
     ingest_noise.run(RATE, P, noise_corpus=mine, out=tmp_path / "out")
     recordings = stored(tmp_path / "out", "recordings.csv")
     assert list(recordings) == ["bell.flac", "ward.wav"]
     np.testing.assert_allclose(recordings["ward.wav"], np.tile(voice(1), 6), atol=2**-15)
     assert rejects(tmp_path / "out") == {"night.wav": "too_long"}
+    sources = pl.read_csv(tmp_path / "out/recordings.csv").select("recording_id", "source")
+    assert sources.rows() == [("bell.flac", ""), ("ward.wav", "icu")]
 
 
 @pytest.mark.parametrize("n_workers", [2, 8])

@@ -9,11 +9,11 @@ from bad_audio import P
 from sounds import encoded, tag, tones
 from spira.base.errors import DataError, ParamError
 from spira.ingest.acceptance import Refusal
-from spira.ingest.column_names import unread
+from spira.ingest.column_names import NOISE_USED, unread
 from spira.ingest.containers.tags import personal_tags
 from spira.ingest.decoding import decode
 from spira.ingest.personal_data import NAME, personal, personal_column, pseudonym, shown
-from spira.ingest.privacy import KEY
+from spira.ingest.privacy import KEY, refuse_personal
 from spira.stages import ingest, ingest_noise
 
 pytestmark = pytest.mark.usefixtures("any_size")
@@ -257,6 +257,20 @@ def test_names_are_hashed_where_that_is_asked_for(
     assert f"duplicate,a copy of {pseudonym('joao_souza.wav', SECRET.encode())}" in rejects
     for secret in ("maria", "silva", "52998224725", "joao", "souza", "Ze,", "ana_lima", SECRET):
         assert secret not in came
+
+
+def test_the_source_of_noise_may_be_a_place_and_no_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It reaches an output: capitals are warned of, a CPF is refused; in a column of the user's own it is not."""
+    (mine := tmp_path / "noise").mkdir()
+    written = "file_path,source,mine\na.wav,{},{}\n"
+    (mine / "metadata.csv").write_text(written.format("Santa Casa", "52998224725"))
+    refuse_personal(mine, hashed=False, used=NOISE_USED)
+    said = capsys.readouterr().out
+    assert "metadata.csv:2: source holds what may be a person's name, or that of a place or a thing" in said
+    assert "column mine: a CPF in 1 rows: personal data, which reaches no output" in said
+    (mine / "metadata.csv").write_text(written.format("52998224725", ""))
+    with pytest.raises(DataError, match=r"metadata\.csv:2: source holds a CPF; take it out$"):
+        refuse_personal(mine, hashed=False, used=NOISE_USED)
 
 
 def test_two_keys_give_two_pseudonyms_and_one_key_the_same() -> None:

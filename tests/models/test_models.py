@@ -15,7 +15,7 @@ from spira.models.dropout import Dropout
 from spira.models.mfcc_transformer import MfccTransformer, sinusoids
 from spira.models.panns import Panns
 from spira.models.params import NETWORKS, PannsKind
-from spira.models.pooled_cnn import PooledCnn
+from spira.models.pooled_cnn import ConvTime, PooledCnn
 from spira.models.standardize import Standardize
 from spira.training.gradients import has_batch_norm
 from tiny import network_params
@@ -23,7 +23,14 @@ from tiny import network_params
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_FEATURES = 40
 SMALL = {"width": 16, "n_layers": 2, "n_heads": 2, "feed_forward": 32, "dropout": 0.0}
-CLASSES = ["pooled_cnn", "spiraconv_v2", "spiraconv_v1", "cnn6", "cnn10", "mfcc_transformer"]  # the others are of these classes
+CLASSES = [
+    "pooled_cnn",
+    "spiraconv_v2",
+    "spiraconv_v1",
+    "cnn6",
+    "cnn10",
+    "mfcc_transformer",
+]  # the others are of these classes
 
 
 def make_net(kind: str, n_frames: int, seed: int = 0) -> torch.nn.Module:
@@ -90,7 +97,7 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
 @pytest.mark.ml_test_score("Infrastructure 2")
 @pytest.mark.parametrize(
     ("kind", "n_frames"),
-    [("pooled_cnn", 64), ("spiraconv_v2", 64), ("spiraconv_v1", 64), ("cnn6", 32), ("mfcc_transformer", 32)]
+    [("pooled_cnn", 64), ("spiraconv_v2", 64), ("spiraconv_v1", 64), ("cnn6", 32), ("mfcc_transformer", 32)],
 )
 def test_one_batch_is_learnt_by_heart(kind: str, n_frames: int) -> None:
     """Six windows of noise, labels alternating: the loss falls below 0.1 where everything is connected."""
@@ -243,7 +250,8 @@ def test_the_pooling_is_over_all_frames_and_the_convolutions_see_their_neighbour
     image = ((windows[0] - net.standardize.centre) / net.standardize.spread).numpy()
     p = network_params().pooled_cnn
     for layer, stride, dilation in zip(net.layers, p.strides, p.dilations, strict=True):
-        weight, bias = (w.detach().numpy() for w in (layer.conv.weight, layer.conv.bias))
+        assert isinstance(layer, ConvTime)
+        weight, bias = (layer.conv.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
         out = []
         for centre in range(0, len(image), stride):
             at = [centre + dilation * (i - weight.shape[2] // 2) for i in range(weight.shape[2])]

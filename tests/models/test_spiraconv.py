@@ -8,7 +8,7 @@ from spira.base.errors import ParamError
 from spira.models.build import build
 from spira.models.params import V1, V2, SpiraConvParams
 from spira.models.spiraconv import MaxPoolTime, SpiraConv
-from tiny import model_params
+from tiny import network_params
 
 
 def n_parameters(net: torch.nn.Module) -> int:
@@ -37,11 +37,10 @@ def test_frames_fall_as_published() -> None:
 
 
 def test_the_weights_have_the_published_names() -> None:
-    """A model trained by SPIRA's first version fits by name: conv, fc1, fc2."""
+    """A model trained by SPIRA's first version fits by name: conv, fc1, fc2; what is ours is the inputs' scale."""
     layers = [f"conv.{i}" for i in (0, 1, 5, 6, 10, 11, 15, 16)] + ["fc1", "fc2"]
-    assert list(SpiraConv(V2, 401, 40).state_dict()) == [
-        f"{name}.{kind}" for name in layers for kind in ("weight", "bias")
-    ]
+    scale, own = ["standardize.centre", "standardize.spread"], list(SpiraConv(V2, 401, 40).state_dict())
+    assert own == scale + [f"{name}.{kind}" for name in layers for kind in ("weight", "bias")]
 
 
 def test_the_flat_order_is_frame_channel_coefficient() -> None:
@@ -69,9 +68,9 @@ def test_a_window_is_scored_the_same_alone_as_in_a_batch() -> None:
 def test_a_window_too_short_for_the_convolutions_is_refused() -> None:
     """The key to change is named, instead of a negative dimension inside torch."""
     with pytest.raises(
-        ParamError, match=r"windows\.seconds: too short for model\.kind=spiraconv_v2: a window has 30 frames"
+        ParamError, match=r"windows\.seconds: too short for the network spiraconv_v2: a window has 30 frames"
     ):
-        build(model_params(), 30, 40)
+        build("spiraconv_v2", network_params(), 30, 40)
 
 
 def test_v1_is_v2_with_batch_normalisation() -> None:
@@ -90,7 +89,7 @@ def test_v2_is_the_instance_that_params_yaml_spells_out() -> None:
     nets = []
     for kind in ("spiraconv", "spiraconv_v2"):
         torch.manual_seed(0)
-        nets.append(build(model_params(kind=kind), 401, 40).state_dict())
+        nets.append(build(kind, network_params(), 401, 40).state_dict())
     assert nets[0].keys() == nets[1].keys()
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 

@@ -1,5 +1,6 @@
 """The baseline's numbers are what they are said to be, finite for any clip, and a clip's score is its own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_every_clip_has_finite_numbers(name: str, block: Block) -> None:
 
 def test_frames_of_a_sound_are_not_inactive_without_normalisation() -> None:
     """With ``normalize: none`` the pause numbers are 0 but for the stretch of sound: nothing is flat."""
-    numbers = pauses(MFCC.inactive(mfcc(np.random.default_rng(0).normal(-60, 9, (200, 40)))), RATE)
+    numbers = pauses(MFCC.inactive(np.random.default_rng(0).normal(-60, 9, (200, 40))), RATE)
     assert_allclose(numbers, [0, 0, 0, 0, 0, np.log1p(2), 0, np.log1p(2), np.log(2)])
 
 
@@ -153,6 +154,7 @@ def save(model: Statistics, folder: Path) -> None:
     regression = model.regression
     weights = {name: torch.from_numpy(getattr(regression, name)) for name in ("centre", "spread", "weight")}
     facts: dict[str, Any] = {"model": "statistics", "block": model.block, "sample_rate": 16_000}
+    facts["n_statistics"] = 79 if model.block == "small" else 319
     facts["features"] = {"kind": "mfcc", "n_mels": 40, "hop_length": 160}
     save_model(weights | {"bias": torch.tensor(regression.bias, dtype=torch.float64)}, facts, folder)
 
@@ -170,7 +172,9 @@ def test_a_saved_baseline_gives_the_same_scores(block: Block, tmp_path: Path) ->
 
 def test_a_baseline_of_another_block_or_without_weights_is_refused(tmp_path: Path) -> None:
     """By the folder's name, before a score is made up."""
-    save(fitted("small"), tmp_path)
+    save(replace(fitted("small"), block="large"), tmp_path)
+    with pytest.raises(DataError, match=r"do not fit the model .*: centre must have 319 numbers, got shape \[79\]"):
+        load_model(tmp_path, torch.device("cpu"), "torch")
     (tmp_path / "weights.safetensors").unlink()
-    with pytest.raises(DataError, match="weights.safetensors: no such file; the stage fit writes it: dvc repro fit"):
+    with pytest.raises(DataError, match=r"weights\.safetensors: no such file; the stage fit writes it: dvc repro fit"):
         load_model(tmp_path, torch.device("cpu"), "torch")

@@ -17,7 +17,7 @@ from spira.models.build import build, with_cpu_kernels
 from spira.predictions.scoring import clip_scores
 from spira.training.loop import train_epochs
 from spira_features import RATE, params
-from tiny import model_params, train_params
+from tiny import network_params, train_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FEATURES = [
@@ -53,14 +53,16 @@ def test_a_training_ends_at_these_scores() -> None:
     windows = Windows(
         frames=(frames,),
         arrays=torch.zeros(6, dtype=torch.int64),
-        starts=torch.arange(6)[None] * n,
+        starts=torch.arange(6) * n,
         remaining=torch.full((6,), n),
         labels=(torch.arange(6) % 2).float(),
         clips=torch.arange(6),
+        views=torch.zeros(6, dtype=torch.int64),
+        weights=torch.ones(6, dtype=torch.float64),
         length=n,
     )
     torch.manual_seed(1)
-    net = with_cpu_kernels(build(model_params(), n, 40), "compiled")
+    net = with_cpu_kernels(build("spiraconv_v2", network_params(), n, 40), "compiled")
     p = train_params(device="cpu", batch_size=3, schedule="constant", lr=0.001, max_epochs=2)
     losses = [epoch.loss for epoch in islice(train_epochs(net, windows, p, seed=1, names=["?"] * 6), 2)]
     np.testing.assert_allclose(losses, LOSSES, atol=0.001)

@@ -17,16 +17,16 @@ from spira.base.errors import DataError
 from spira.base.params import load
 from spira.clips.arrays import ArrayWriter
 from spira.features.params import FeatureParams, WindowParams
-from spira.features.store import longest_clip, read_windows
-from spira.models.params import CpuKernels, ModelParams
-from spira.models.store import load_model
-from spira.predictions.scoring import clip_scores
+from spira.features.store import longest_clip, read_renderings
+from spira.models.loading import load_model
+from spira.models.params import CpuKernels, NetworkParams
+from spira.predictions.scoring import score
 from spira.stages import train
 from spira.training.params import TrainParams
 
 pytestmark = pytest.mark.pipeline
 FOLDS = (1, 2, 3)
-TRAININGS = [f"train@{fold}-1" for fold in FOLDS]
+TRAININGS = [f"train@pooled_cnn-{fold}-1" for fold in FOLDS]
 
 
 @pytest.fixture(scope="module")
@@ -77,26 +77,28 @@ def test_a_clip_has_one_rendering_whatever_its_subset(clone: Clone) -> None:
 
 def test_each_fold_has_its_own_model_and_scores_by_it(clone: Clone) -> None:
     """Other weights in each fold, which they name; what is written of fold 2 is what its model says of its clips."""
-    weights = [(clone.folder / f"data/models/{fold}/1/weights.safetensors").read_bytes() for fold in FOLDS]
+    weights = [(clone.folder / f"data/models/pooled_cnn/{fold}/1/weights.safetensors").read_bytes() for fold in FOLDS]
     assert len(set(weights)) == len(FOLDS)
-    facts = json.loads((clone.folder / "data/models/2/1/model.json").read_text())
+    facts = json.loads((clone.folder / "data/models/pooled_cnn/2/1/model.json").read_text())
     assert (facts["fold"], facts["seed"]) == ("2", 1)
     written = pl.read_csv(clone.folder / "data/predictions.csv").filter(
-        (pl.col("fold") == 2) & (pl.col("subset") == "test") & (pl.col("condition") == "clean")
+        (pl.col("model") == "pooled_cnn")
+        & (pl.col("fold") == 2)
+        & (pl.col("subset") == "test")
+        & (pl.col("condition") == "clean")
     )
-    cpu = torch.device("cpu")
-    net, clips = load_model(clone.folder / "data/models/2/1", cpu, "compiled"), written["clip_id"].to_list()
-    folder = clone.folder / "data/features/test"
-    windows, table = read_windows(folder, "clean", clips, length=facts["n_frames"], step=100, device=cpu)
+    clips = written["clip_id"].to_list()
+    model = load_model(clone.folder / "data/models/pooled_cnn/2/1", torch.device("cpu"), "compiled")
+    frames, table = read_renderings(clone.folder / "data/features/test", "clean", clips)
     assert table["clip_id"].to_list() == clips
-    assert_allclose(clip_scores(net, windows, len(clips), 8).numpy(), written["score"].to_numpy(), atol=1e-6)
+    assert_allclose(score(model, frames, step=100, batch_size=8), written["score"].to_numpy(), atol=1e-6)
 
 
 def test_a_models_weights_know_nothing_of_whom_it_tests(clone: Clone, tmp_path: Path) -> None:
     """With noise in place of every frame of fold 2's test clips, it trains to the same bytes; of its own clips, not."""
     learning = pl.read_csv(clone.folder / "data/folds/2.csv")
     own = learning.filter(pl.col("subset") == "train")["clip_id"].to_list()
-    kept = (clone.folder / "data/models/2/1/weights.safetensors").read_bytes()
+    kept = (clone.folder / "data/models/pooled_cnn/2/1/weights.safetensors").read_bytes()
     tested = set(pl.read_csv(clone.folder / "data/features/train/noisy.csv")["clip_id"]) - set(learning["clip_id"])
     assert trained_with_noise_for(tested, clone, tmp_path / "tested") == kept
     assert trained_with_noise_for({own[0]}, clone, tmp_path / "own") != kept
@@ -116,9 +118,10 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
         16_000,
         load("features", FeatureParams, path=params),
         load("windows", WindowParams, path=params),
-        load("model", ModelParams, path=params),
+        load("network", NetworkParams, path=params),
         load("train", TrainParams, path=params),
         load("cpu_kernels", CpuKernels, path=params),
+        model="pooled_cnn",
         fold="2",
         seed=1,
         folds=clone.folder / "data/folds",
@@ -127,7 +130,7 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
         models=folder / "models",
         curves=folder / "curves",
     )
-    return (folder / "models/2/1/weights.safetensors").read_bytes()
+    return (folder / "models/pooled_cnn/2/1/weights.safetensors").read_bytes()
 
 
 def test_another_table_of_a_fold_retrains_that_fold_alone(clone: Clone) -> None:
@@ -136,10 +139,10 @@ def test_another_table_of_a_fold_retrains_that_fold_alone(clone: Clone) -> None:
     kept = table.read_text()
     table.unlink()  # a link into the cache
     table.write_text(kept.replace("train", "validation", 1))
-    changed = clone.run("dvc", "status", "train@1-1", "train@2-1", "--json").stdout
+    changed = clone.run("dvc", "status", "train@pooled_cnn-1-1", "train@pooled_cnn-2-1", "--json").stdout
     table.write_text(kept)
-    assert "train@2-1" in changed
-    assert "train@1-1" not in changed
+    assert "train@pooled_cnn-2-1" in changed
+    assert "train@pooled_cnn-1-1" not in changed
 
 
 def test_clips_without_features_are_named(clone: Clone) -> None:

@@ -30,10 +30,12 @@ def windows_with(logits: list[float], clips: list[int]) -> Windows:
     return Windows(
         frames=(torch.tensor(logits)[:, None],),
         arrays=torch.zeros(len(logits), dtype=torch.int64),
-        starts=torch.arange(len(logits))[None],
+        starts=torch.arange(len(logits)),
         remaining=torch.ones(len(logits), dtype=torch.int64),
         labels=torch.zeros(len(logits)),
         clips=torch.tensor(clips),
+        views=torch.zeros(len(logits), dtype=torch.int64),
+        weights=torch.ones(len(logits), dtype=torch.float64),
         length=1,
     )
 
@@ -62,7 +64,7 @@ from spira.models.params import V2
 from spira.predictions.scoring import clip_scores
 from spira.models.spiraconv import SpiraConv
 from spira.training.optimization import validation_loss
-from spira.features.windows import make_windows
+from spira.features.windows import make_windows, one_view_each
 
 def megabytes():
     status = Path("/proc/self/status").read_text().splitlines()
@@ -70,10 +72,10 @@ def megabytes():
 
 def score(n):
     every = torch.full((n,), 101)
-    one, firsts, labels = torch.zeros(n, dtype=torch.int64), torch.arange(n)[None], torch.zeros(n)
-    windows = make_windows([frames], one, firsts, every, labels, length=101, step=101, device=torch.device("cpu"))
+    renderings = one_view_each(torch.zeros(n, dtype=torch.int64), torch.arange(n), every, torch.zeros(n))
+    windows = make_windows([frames], renderings, length=101, step=101, device=torch.device("cpu"))
     clip_scores(net, windows, n, 2)
-    validation_loss(net, windows, 2, [])
+    validation_loss(net, [windows], 2, [])
     return megabytes()
 
 torch.set_num_threads(2)

@@ -13,6 +13,8 @@ SPIRA = {
     "n_mfcc": 40,
     "f_min": 0.0,
     "f_max": 8000.0,
+    "normalize": "none",
+    "active_db": 20.0,  # read where normalize is active
 }
 
 

@@ -10,13 +10,13 @@ from spira.evaluation.params import EvaluateParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
-from spira.models.params import CpuKernels, ModelParams
+from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
 from spira.split.holdout import SplitParams
-from spira.stages import alter, evaluate, featurize, ingest, ingest_noise, predict, probe, split, train
+from spira.stages import alter, evaluate, featurize, fit, ingest, ingest_noise, predict, probe, split, train
 from spira.training.params import TrainParams
 from tiny import tiny_params, write_tiny_corpus
 
@@ -48,26 +48,38 @@ def run_to_features(n_workers: int) -> None:
 
 
 def run_training(seed: int, fold: str = "holdout") -> None:
-    train.run(
-        16_000,
-        load("features", FeatureParams),
-        load("windows", WindowParams),
-        load("model", ModelParams),
-        load("train", TrainParams),
-        load("cpu_kernels", CpuKernels),
-        fold=fold,
-        seed=seed,
-    )
+    """Trains every network of params.yaml with a seed, and fits every baseline."""
+    models = load("models", ModelsParams)
+    for model in models.networks:
+        train.run(
+            16_000,
+            load("features", FeatureParams),
+            load("windows", WindowParams),
+            load("network", NetworkParams),
+            load("train", TrainParams),
+            load("cpu_kernels", CpuKernels),
+            model=model,
+            fold=fold,
+            seed=seed,
+        )
+    for model in models.baselines:
+        fit.run(16_000, load("features", FeatureParams), load("baseline", BaselineParams), model=model, fold=fold)
+
+
+def run_predict(seeds: tuple[int, ...] = SEEDS) -> None:
+    features, windows = load("features", FeatureParams), load("windows", WindowParams)
+    sections = load("predict", PredictParams), load("cpu_kernels", CpuKernels)
+    predict.run(load("models", ModelsParams), seeds, 16_000, features, windows, *sections)
 
 
 def run_to_metrics() -> None:
-    features, windows = load("features", FeatureParams), load("windows", WindowParams)
-    predict.run(SEEDS, 16_000, features, windows, load("predict", PredictParams), load("cpu_kernels", CpuKernels))
+    run_predict()
     evaluate.run("tiny", load("evaluate", EvaluateParams))
 
 
 def run_to_probes(n_workers: int) -> None:
     alter.run(
+        load("models", ModelsParams),
         SEEDS,
         16_000,
         load("features", FeatureParams),

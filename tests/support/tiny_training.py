@@ -33,13 +33,16 @@ def clips(mode: str, n_features: int = N_FEATURES, n_frames: int = N_FRAMES) -> 
     """Six clips, two of them patients, in two views; longer than a window where one is drawn, shorter where padded."""
     held = {"overlap": n_frames, "random": n_frames + 20, "whole": n_frames - 10}[mode]
     drawn = torch.Generator().manual_seed(0)
+    n = 2 * N_CLIPS
     return Windows(
-        frames=(torch.randn(2 * N_CLIPS * held, n_features, generator=drawn),),
-        arrays=torch.zeros(N_CLIPS, dtype=torch.int64),
-        starts=torch.arange(2 * N_CLIPS).reshape(2, N_CLIPS) * held,
-        remaining=torch.full((N_CLIPS,), held),
-        labels=torch.tensor([1.0, 0, 0, 1, 0, 0]),
-        clips=torch.arange(N_CLIPS),
+        frames=(torch.randn(n * held, n_features, generator=drawn),),
+        arrays=torch.zeros(n, dtype=torch.int64),
+        starts=torch.arange(n) * held,
+        remaining=torch.full((n,), held),
+        labels=torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat_interleave(2),
+        clips=torch.arange(N_CLIPS).repeat_interleave(2),
+        views=torch.arange(2).repeat(N_CLIPS),
+        weights=torch.full((n,), 0.5, dtype=torch.float64),
         length=n_frames,
     )
 

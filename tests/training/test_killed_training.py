@@ -14,7 +14,7 @@ import torch
 
 from spira.base.params import load
 from spira.features.params import FeatureParams, WindowParams
-from spira.models.params import CpuKernels, ModelParams
+from spira.models.params import CpuKernels, NetworkParams
 from spira.stages import train
 from spira.training.checkpoint import Checkpoint
 from spira.training.params import TrainParams
@@ -54,7 +54,7 @@ def sections() -> dict[str, Any]:
     kinds: dict[str, Any] = {
         "features": FeatureParams,
         "windows": WindowParams,
-        "model": ModelParams,
+        "network": NetworkParams,
         "train": TrainParams,
         "cpu_kernels": CpuKernels,
     }
@@ -65,7 +65,7 @@ def run_killed(folder: Path, last_words: str) -> None:
     os.chdir(folder)
     torch.set_num_threads(1)
     with redirect_stdout(Killer(Path("said"), last_words)):
-        train.run(**sections(), fold="holdout", seed=1)
+        train.run(**sections(), model="spiraconv", fold="holdout", seed=1)
 
 
 def run_there(folder: Path, last_words: str = "never") -> tuple[int, list[str]]:
@@ -97,11 +97,11 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(folder: Path) -> N
 
     assert run_there(folder, " epoch 3: ")[0] == -signal.SIGKILL  # before its checkpoint
     assert not (folder / "data/models").exists()
-    assert len(list(folder.glob(".ckpt/holdout-1-*.ckpt"))) == 1
+    assert len(list(folder.glob(".ckpt/spiraconv-holdout-1-*.ckpt"))) == 1
     status, (first, *epochs) = run_there(folder, " epoch 5: ")
     assert status == -signal.SIGKILL
     assert first.endswith("training goes on after epoch 2")
-    assert [line.split(":")[0] for line in epochs] == [f"fold holdout seed 1 epoch {i}" for i in (3, 4, 5)]
+    assert [line.split(":")[0] for line in epochs] == [f"spiraconv fold holdout seed 1 epoch {i}" for i in (3, 4, 5)]
 
     status, (first, *epochs) = run_there(folder)
     assert status == 0
@@ -116,9 +116,9 @@ class StartedError(Exception):
 
 
 def test_all_that_training_depends_on_is_in_the_checkpoints_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each section, the fold, the seed and each file that is read: what is changed after a kill is not resumed."""
+    """Each section, the model, fold, seed and each file that is read: what is changed after a kill is not resumed."""
     names: list[Path] = []
-    committed = sections() | {"fold": "holdout", "seed": 1}
+    committed = sections() | {"model": "spiraconv", "fold": "holdout", "seed": 1}
 
     def named(*depends_on: Any) -> None:
         names.append(Checkpoint(*depends_on).path)
@@ -136,20 +136,21 @@ def test_all_that_training_depends_on_is_in_the_checkpoints_name(folder: Path, m
         "features": {"f_max": 7999.0},
         "windows": {"step_seconds": 0.9},
         "train": {"label_smoothing": 0.1},
-        "model": {"kind": "spiraconv_v2"},
+        "network": {"standardize": False},
     }
     for name, change in changes.items():
         started(**{name: committed[name].model_copy(update=change)})
     started(sample_rate=16_001)
     started(cpu_kernels="torch")
     started(seed=2)
+    started(model="spiraconv_v2")
     (folder / "data/folds/1.csv").write_bytes((folder / "data/folds/holdout.csv").read_bytes())
     started(fold="1")
     read = [*folder.glob("data/features/*/*"), folder / "data/folds/holdout.csv"]
-    assert len(read) == 5
+    assert len(read) == 7
     for path in read:
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if path.suffix == ".npy" else content + b"\n")
         started()
         path.write_bytes(content)
-    assert len(names) == len(set(names)) == 1 + 6 + 2 + 5
+    assert len(names) == len(set(names)) == 1 + 6 + 3 + 7

@@ -1,6 +1,7 @@
 """Schedules have their published values, the loss is cross-entropy, and the lowest validation loss wins."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from spira.training.optimization import (
     validation_loss,
 )
 from spira.training.params import TrainParams
-from tiny import model_params, train_params
+from tiny import network_params, train_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_FRAMES, N_FEATURES = 101, 8
@@ -30,7 +31,7 @@ def params(**changes: object) -> TrainParams:
 
 def make_net(seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return build(model_params(), N_FRAMES, N_FEATURES)
+    return build("spiraconv_v2", network_params(), N_FRAMES, N_FEATURES)
 
 
 def some_windows(n: int) -> Windows:
@@ -38,10 +39,12 @@ def some_windows(n: int) -> Windows:
     return Windows(
         frames=(torch.randn(n * N_FRAMES, N_FEATURES, generator=drawn),),
         arrays=torch.zeros(n, dtype=torch.int64),
-        starts=torch.arange(n)[None] * N_FRAMES,
+        starts=torch.arange(n) * N_FRAMES,
         remaining=torch.full((n,), N_FRAMES),
         labels=(torch.arange(n) % 2).float(),
         clips=torch.arange(n),
+        views=torch.zeros(n, dtype=torch.int64),
+        weights=torch.ones(n, dtype=torch.float64),
         length=N_FRAMES,
     )
 
@@ -142,7 +145,7 @@ def test_micro_batches_sum_to_the_batchs_gradient() -> None:
     for part_size in (8, 3, 1):
         net = make_net(1).eval()
         for part in torch.arange(8).split(part_size):
-            (summed_loss(net(windows.batch(part, torch.zeros_like(part))), windows.labels[part]) / 8).backward()
+            (summed_loss(net(windows.batch(part)), windows.labels[part]) / 8).backward()
         gradients.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-6, rtol=1e-3)
     torch.testing.assert_close(gradients[2], gradients[0], atol=1e-6, rtol=1e-3)
@@ -156,7 +159,7 @@ def test_every_weight_moves() -> None:
     net.train()
     for _ in range(4):  # dropout may silence a unit once
         batch = torch.arange(8)
-        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch)), windows.labels).backward()
         optimizer.step()
     assert [name for name, p in net.named_parameters() if torch.equal(p, before[name])] == []
 
@@ -168,23 +171,45 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
     batch = torch.arange(8)
     for _ in range(60):
         optimizer.zero_grad()
-        summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels).backward()
+        summed_loss(net(windows.batch(batch)), windows.labels).backward()
         optimizer.step()
-    assert validation_loss(net, windows, 8, []) < 0.1
+    assert validation_loss(net, [windows], 8, []) < 0.1
 
 
 def test_validation_loss_is_a_mean_without_dropout_whatever_the_batch_size() -> None:
     """The same weights give the same number, twice and in any batches: forgetting ``eval()`` breaks this."""
     net, windows = make_net(1).train(), some_windows(7)
-    losses = [validation_loss(net, windows, size, []) for size in (7, 7, 2, 1)]
+    losses = [validation_loss(net, [windows], size, []) for size in (7, 7, 2, 1)]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
     net.eval()
     batch = torch.arange(7)
-    logits = net(windows.batch(batch, torch.zeros_like(batch))).double()
+    logits = net(windows.batch(batch)).double()
     by_hand = [
         math.log1p(math.exp(-x if y else x)) for x, y in zip(logits.tolist(), windows.labels.tolist(), strict=True)
     ]
     assert losses[0] == pytest.approx(sum(by_hand) / 7, rel=1e-5)
+
+
+def test_a_validation_loss_is_weighted_by_view_over_every_condition() -> None:
+    """0.25 of the clean windows and 0.75 of the noisy ones, of which there may be more; where all weigh 0, none."""
+    net, windows = make_net(1), some_windows(7)
+    clean, noisy = (
+        replace(windows.keep(torch.arange(*ends)), weights=torch.full((n,), weight, dtype=torch.float64))
+        for ends, n, weight in (((0, 3), 3, 0.25), ((3, 7), 4, 0.75))
+    )
+    a, b = validation_loss(net, [clean], 2, []), validation_loss(net, [noisy], 2, [])
+    assert validation_loss(net, [clean, noisy], 2, []) == pytest.approx((3 * 0.25 * a + 4 * 0.75 * b) / (0.75 + 3))
+    silent = replace(clean, weights=torch.zeros(3, dtype=torch.float64))
+    assert validation_loss(net, [silent, noisy], 2, []) == pytest.approx(b)
+    half = replace(noisy, weights=torch.tensor([1.0, 0, 0, 0], dtype=torch.float64))
+    one = validation_loss(net, [noisy.keep(torch.tensor([0]))], 2, [])
+    assert validation_loss(net, [half], 2, []) == pytest.approx(one)
+
+
+def test_beyond_the_expected_steps_the_rate_of_a_cosine_stays_the_last() -> None:
+    """Views have other lengths, so an epoch may have more windows than expected; 1 - cos would rise again."""
+    assert [cosine(step, 10, 50) for step in (51, 60, 99, 140)] == [cosine(50, 10, 50)] * 4
+    assert cosine(50, 10, 50) < cosine(49, 10, 50)
 
 
 def test_the_lowest_validation_loss_wins_and_patience_ends_it() -> None:

@@ -16,7 +16,7 @@ from spira.models.panns import Panns
 from spira.models.store import read_weights
 from spira.stages.train import adopt_pretrained
 from spira.training.pretrained import adopt, tensors_in_layers
-from tiny import model_params
+from tiny import network_params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_MELS = 64
@@ -29,12 +29,13 @@ def cnn6(seed: int, n_outputs: int = 1) -> Panns:
 
 def published(seed: int = 7) -> dict[str, Tensor]:
     """A state dict with PANNs' names, among them those of the features that it computes itself; 527 outputs."""
+    own = {name: tensor for name, tensor in cnn6(seed, 527).state_dict().items() if "standardize" not in name}
     extractor = {
         "spectrogram_extractor.stft.conv_real.weight": torch.zeros(257, 1, 512),
         "spectrogram_extractor.stft.conv_imag.weight": torch.zeros(257, 1, 512),
         "logmel_extractor.melW": torch.zeros(257, 64),
     }
-    return {**extractor, **cnn6(seed, 527).state_dict()}
+    return extractor | own
 
 
 def write_pth(path: Path, content: object) -> Path:
@@ -48,7 +49,8 @@ def test_a_published_file_fits_by_name_and_every_tensor_is_listed(tmp_path: Path
     head = net.fc_audioset.weight.clone()
     adopted = adopt(net, read_weights(write_pth(tmp_path / "Cnn6.pth", {"iteration": 600_000, "model": theirs})), [])
     assert all(torch.equal(net.state_dict()[name], theirs[name]) for name in adopted.matched)
-    assert adopted.fresh == ("fc_audioset.weight", "fc_audioset.bias")
+    scale = ("standardize.centre", "standardize.spread")  # of the inputs, which a published file lacks
+    assert adopted.fresh == (*scale, "fc_audioset.weight", "fc_audioset.bias")
     assert adopted.misfits == ("fc_audioset.weight: [527, 512], [1, 512]", "fc_audioset.bias: [527], [1]")
     assert set(adopted.unused) == {name for name in theirs if "extractor" in name}
     assert set(adopted.matched) | set(adopted.fresh) == set(net.state_dict())
@@ -78,13 +80,15 @@ def test_a_file_that_matches_nothing_is_an_error() -> None:
         adopt(cnn6(0), {"fc.weight": torch.zeros(3, 3)}, [])
     with pytest.raises(DataError, match="no weight fits the network"):
         adopt(cnn6(0), {"bn0.weight": torch.zeros(40)}, [])  # the name alone is not enough
+    with pytest.raises(DataError, match="no weight fits the network"):  # nor is the scale of the inputs
+        adopt(cnn6(0), {"standardize.centre": torch.zeros(N_MELS), "fc.weight": torch.zeros(3, 3)}, [])
 
 
 def test_our_own_weights_are_read_too(tmp_path: Path) -> None:
     """``data/models/holdout/1/weights.safetensors`` of an earlier run is a start like another."""
-    theirs = build(model_params(), 64, 8).state_dict()
+    theirs = build("spiraconv_v2", network_params(), 64, 8).state_dict()
     save_file(theirs, tmp_path / "ours.safetensors")
-    net = build(model_params(), 64, 8)
+    net = build("spiraconv_v2", network_params(), 64, 8)
     assert set(adopt(net, read_weights(tmp_path / "ours.safetensors"), []).matched) == set(theirs)
     assert all(torch.equal(net.state_dict()[name], theirs[name]) for name in theirs)
 
@@ -132,7 +136,7 @@ def test_the_stage_names_the_file_and_prints_what_became_of_it(
 ) -> None:
     """The report of a run says it, and an error names the file once."""
     write_pth(tmp_path / "Cnn6.pth", {"model": published()})
-    params = model_params(kind="cnn6", init_from="Cnn6.pth", reinit=("fc1",))
+    params = network_params(init_from="Cnn6.pth", reinit=("fc1",))
     adopted = adopt_pretrained(cnn6(0), params, tmp_path)
     assert adopted is not None
     said = capsys.readouterr().out
@@ -142,10 +146,10 @@ def test_the_stage_names_the_file_and_prints_what_became_of_it(
     with pytest.raises(DataError, match=r"Cnn6\.pth: no weight fits the network"):
         adopt_pretrained(nn.Linear(2, 2), params, tmp_path)
     with pytest.raises(
-        DataError, match=r"gone\.pth: no such file; put it there and `dvc add` it, or set model\.init_from"
+        DataError, match=r"gone\.pth: no such file; put it there and `dvc add` it, or set network\.init_from"
     ):
-        adopt_pretrained(cnn6(0), model_params(init_from="gone.pth"), tmp_path)
-    assert adopt_pretrained(cnn6(0), model_params(), tmp_path) is None
+        adopt_pretrained(cnn6(0), network_params(init_from="gone.pth"), tmp_path)
+    assert adopt_pretrained(cnn6(0), network_params(), tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -153,10 +157,10 @@ def test_the_stage_names_the_file_and_prints_what_became_of_it(
     [
         ({"init_from": "weights.bin"}, r"init_from: must be none or end in \.safetensors or \.pth, got 'weights\.bin'"),
         ({"init_from": "../weights.pth"}, "should match pattern"),
-        ({"reinit": ("fc1",)}, r"reinit: must be \[\] where model\.init_from=none, got \['fc1'\]"),
+        ({"reinit": ("fc1",)}, r"reinit: must be \[\] where network\.init_from=none, got \['fc1'\]"),
     ],
 )
 def test_a_start_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     """By the section itself, before any file is looked for."""
     with pytest.raises(ValidationError, match=message):
-        model_params(**changes)
+        network_params(**changes)

@@ -8,7 +8,8 @@ from spira.models.params import FEATURES, ModelsParams, NetworkParams
 from spira.training.params import TrainParams
 
 Problem = tuple[str, str]  # dotted key, message
-SIZED = ("pooled_cnn", "spiraconv", "mfcc_transformer")  # whose numbers are in params.yaml; the published ones cannot be too large
+# whose numbers are in params.yaml; the published ones cannot be too large
+SIZED = ("pooled_cnn", "spiraconv", "mfcc_transformer")
 MOST_NUMBERS, MOST_WEIGHTS = 10**7, 10**9  # in a window, 40 MB; of a model, 4 GB, twelve times the largest published
 
 

@@ -9,7 +9,7 @@ from spira.base.array_types import Waveform
 from spira.base.errors import DataError
 from spira.base.tables import read_table
 from spira.clips.arrays import WAVEFORMS, read_array, require_finite
-from spira.clips.noise_bank import NoiseBank
+from spira.clips.noise_bank import NoiseBank, noise_groups
 
 FACTS = ("sex", "age", "site", "device", "recorded_on", "spo2", "task")  # what a corpus may say of a clip
 _SLICE = {"start": pl.Int64, "n_samples": pl.Int64}
@@ -31,10 +31,12 @@ def read_waveforms(table: pl.DataFrame, folder: Path) -> list[Waveform]:
 
 def read_noise(folder: Path) -> NoiseBank:
     """Reads every recording of noise."""
-    recordings = read_table(folder / "recordings.csv", {"recording_id": pl.String, **_SLICE})
+    columns = {"recording_id": pl.String, **_SLICE, "source": pl.String}
+    table = read_table(folder / "recordings.csv", columns)
     samples = read_array(folder / WAVEFORMS)
-    require_finite(samples, recordings.select("recording_id", *_SLICE).rows(), folder / WAVEFORMS)
-    return NoiseBank(samples, tuple(recordings["start"]), tuple(recordings["n_samples"]))
+    require_finite(samples, table.select("recording_id", *_SLICE).rows(), folder / WAVEFORMS)
+    groups = noise_groups(table["recording_id"].to_list(), table["source"].fill_null("").to_list())
+    return NoiseBank(samples, tuple(table["start"]), tuple(table["n_samples"]), groups)
 
 
 def clip_facts(clips: Sequence[str], columns: Sequence[str], path: Path) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,6 +67,9 @@ class Shards:
     another file, and they take its room once more). Nothing is an output because it is kept: without them a run takes
     longer and writes the same bytes. Nothing is kept where the disk has no such links, nor where DVC did not start the
     stage: by hand, it makes all.
+
+    With an output goes a note, of what the work found out and the output does not say: it lies beside it, and one hash
+    is over both.
     """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
@@ -74,7 +77,7 @@ class Shards:
 
         What was kept for other facts is removed: its room is free before the first output is written.
         """
-        self._made: dict[str, tuple[Path, str]] = {}  # by name, where it is, and its SHA-256
+        self._made: dict[str, _Kept] = {}  # by name
         self._folder: Path | None = None
         if "DVC_ROOT" in os.environ:
             self._folder = cache_folder() / name / work_key(facts, data)
@@ -82,41 +85,59 @@ class Shards:
                 if other != self._folder:
                     shutil.rmtree(other, ignore_errors=True)
 
-    def restored(self, path: Path, facts: object) -> bool:
-        """Restores the output ``path``, which also depends on ``facts``; False if not kept."""
+    def restored(self, path: Path, facts: object) -> list[int] | None:
+        """Restores the output ``path``, which also depends on ``facts``; returns its note, None if it is not kept."""
         name = _hash(facts)
-        for source, digest in self._found(name):
+        for kept in self._found(name):
             with suppress(OSError):
-                if hash_file(source) == digest:  # else it was changed since, under one of its names
-                    linked(source, path)
-                    self._made[name] = path, digest
-                    return True
-        return False
+                if _digest(kept.path, kept.note) == kept.digest:  # else it was changed since, under one of its names
+                    linked(kept.path, path)
+                    self._made[name] = _Kept(path, kept.note, kept.digest)
+                    return kept.note
+        return None
 
-    def keep(self, path: Path, facts: object) -> None:
-        """Keeps an output that is written."""
-        name, digest = _hash(facts), hash_file(path)
-        self._made[name] = path, digest
+    def keep(self, path: Path, facts: object, note: list[int]) -> None:
+        """Keeps an output that is written, and its note."""
+        name, digest = _hash(facts), _digest(path, note)
+        self._made[name] = _Kept(path, note, digest)
         if self._folder:
             kept = self._folder / f"{name}-{digest}"
             with suppress(OSError):
                 self._folder.mkdir(parents=True, exist_ok=True)
+                _note_path(kept).write_text(json.dumps(note, allow_nan=False))
                 kept.unlink(missing_ok=True)
                 kept.hardlink_to(path)
 
     def forget_others(self) -> None:
         """Removes what earlier runs kept and this one does not use."""
-        used = {f"{name}-{digest}" for name, (_, digest) in self._made.items()}
+        used = {f"{name}-{kept.digest}" for name, kept in self._made.items()}
         for kept in self._folder.glob(f"{_HASH}-*") if self._folder else ():
-            if kept.name not in used:
+            if kept.stem not in used:
                 with suppress(OSError):
                     kept.unlink()
 
-    def _found(self, name: str) -> Iterator[tuple[Path, str]]:
+    def _found(self, name: str) -> "Iterator[_Kept]":
         if name in self._made:
             yield self._made[name]
-        for kept in self._folder.glob(f"{name}-*") if self._folder else ():
-            yield kept, kept.name.rpartition("-")[2]
+        for note in self._folder.glob(f"{name}-*.json") if self._folder else ():
+            with suppress(OSError, ValueError):
+                yield _Kept(note.with_suffix(""), json.loads(note.read_text()), note.stem.rpartition("-")[2])
+
+
+class _Kept(NamedTuple):
+    """An output under one of its names."""
+
+    path: Path
+    note: list[int]
+    digest: str  # of both
+
+
+def _note_path(kept: Path) -> Path:
+    return kept.with_suffix(".json")
+
+
+def _digest(path: Path, note: list[int]) -> str:
+    return _hash([hash_file(path), note])
 
 
 def _hash(facts: object) -> str:

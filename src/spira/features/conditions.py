@@ -4,4 +4,5 @@ from typing import Literal, get_args
 
 Condition = Literal["clean", "noisy", "noisy_controls"]  # ``NoiseParams.n_noises`` says how many noises each adds
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)  # in the order of tables and plots
-TRAINING_CONDITION: Condition = "noisy"  # of every training clip, and of the validation clips that stop a training
+TRAINING_VIEWS = "views"  # of every training clip: without noise, and under several draws of the condition `noisy`
+VALIDATION_CONDITIONS: tuple[Condition, ...] = ("clean", "noisy")  # of the clips that stop a training, by their weights

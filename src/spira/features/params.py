@@ -18,6 +18,8 @@ class FeatureParams(Section):
     n_mfcc: int = Field(gt=0, le=8193)  # coefficients of mfcc
     f_min: float = Field(ge=0, le=24_000)  # Hz
     f_max: float = Field(gt=0, le=24_000)  # Hz
+    normalize: Literal["none", "active"]  # active: to the recording's active level, without the silence around it
+    active_db: float = Field(gt=0, le=60)  # an active frame is within it of the loudest 0.2 s
 
     @model_validator(mode="after")
     def _layout(self) -> Self:

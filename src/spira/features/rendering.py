@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spira.base.array_types import Waveform
 from spira.clips.noise_bank import NoiseBank
+from spira.features.activity import active_power
 from spira.features.noise import NoiseParams, clip_generator, insert_noise
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.spectra import Frames
@@ -21,7 +22,7 @@ class Renderer:
     """
 
     frames: Frames
-    shortest: int  # samples of a window; a shorter waveform is padded with silence
+    shortest: int  # samples; a shorter waveform is padded with silence
 
     @torch.inference_mode()
     def __call__(self, waveform: Waveform) -> Tensor:
@@ -29,17 +30,19 @@ class Renderer:
         return rendered
 
     def padded(self, waveform: Waveform) -> Waveform:
-        """The waveform with silence behind it, where it is shorter than a window."""
+        """The waveform with silence behind it, where it is shorter than ``shortest``."""
         return np.pad(waveform, (0, max(0, self.shortest - waveform.size)))
-
-    def n_frames(self, n_samples: int) -> int:
-        """Frames of a waveform with so many samples."""
-        return self.frames.n_frames(max(n_samples, self.shortest))
 
 
 def make_renderer(features: FeatureParams, windows: WindowParams, sample_rate: int) -> Renderer:
-    """The renderer of params.yaml's features, for windows of its length."""
-    return Renderer(Frames(features, sample_rate), windows.samples(sample_rate))
+    """The renderer of params.yaml's features.
+
+    Without normalisation a waveform shorter than a window is padded before noise is inserted, so that noise fills the
+    window. With it, padding would be cut off again: noise lies behind the recording alone, and ``Windows.batch`` fills
+    the window with zeros.
+    """
+    shortest = windows.samples(sample_rate) if features.normalize == "none" else 0
+    return Renderer(Frames(features, sample_rate), shortest)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class NoiseInserter:
 
     bank: NoiseBank
     p: NoiseParams
+    sample_rate: int
+    active_db: float  # of the features: one definition of what is active
 
     def __call__(self, waveform: Waveform, clip_id: str, *, view: int, n_noises: int) -> Waveform:
-        return insert_noise(waveform, self.bank, n_noises, self.p, clip_generator(self.p.seed, clip_id, view))
+        rng = clip_generator(self.p.seed, clip_id, view)
+        by_ratio = n_noises > 0 and self.p.level == "snr"
+        power = active_power(waveform, self.sample_rate, self.active_db) if by_ratio else None
+        return insert_noise(waveform, self.bank, n_noises, self.p, rng, power)

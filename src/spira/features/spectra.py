@@ -4,6 +4,9 @@ The floor is absolute (-100 dB), never relative to the loudest cell, so a clip
 has the same features alone as in a batch. (``AmplitudeToDB(top_db=80)``, which
 ``torchaudio.transforms.MFCC`` sets, takes its cut-off from the maximum of
 whatever tensor it is given: one loud neighbour changes a window's features.)
+
+Where ``features.normalize`` is active, decibels are relative to the recording's own active level
+(``features/activity.py``), and the absolute floor stays behind that.
 """
 
 import numpy as np
@@ -11,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from spira.features.activity import FLOOR, relative_power
 from spira.features.params import FeatureParams
 
-_FLOOR = 1e-10  # power; -100 dB
 _DB_PER_NEPER = np.float32(10 / np.log(10))  # of power
 _BLOCK = 128  # frames; their spectra are 0.8 MB
 
@@ -21,9 +24,11 @@ _BLOCK = 128  # frames; their spectra are 0.8 MB
 class Frames:
     """Features of a waveform, one row a frame.
 
-    ``frames(waveform)``: samples in [-1, 1], shape (time,), more than n_fft / 2 of them -> shape
-    (n_frames, n_features), float32, n_frames = 1 + time // hop_length (of an odd n_fft, 1 + (time - 1) // hop_length).
-    Frames are centred (reflection at both ends).
+    ``frames(waveform)``: samples in [-1, 1], shape (time,) -> shape (n_frames, n_features), float32. Frames are
+    centred, n_frames = 1 + time // hop_length (of an odd n_fft, 1 + (time - 1) // hop_length). Beyond its ends a
+    waveform of more than n_fft / 2 samples is reflected. With ``normalize=active`` it has silence there, of any length,
+    so that silence in the recording itself changes nothing; and only the frames from the first active one to the last
+    are left.
 
     Blocks of frames go from samples to decibels while they are in a core's cache; a whole clip's spectra would
     not fit. Only the taper is transformed, not the zeros that n_fft pads it with: see ``_interpolation``.
@@ -37,7 +42,7 @@ class Frames:
     def __init__(self, p: FeatureParams, sample_rate: int) -> None:
         from torchaudio.functional import create_dct, melscale_fbanks  # slow; train does without
 
-        self.p = p
+        self.p, self.sample_rate = p, sample_rate
         self.taper = torch.hann_window(p.win_length)
         self.bins = p.bins(sample_rate)
         self.size = p.n_fft if p.kind == "spectrogram" else min(p.n_fft, 2 * p.win_length)
@@ -46,33 +51,40 @@ class Frames:
         self.bank = folded.repeat_interleave(2, dim=0)  # for the squares of each bin's real and imaginary part
         self.dct = create_dct(p.n_mfcc, p.n_mels, norm="ortho") if p.kind == "mfcc" else None
 
-    def n_frames(self, time: int) -> int:
-        """Frames of a waveform with so many samples."""
-        return 1 + (time + 2 * (self.p.n_fft // 2) - self.p.n_fft) // self.p.hop_length
-
     def __call__(self, waveform: Tensor) -> Tensor:
-        edge = self.p.n_fft // 2
-        padded = pad(waveform[None], (edge, edge), mode="reflect")[0]
-        before = (self.p.n_fft - self.p.win_length) // 2  # zeros, in front of the taper
-        slices = padded[before : len(padded) - (self.p.n_fft - self.p.win_length - before)].unfold(
-            0, self.p.win_length, self.p.hop_length
-        )
-        blocks = [self._features(block) for block in slices.split(_BLOCK)]
-        return torch.cat(blocks)
+        slices = self._slices(waveform)
+        powers = (self._power(block) for block in slices.split(_BLOCK))
+        if self.p.normalize == "active":
+            whole = torch.cat(list(powers)).numpy()
+            relative = relative_power(whole, self.p.hop_length / self.sample_rate, self.p.active_db)
+            powers = iter(torch.from_numpy(relative).split(_BLOCK))
+        return torch.cat([self._features(power) for power in powers])
 
-    def _features(self, slices: Tensor) -> Tensor:
+    def _slices(self, waveform: Tensor) -> Tensor:
+        """The samples under the taper in each frame, (n_frames, win_length)."""
+        edge = self.p.n_fft // 2
+        mode = "constant" if self.p.normalize == "active" else "reflect"
+        padded = pad(waveform[None], (edge, edge), mode=mode)[0]
+        before = (self.p.n_fft - self.p.win_length) // 2  # zeros, in front of the taper
+        within = padded[before : len(padded) - (self.p.n_fft - self.p.win_length - before)]
+        return within.unfold(0, self.p.win_length, self.p.hop_length)
+
+    def _power(self, slices: Tensor) -> Tensor:
+        """The power of each band, or of each bin of a spectrogram, (n_frames, n_bands)."""
         tapered = slices.new_zeros(len(slices), self.size)
         torch.mul(slices, self.taper, out=tapered[:, : self.p.win_length])
         squares = torch.view_as_real(torch.fft.rfft(tapered)).square_()  # (frame, bin, real and imaginary)
         by_bin = self.p.kind == "spectrogram"
-        power = squares[:, self.bins].sum(2) if by_bin else _product(squares.flatten(1), self.bank)
+        return squares[:, self.bins].sum(2) if by_bin else _product(squares.flatten(1), self.bank)
+
+    def _features(self, power: Tensor) -> Tensor:
         decibels = _decibels(power)
         return decibels if self.dct is None else _product(decibels, self.dct)
 
 
 def _decibels(power: Tensor) -> Tensor:
     """10 log10 of the power, by NumPy's logarithm: torch's is MKL's, whose last bits are each processor maker's own."""
-    logarithms = np.log(power.clamp_(min=_FLOOR).numpy())
+    logarithms = np.log(power.clamp_(min=FLOOR).numpy())
     return torch.from_numpy(np.multiply(logarithms, _DB_PER_NEPER, out=logarithms))
 
 

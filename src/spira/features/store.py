@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -12,13 +13,14 @@ from spira.base.errors import DataError
 from spira.base.system_errors import naming
 from spira.base.tables import read_table, write_table
 from spira.clips.arrays import ArrayWriter, read_array, require_finite
-from spira.features.windows import Windows, make_windows
+from spira.features.windows import Renderings, Windows, make_windows
 
 _INDEX = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
     "view": pl.Int64,
+    "weight": pl.Float64,
     "shard": pl.Int64,
     "start": pl.Int64,
     "n_frames": pl.Int64,
@@ -44,35 +46,44 @@ def shard_path(folder: Path, condition: str, shard: int) -> Path:
     return folder / f"{condition}-{shard}.npy"
 
 
-def write_shard(path: Path, n_features: int, clips: Sequence[tuple[str, int]], frames: Iterable[Tensor]) -> None:
-    """Writes the frames of some clips and views end to end.
+def write_shard(path: Path, n_features: int, clips: Sequence[str], frames: Iterable[Tensor]) -> list[int]:
+    """Writes the frames of some renderings end to end; returns the number of frames of each.
 
     Args:
         path: from ``shard_path``.
         n_features: columns.
-        clips: the name and the number of frames of each clip.
-        frames: (n_frames, n_features) of each clip; no more of them are taken than there are clips.
+        clips: the name of each rendering's clip.
+        frames: (n_frames, n_features) of each; no more of them are taken than there are clips.
 
     Raises:
         DataError: some frames are not finite; the clip is named.
-        ValueError: a clip has more or fewer frames than ``clips`` says.
+        ValueError: there are fewer renderings than clips.
     """
+    lengths = []
     with ArrayWriter(path, n_features) as writer:
-        for (name, n_frames), rendered in zip(clips, frames, strict=False):
-            if len(rendered) != n_frames:
-                raise ValueError(f"{path}: {name} must have {n_frames} frames, got {len(rendered)}")
-            require_finite(rendered.numpy(), [(name, 0, n_frames)], path)
+        for name, rendered in zip(clips, frames, strict=False):
+            require_finite(rendered.numpy(), [(name, 0, len(rendered))], path)
             writer.append(rendered.numpy())
-        if writer.n_rows != sum(n_frames for _, n_frames in clips):
-            raise ValueError(f"{path}: must have the frames of {len(clips)} clips, got fewer")
+            lengths.append(len(rendered))
+        if len(lengths) != len(clips):
+            raise ValueError(f"{path}: must have the frames of {len(clips)} renderings, got {len(lengths)}")
+    return lengths
 
 
-def write_index(rows: Iterable[tuple[str, str, int, int, int, int]], folder: Path, condition: str) -> None:
-    """Writes the table of an array's rows.
+class IndexRow(NamedTuple):
+    """One clip in one view."""
 
-    A row has ``clip_id``, ``speaker_id``, ``label``, ``view``, ``shard`` and ``n_frames``. In a shard the rows' frames
-    lie in the order of the rows.
-    """
+    clip_id: str
+    speaker_id: str
+    label: int
+    view: int
+    weight: float  # among the views of its clip
+    shard: int
+    n_frames: int
+
+
+def write_index(rows: Iterable[IndexRow], folder: Path, condition: str) -> None:
+    """Writes the table of an array's rows; in a shard the rows' frames lie in the order of the rows."""
     schema = {name: kind for name, kind in _INDEX.items() if name != "start"}
     table = pl.DataFrame(list(rows), schema=schema, orient="row")
     before = pl.col("n_frames").cum_sum().over("shard") - pl.col("n_frames")
@@ -102,44 +113,75 @@ def read_windows(
 ) -> tuple[Windows, pl.DataFrame]:
     """Reads every window of some clips under a condition, and the table of the clips in the order of ``Windows.clips``.
 
-    A clip shorter than a window has one, which ``Windows.batch`` fills up with zeros.
+    A rendering shorter than a window has one, which ``Windows.batch`` fills up with zeros.
 
     Args:
         folder: one subset's, such as ``data/features/train``.
-        condition: such as ``noisy``.
+        condition: such as ``noisy``, or ``views`` of training clips.
         clips: names of the clips, in any order.
         length: frames in a window.
         step: frames between starts.
         device: where the frames are to live; on the CPU they stay in the memory map.
 
     Returns:
-        The windows; and the table with ``clip_id``, ``speaker_id`` and ``label`` of each clip.
+        The windows of every view; and the table with ``clip_id``, ``speaker_id`` and ``label`` of each clip.
 
     Raises:
         DataError: a file is missing or damaged, lacks a clip, or holds NaN or infinity in one.
     """
-    table = read_table(index_path(folder, condition), _INDEX)
-    index = _only(table, clips, index_path(folder, condition))
-    sizes = dict(table.group_by("shard").agg(pl.sum("n_frames")).rows())
-    slices = index.select("shard", "clip_id", "start", "n_frames").rows_by_key("shard")
-    numbers = {shard: number for number, shard in enumerate(sorted(slices))}
-    views = index.partition_by("view", maintain_order=True)
-    first = views[0]  # of a clip all views have the same length
-    windows = make_windows(
-        [_read_shard(shard_path(folder, condition, shard), sizes[shard], slices[shard]) for shard in numbers],
-        torch.tensor([numbers[shard] for shard in first["shard"]]),
-        torch.tensor([view["start"].to_list() for view in views]),
-        torch.tensor(first["n_frames"].to_list()),
-        torch.tensor(first["label"].to_list(), dtype=torch.float32),
-        length=length,
-        step=step,
-        device=device,
+    index, arrays = _read(folder, condition, clips)
+    numbers = {shard: number for number, shard in enumerate(arrays)}
+    renderings = Renderings(
+        arrays=torch.tensor([numbers[shard] for shard in index["shard"]]),
+        firsts=torch.tensor(index["start"].to_list()),
+        lengths=torch.tensor(index["n_frames"].to_list()),
+        labels=torch.tensor(index["label"].to_list(), dtype=torch.float32),
+        clips=torch.tensor(index["clip"].to_list()),
+        views=torch.tensor(index["view"].to_list()),
+        weights=torch.tensor(index["weight"].to_list(), dtype=torch.float64),
     )
-    return windows, first.select("clip_id", "speaker_id", "label")
+    windows = make_windows(list(arrays.values()), renderings, length=length, step=step, device=device)
+    return windows, index.unique("clip", maintain_order=True).select("clip_id", "speaker_id", "label")
+
+
+def read_renderings(folder: Path, condition: str, clips: Collection[str]) -> tuple[list[Tensor], pl.DataFrame]:
+    """Reads the whole of some clips, in every view, under a condition: what a model of whole recordings is given.
+
+    Args:
+        folder: one subset's, such as ``data/features/train``.
+        condition: such as ``noisy``, or ``views`` of training clips.
+        clips: names of the clips, in any order.
+
+    Returns:
+        The frames of each rendering, (n_frames, n_features), in the memory map; and the table with ``clip_id``,
+        ``speaker_id``, ``label``, ``view`` and ``weight`` of each, in the same order: clip by clip.
+
+    Raises:
+        DataError: as ``read_windows``.
+    """
+    index, arrays = _read(folder, condition, clips)
+    rows = index.select("shard", "start", "n_frames").rows()
+    frames = [arrays[shard][start : start + n_frames] for shard, start, n_frames in rows]
+    return frames, index.select("clip_id", "speaker_id", "label", "view", "weight")
+
+
+def _read(folder: Path, condition: str, clips: Collection[str]) -> tuple[pl.DataFrame, dict[int, Tensor]]:
+    """The index of some clips, with the number of each row's clip in ``clip``, clip by clip; and the shards by number.
+
+    Clips are numbered in the order of the table.
+    """
+    table = read_table(index_path(folder, condition), _INDEX)
+    sizes = dict(table.group_by("shard").agg(pl.sum("n_frames")).rows())
+    index = _only(table, clips, index_path(folder, condition))
+    numbers = {clip: number for number, clip in enumerate(dict.fromkeys(index["clip_id"]))}
+    index = index.with_columns(clip=pl.Series([numbers[clip] for clip in index["clip_id"]])).sort("clip", "view")
+    slices = index.select("shard", "clip_id", "start", "n_frames").rows_by_key("shard")
+    paths = {shard: shard_path(folder, condition, shard) for shard in sorted(slices)}
+    return index, {shard: _read_shard(path, sizes[shard], slices[shard]) for shard, path in paths.items()}
 
 
 def longest_clip(folder: Path, condition: str, clips: Collection[str]) -> int:
-    """The number of frames of the longest of some clips under a condition."""
+    """The number of frames of the longest of some clips, in any view, under a condition."""
     path = index_path(folder, condition)
     return int(max(_only(read_table(path, _INDEX), clips, path)["n_frames"]))
 

@@ -11,6 +11,7 @@ from spira.ingest.personal_data import shown
 SPIRA_NAMES = {"class": "label", "sexo": "sex", "idade": "age"}
 OPTIONAL = ("speaker_id", "sex", "age", "site", "device", "recorded_on", "spo2", "task", "split")
 USED = ("file_path", "label", *OPTIONAL)
+NOISE_USED = ("file_path", "source")  # of a corpus of noise
 _OTHER_NAMES = {  # in forms and other corpora: suggested in a message, and not read, for nobody knows what they hold
     **dict.fromkeys(("arquivo", "filename", "file", "audio", "path", "wav"), "file_path"),
     **dict.fromkeys(("classe", "grupo", "group", "diagnosis", "diagnostico"), "label"),
@@ -34,7 +35,7 @@ def our_names(header: Sequence[str]) -> list[str]:
     Where a table has both a name of SPIRA's and ours, ours is read.
     """
     plain = [_plain(name).replace("_", "") for name in header]  # SpeakerID, too
-    known = {ours.replace("_", ""): ours for ours in USED}
+    known = {ours.replace("_", ""): ours for ours in (*USED, *NOISE_USED)}
     known |= {name: ours for name, ours in SPIRA_NAMES.items() if ours not in plain}
     return [known.get(word, name) for word, name in zip(plain, header, strict=True)]
 

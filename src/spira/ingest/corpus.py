@@ -1,7 +1,8 @@
 """Read the metadata.csv of a user's corpus, a folder with that file and audio, as a table of its rows.
 
 Columns: ``file_path`` and ``label`` are required of speech, ``file_path`` of noise. Read where
-present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``.
+present: ``speaker_id``, ``sex``, ``age``, ``site``, ``device``, ``recorded_on``, ``spo2``, ``task``, ``split``;
+of noise ``source``.
 SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``idade``; names of columns in any case.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from spira.base.errors import DataError
-from spira.ingest.column_names import OPTIONAL, USED, our_names, repeated, unread
+from spira.ingest.column_names import NOISE_USED, OPTIONAL, USED, our_names, repeated, unread
 from spira.ingest.file_names import one_name, path_problems
 from spira.ingest.metadata import alike, assumptions, canonical
 from spira.ingest.personal_data import shown
@@ -70,13 +71,19 @@ def require_learnable(table: pl.DataFrame, folder: Path) -> None:
 
 
 def read_recordings(folder: Path) -> pl.DataFrame:
-    """Reads the ``file_path`` of each noise recording, sorted.
+    """Reads the ``file_path`` of each noise recording, sorted, and its ``source``: "" where it is unknown.
+
+    Sources that differ only in spelling are printed: they count as two.
 
     Raises:
         DataError: as ``read_corpus``.
     """
-    columns, _, _ = _read(folder, required=("file_path",))
-    return pl.DataFrame({"file_path": columns["file_path"]}).sort("file_path")
+    written, lines, _ = _read(folder, required=("file_path",))
+    written = {"source": [""] * len(lines)} | {name: written[name] for name in NOISE_USED if name in written}
+    columns, _ = canonical(written, lines, day_first=False)
+    for said in alike(columns, str):
+        print(f"{folder / 'metadata.csv'}: {said}")
+    return pl.DataFrame(columns).select(NOISE_USED).sort("file_path")
 
 
 def read_columns(folder: Path) -> dict[str, list[tuple[int, str]]]:

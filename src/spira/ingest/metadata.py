@@ -8,7 +8,7 @@ from spira.clips.cells import NUMBERS, date_text, is_unknown, number_text, read_
 from spira.clips.spelling import difference, id_key, key, spelled_alike
 from spira.ingest.personal_data import personal, shown
 
-_TEXTS = ("speaker_id", "sex", "site", "device", "task", "split")
+_TEXTS = ("speaker_id", "sex", "site", "device", "task", "split", "source")
 _CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # what it must be; its values by how people write them
     "label": (
         "patient or control (SPIRA's class: 1 or 0)",
@@ -26,7 +26,7 @@ _CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # what it must be; its 
     ),
 }
 _ROUNDED = re.compile(r"\d[.,]\d+E\+\d+", re.ASCII)  # a long number, as spreadsheets write it: what it was is lost
-_COMPARED = {"speaker_id": id_key, "site": key, "device": key, "task": key}
+_COMPARED = {"speaker_id": id_key, "site": key, "device": key, "task": key, "source": key}
 _MOST_SAID = 10
 Columns = Mapping[str, Sequence[str]]  # by name, a cell a row
 

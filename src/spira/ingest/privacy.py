@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ _ALLOWED = {  # by column, what looks personal and is only warned of, with what 
         OLD_DATE: "of birth, or of the recording: rename the file where it is of birth",
         NAME: "or other words: rename the file where it is a person's, or set ingest.personal_data=pseudonymise",
     },
-    **dict.fromkeys(("site", "device", "task"), _NOT_A_PERSON),
+    **dict.fromkeys(("site", "device", "task", "source"), _NOT_A_PERSON),
 }
 _READ_OTHERWISE = {("recorded_on", OLD_DATE), ("label", NAME)}  # a date, and what is refused for being no label
 
@@ -51,7 +51,7 @@ def renamed(table: pl.DataFrame, name: Callable[[str], str]) -> pl.DataFrame:
     return table.with_columns(pl.Series(column, map(name, table[column]), pl.String) for column in columns)
 
 
-def refuse_personal(folder: Path, *, hashed: bool) -> None:
+def refuse_personal(folder: Path, *, hashed: bool, used: Collection[str] = USED) -> None:
     """Refuses columns with personal data, a line a value, which never quotes it.
 
     What is ``_ALLOWED`` is warned of and goes on: a site is where, not who, and the date in the name of a file is most
@@ -60,6 +60,7 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
     Args:
         folder: of the corpus.
         hashed: names of files and speakers reach no output.
+        used: the columns that are read.
 
     Raises:
         DataError: a column that is read and reaches an output holds personal data.
@@ -67,7 +68,7 @@ def refuse_personal(folder: Path, *, hashed: bool) -> None:
     path, refused, doubtful = folder / "metadata.csv", list[str](), list[str]()
     for name, fields in read_columns(folder).items():
         found = list(_personal_values(name, fields))
-        if name in USED and not (hashed and name in _HASHED):
+        if name in used and not (hashed and name in _HASHED):
             allowed = _ALLOWED.get(name, {})
             for kind, line, n_rows in found:
                 many = f" ({n_rows} rows)" if n_rows > 1 else ""

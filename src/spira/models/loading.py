@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from spira.base.array_types import Floats
 from spira.base.errors import DataError
 from spira.base.tables import read_json
 from spira.models.build import MODELS, build, with_cpu_kernels
@@ -60,6 +61,13 @@ def _network(
 def _statistics(facts: Mapping[str, Any], weights: dict[str, Tensor]) -> Statistics:
     features = facts["features"]
     layout = FrameLayout(features["kind"], features["n_mels"], facts["sample_rate"] / features["hop_length"])
-    columns = [weights[name].numpy() for name in ("centre", "spread", "weight")]
-    regression = Regression(*columns, bias=float(weights["bias"]))
+    centre, spread, weight = (_numbers(weights, name, facts["n_statistics"]) for name in ("centre", "spread", "weight"))
+    regression = Regression(centre, spread, weight, float(weights["bias"]))
     return Statistics(facts["block"], layout, regression)
+
+
+def _numbers(weights: Mapping[str, Tensor], name: str, n: int) -> Floats:
+    numbers: Floats = weights[name].numpy()
+    if numbers.shape != (n,):
+        raise RuntimeError(f"{name} must have {n} numbers, got shape {list(numbers.shape)}")
+    return numbers

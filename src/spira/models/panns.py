@@ -44,7 +44,8 @@ class Panns(nn.Module):
         self.fc_audioset = _xavier(nn.Linear(shape.channels[-1], n_outputs))
 
     def forward(self, windows: Tensor) -> Tensor:
-        bands = self.standardize(windows).unsqueeze(1).transpose(1, 3)  # (batch, band, frame, 1): bn0 sees bands as channels
+        windows = self.standardize(windows)
+        bands = windows.unsqueeze(1).transpose(1, 3)  # (batch, band, frame, 1): bn0 sees bands as channels
         image = self.bn0(bands).transpose(1, 3)  # (batch, channel, frame, band)
         for i in range(1, self.n_blocks + 1):
             image = self.get_submodule(f"conv_block{i}")(image)

@@ -182,9 +182,7 @@ class NetworkParams(Section):
         if kind in SHAPES and n_frames < (least := SHAPES[kind].least):
             raise ParamKeyError(key, f"{short}, must have at least {least}")
         if kind in SHAPES and n_features < (least := SHAPES[kind].least):
-            raise ParamKeyError(
-                "features.n_mels", f"must be at least {least} for the network {kind}, got {n_features}"
-            )
+            raise ParamKeyError("features.n_mels", f"must be at least {least} for the network {kind}, got {n_features}")
 
 
 class StatisticsParams(Section):

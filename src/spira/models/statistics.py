@@ -28,7 +28,8 @@ class FrameLayout:
 
         Of an MFCC that is coefficient 0 divided by the square root of the number of bands, for the DCT is orthonormal.
         """
-        return frames[:, 0] / np.sqrt(self.n_mels) if self.kind == "mfcc" else frames.mean(axis=1)
+        levels: Floats = frames[:, 0] / self.n_mels**0.5 if self.kind == "mfcc" else frames.mean(axis=1)
+        return levels
 
     def inactive(self, frames: Floats) -> Mask:
         """Which frames have the same level in every band, shape (n_frames,).
@@ -112,14 +113,14 @@ def pauses(inactive: Mask, rate: float) -> Floats:
     seconds = len(inactive) / rate
     silent, sounding = runs(inactive) / rate, runs(~inactive) / rate
     silent = silent[silent >= SHORTEST_PAUSE]
-    lengths = [f(of) if len(of) else 0.0 for of in (silent, sounding) for f in (np.mean, np.std, np.max)]
-    return np.array([inactive.mean(), len(silent) / seconds, *np.log1p(lengths), np.log(seconds)])
+    lengths = [(s.mean(), s.std(), s.max()) if len(s) else (0.0, 0.0, 0.0) for s in (silent, sounding)]
+    return np.array([inactive.mean(), len(silent) / seconds, *np.log1p(np.ravel(lengths)), np.log(seconds)])
 
 
 def runs(mask: Mask) -> Floats:
     """The lengths of the stretches of True, in their order::
 
-        F T T F T      2, 1
+    F T T F T      2, 1
     """
     steps = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
     return (np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)).astype(np.float64)

@@ -19,7 +19,7 @@ _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueEr
 
 
 def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Path) -> None:
-    """Writes ``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features and model, and how it went).
+    """Writes ``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features and model, and results).
 
     models/loading.py reads them.
     """
@@ -39,7 +39,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         plain = path.suffix == ".safetensors"
         held = load_file(path) if plain else torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; put it there and `dvc add` it, or set network.init_from=none") from error
+        raise DataError(
+            f"{path}: no such file; put it there and `dvc add` it, or set network.init_from=none"
+        ) from error
     except _UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         raise DataError(

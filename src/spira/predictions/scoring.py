@@ -1,10 +1,40 @@
-"""Windows -> the score of each clip."""
+"""The frames of clips and a trained model -> the score of each clip."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spira.features.windows import Windows
+from spira.base.array_types import Floats
+from spira.features.windows import Windows, make_windows, one_view_each
+from spira.models.loading import Model
+from spira.models.statistics import Statistics
 from spira.models.threads import in_threads
+
+
+def score(model: Model, clips: Sequence[Tensor], *, step: int, batch_size: int) -> Floats:
+    """The probability of `patient` of each clip: the one way from frames to scores, for every model.
+
+    A baseline is given each clip whole. A network is given windows of its own length, and the score is their mean.
+
+    Args:
+        model: of ``load_model``.
+        clips: the frames of each, (n_frames, n_features), on the CPU.
+        step: frames from one window's start to the next.
+        batch_size: windows in a forward pass; it moves no score but by rounding.
+
+    Returns:
+        Shape (n_clips,), in [0, 1].
+    """
+    if isinstance(model, Statistics):
+        return np.array([model.probability(frames.numpy()) for frames in clips])
+    n, lengths = len(clips), torch.tensor([len(frames) for frames in clips])
+    # labels are 0, for scoring reads none
+    where = one_view_each(torch.arange(n), torch.zeros(n, dtype=torch.int64), lengths, torch.zeros(n))
+    windows = make_windows(clips, where, length=model.n_frames, step=step, device=model.device)
+    scores: Floats = clip_scores(model.net, windows, n, batch_size).numpy()
+    return scores
 
 
 def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int) -> Tensor:
@@ -27,9 +57,9 @@ def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int)
 
     @torch.inference_mode()
     def score(batch: Tensor) -> None:
-        probabilities[batch] = torch.sigmoid(net(windows.batch(batch, torch.zeros_like(batch))).double())
+        probabilities[batch] = torch.sigmoid(net(windows.batch(batch)).double())
 
     in_threads(score, batches, device=device)
-    clips = windows.clips.cpu()
+    clips = windows.clips
     total = torch.zeros(n_clips, dtype=torch.float64).index_add_(0, clips, probabilities.cpu())
     return total / torch.bincount(clips, minlength=n_clips)

@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from spira.base.array_types import Waveform
+from spira.base.array_types import Floats, Waveform
 from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
@@ -23,15 +20,14 @@ from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
-from spira.features.noise import NoiseParams, clip_generator
+from spira.features.noise import NoiseParams, clip_generator, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
-from spira.features.windows import Windows, make_windows
 from spira.models.device import prepare
-from spira.models.params import CpuKernels
-from spira.models.store import frames_in_window, load_model
+from spira.models.loading import load_model
+from spira.models.params import CpuKernels, ModelsParams
 from spira.predictions.params import PredictParams
-from spira.predictions.scoring import clip_scores
+from spira.predictions.scoring import score
 from spira.predictions.table import write_predictions
 from spira.probes.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
 from spira.probes.background import BackgroundParams
@@ -83,6 +79,7 @@ class Alterer:
 
 
 def run(
+    models: ModelsParams,
     seeds: tuple[int, ...],
     sample_rate: int,
     features: FeatureParams,
@@ -96,7 +93,7 @@ def run(
     clips: Path = Path("data/clips"),
     noises: Path = Path("data/noise"),
     subsets: Path = Path("data/subsets.csv"),
-    models: Path = Path("data/models"),
+    trained: Path = Path("data/models"),
     out: Path = Path("data/altered.csv"),
     n_workers: int | None = None,
 ) -> None:
@@ -105,10 +102,13 @@ def run(
     folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
     picked = _pick_clips(clips, set().union(*folds.values()), alter)
     lenders = _lenders(picked, sample_rate, background, alter)
-    altered = Alterer(sample_rate, background, alter, lenders, NoiseInserter(read_noise(noises), noise))
+    added = NoiseInserter(divide(read_noise(noises), noise).test, noise, sample_rate, features.active_db)
+    altered = Alterer(sample_rate, background, alter, lenders, added)
     render = make_renderer(features, windows, sample_rate)
-    nets = {
-        (fold, seed): load_model(models / fold / str(seed), device, cpu_kernels) for fold in folds for seed in seeds
+    loaded = {
+        (name, fold, seed): load_model(trained / name / fold / str(seed), device, cpu_kernels)
+        for fold in folds
+        for name, seed in models.trainings(seeds)
     }
     tables = []
     n_threads = torch.get_num_threads()
@@ -117,24 +117,13 @@ def run(
         rendered = ordered_map(lambda clip: render(altered(clip, alteration)), picked, n_workers)  # noqa: B023
         frames = dict(zip(picked, progress(rendered, len(picked), alteration), strict=True))
         torch.set_num_threads(n_threads)
-        for (fold, seed), net in nets.items():
+        for (name, fold, seed), model in loaded.items():
             tested = [clip for clip in picked if clip.clip_id in folds[fold]]
             if tested:
-                length = frames_in_window(models / fold / str(seed))
-                cut = _windows([frames[clip] for clip in tested], length, step, device)
-                scores = clip_scores(net, cut, len(tested), predict.batch_size).numpy()
-                tables.append(_table(tested, scores, fold=fold, condition=alteration, seed=seed))
+                scores = score(model, [frames[clip] for clip in tested], step=step, batch_size=predict.batch_size)
+                tables.append(_table(tested, scores, model=name, fold=fold, condition=alteration, seed=seed))
     write_predictions(pl.concat(tables), out)
-    print(f"{len(picked)} test clips scored under {len(_alterations(lenders))} alterations by {len(nets)} models")
-
-
-def _windows(clips: Sequence[Tensor], length: int, step: int, device: torch.device) -> Windows:
-    """Every window of every clip in one view; all labels are 0, for scoring reads none."""
-    n, lengths = len(clips), torch.tensor([len(clip) for clip in clips])
-    firsts = torch.zeros(1, n, dtype=torch.int64)
-    return make_windows(
-        clips, torch.arange(n), firsts, lengths, torch.zeros(n), length=length, step=step, device=device
-    )
+    print(f"{len(picked)} test clips scored under {len(_alterations(lenders))} alterations by {len(loaded)} models")
 
 
 def _pick_clips(folder: Path, tested: set[str], p: AlterParams) -> list[Clip]:
@@ -164,19 +153,20 @@ def _alterations(lenders: Mapping[Clip, Waveform]) -> tuple[Alteration, ...]:
     return (*FORMS, ADDED, *SWAPS) if lenders else (*FORMS, ADDED)
 
 
-def _table(clips: Sequence[Clip], scores: NDArray[np.float64], condition: str, fold: str, seed: int) -> pl.DataFrame:
+def _table(clips: Sequence[Clip], scores: Floats, *, model: str, fold: str, condition: str, seed: int) -> pl.DataFrame:
     facts = pl.DataFrame(
         [(clip.clip_id, clip.speaker_id, clip.label) for clip in clips],
         schema=["clip_id", "speaker_id", "label"],
         orient="row",
     )
-    same = {"fold": pl.lit(fold), "subset": pl.lit("test"), "condition": pl.lit(condition)}
+    same = {"model": pl.lit(model), "fold": pl.lit(fold), "subset": pl.lit("test"), "condition": pl.lit(condition)}
     return facts.with_columns(**same, seed=pl.lit(seed, pl.Int64), score=scores)
 
 
 if __name__ == "__main__":
     with as_stage():
         run(
+            load("models", ModelsParams),
             load("seeds", Seeds),
             load("sample_rate", SampleRate),
             load("features", FeatureParams),

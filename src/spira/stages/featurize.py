@@ -5,13 +5,13 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 import torch
@@ -27,12 +27,12 @@ from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise
 from spira.clips.subsets import read_subsets
 from spira.features.cache import Shards
-from spira.features.conditions import CONDITIONS, TRAINING_CONDITION, Condition
-from spira.features.noise import NoiseParams
+from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
+from spira.features.noise import NoiseBanks, NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
-from spira.features.store import assign_shards, remove_index, shard_path, write_index, write_shard
-from spira.split.holdout import SUBSETS
+from spira.features.store import IndexRow, assign_shards, remove_index, shard_path, write_index, write_shard
+from spira.split.holdout import SUBSETS, Subset
 
 _CLIPS = {
     "clip_id": pl.String,
@@ -44,8 +44,17 @@ _CLIPS = {
 }
 
 
+class View(NamedTuple):
+    """How clips are rendered once."""
+
+    number: int
+    weight: float  # among the views of a clip
+    n_noises: tuple[int, int]  # inserted into a control's clip, and a patient's
+    bank: Literal["training", "test"]  # of ``NoiseBanks``, that they are drawn from
+
+
 class Rendering(NamedTuple):
-    """One clip to be rendered; a training clip has several views."""
+    """One clip in one view."""
 
     clip_id: str
     speaker_id: str
@@ -53,26 +62,31 @@ class Rendering(NamedTuple):
     start: int
     n_samples: int
     digest: str  # of the waveform
-    view: int
     shard: int
+    view: View
+
+    @property
+    def n_noises(self) -> int:
+        return self.view.n_noises[self.label]
 
 
 @dataclass(frozen=True)
 class NoisyRenderer:
-    """Renders a clip under one condition: noise first, then frames of shape (n_frames, n_features)."""
+    """Renders a clip: noise first, then frames of shape (n_frames, n_features)."""
 
     waveforms: Waveform  # of all clips, end to end
-    noise: NoiseInserter
+    noise: Mapping[str, NoiseInserter]  # by the name of the bank
     renderer: Renderer
 
-    def __call__(self, clip: Rendering, condition: Condition) -> Tensor:
+    def __call__(self, clip: Rendering) -> Tensor:
         waveform = self.renderer.padded(self.waveforms[clip.start : clip.start + clip.n_samples])
-        n_noises = self.noise.p.n_noises(clip.label, condition)
-        return self.renderer(self.noise(waveform, clip.clip_id, view=clip.view, n_noises=n_noises))
+        insert = self.noise[clip.view.bank]
+        return self.renderer(insert(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
 
-    def cache_key(self, clip: Rendering, condition: Condition) -> tuple[object, ...]:
+    def cache_key(self, clip: Rendering) -> tuple[object, ...]:
         """All that one clip's frames depend on, beside what all clips share: parameters, noise and code."""
-        return clip.clip_id, clip.view, clip.digest, self.noise.p.n_noises(clip.label, condition)
+        noises = (clip.view.number, clip.view.bank, clip.n_noises) if clip.n_noises else None
+        return clip.clip_id, clip.digest, noises
 
 
 def run(
@@ -90,19 +104,22 @@ def run(
     table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
     renderer = make_renderer(features, windows, sample_rate)
-    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), NoiseInserter(read_noise(noises), noise), renderer)
+    banks = divide(read_noise(noises), noise)
+    print(_banks_line(banks))
+    inserters = {
+        name: NoiseInserter(bank, noise, sample_rate, features.active_db) for name, bank in banks._asdict().items()
+    }
+    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), inserters, renderer)
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
     cache = Shards("featurize", _shared_facts(features, noise, renderer, sample_rate), _noise_files(noises))
     n_shards = n_made = 0
-    for subset, condition, n_views in _arrays(noise.views):
+    for subset, array, views in _arrays(noise):
         rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
         shards = assign_shards([row["clip_id"] for row in rows])
         renderings = [
-            Rendering(**row, view=view, shard=shard)
-            for view in range(n_views)
-            for row, shard in zip(rows, shards, strict=True)
+            Rendering(**row, shard=shard, view=view) for row, shard in zip(rows, shards, strict=True) for view in views
         ]
-        n_made += _write(renderings, out / subset, condition, noisy, features.n_features(sample_rate), cache, n_workers)
+        n_made += _write(renderings, out / subset, array, noisy, features.n_features(sample_rate), cache, n_workers)
         n_shards += len(set(shards))
     cache.forget_others()
     if n_made < n_shards:
@@ -114,8 +131,14 @@ def _shared_facts(
 ) -> dict[str, object]:
     """All that the frames of every clip depend on; numbers of noises and views are each clip's own."""
     facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
-    per_clip = {"views", "n_patient", "n_control"}
+    per_clip = {"views", "clean_weight", "n_patient", "n_control"}
     return facts | {"features": features.model_dump(), "noise": noise.model_dump(exclude=per_clip)}
+
+
+def _banks_line(banks: NoiseBanks) -> str:
+    if banks.training is banks.test:
+        return f"noise: all {len(banks.test)} recordings, for training, validation and test alike"
+    return f"noise: {len(banks.training)} recordings for training and validation, {len(banks.test)} others for test"
 
 
 def _noise_files(noises: Path) -> list[Path]:
@@ -125,28 +148,39 @@ def _noise_files(noises: Path) -> list[Path]:
 def _write(
     renderings: list[Rendering],
     folder: Path,
-    condition: Condition,
+    array: str,
     render: NoisyRenderer,
     n_features: int,
     cache: Shards,
     n_workers: int | None,
 ) -> int:
     """Writes the shards of one array and their index; returns how many had to be made."""
-    remove_index(folder, condition)
-    by_shard = groupby(sorted(renderings, key=attrgetter("shard")), attrgetter("shard"))
-    shards = {shard_path(folder, condition, shard): list(clips) for shard, clips in by_shard}
-    keys = {path: [render.cache_key(clip, condition) for clip in clips] for path, clips in shards.items()}
-    to_make = {path: clips for path, clips in shards.items() if not cache.restored(path, keys[path])}
-    to_render = [clip for clips in to_make.values() for clip in clips]
-    rendered = ordered_map(lambda clip: render(clip, condition), to_render, n_workers)
-    frames = progress(rendered, len(to_render), f"{folder.name} {condition}")
-    n_frames = render.renderer.n_frames
-    for path, clips in to_make.items():
-        write_shard(path, n_features, [(clip.clip_id, n_frames(clip.n_samples)) for clip in clips], frames)
-        cache.keep(path, keys[path])
-    index = ((r.clip_id, r.speaker_id, r.label, r.view, r.shard, n_frames(r.n_samples)) for r in renderings)
-    write_index(index, folder, condition)
+    remove_index(folder, array)
+    by_shard = {
+        shard: list(clips) for shard, clips in groupby(sorted(renderings, key=attrgetter("shard")), attrgetter("shard"))
+    }
+    n_frames: dict[int, list[int]] = {}
+    to_make = {}
+    for shard, clips in by_shard.items():
+        path, key = shard_path(folder, array, shard), [render.cache_key(clip) for clip in clips]
+        if (known := cache.restored(path, key)) is None:
+            to_make[shard] = path, key
+        else:
+            n_frames[shard] = known
+    to_render = [clip for shard in to_make for clip in by_shard[shard]]
+    frames = progress(ordered_map(render, to_render, n_workers), len(to_render), f"{folder.name} {array}")
+    for shard, (path, key) in to_make.items():
+        n_frames[shard] = write_shard(path, n_features, [clip.clip_id for clip in by_shard[shard]], frames)
+        cache.keep(path, key, n_frames[shard])
+    write_index(_index(renderings, n_frames), folder, array)
     return len(to_make)
+
+
+def _index(renderings: Sequence[Rendering], n_frames: Mapping[int, Sequence[int]]) -> Iterator[IndexRow]:
+    """The rows of an array's table, given the numbers of frames in each shard, whose renderings are in this order."""
+    lengths = {shard: iter(numbers) for shard, numbers in n_frames.items()}
+    for r in renderings:
+        yield IndexRow(r.clip_id, r.speaker_id, r.label, r.view.number, r.view.weight, r.shard, next(lengths[r.shard]))
 
 
 def _members(subsets: Path) -> dict[str, set[str]]:
@@ -155,13 +189,19 @@ def _members(subsets: Path) -> dict[str, set[str]]:
     return {subset: {clip for fold in folds for clip in getattr(fold, subset)} for subset in SUBSETS}
 
 
-def _arrays(views: int) -> Iterator[tuple[str, Condition, int]]:
-    """(subset, condition, views): training under noise in several views, the others under every condition once."""
-    for subset in SUBSETS:
-        if subset == "train":
-            yield subset, TRAINING_CONDITION, views
-        else:
-            yield from ((subset, condition, 1) for condition in CONDITIONS)
+def _arrays(p: NoiseParams) -> Iterator[tuple[Subset, str, list[View]]]:
+    """(subset, array, views): training clips in several views, the others under every condition once."""
+    weights = p.training_views().items()
+    noises = {condition: _n_noises(p, condition) for condition in CONDITIONS}
+    views = [View(number, weight, noises["noisy" if number else "clean"], "training") for number, weight in weights]
+    yield "train", TRAINING_VIEWS, views
+    for condition in CONDITIONS:
+        yield "validation", condition, [View(0, p.validation_weight(condition), noises[condition], "training")]
+        yield "test", condition, [View(0, 1.0, noises[condition], "test")]
+
+
+def _n_noises(p: NoiseParams, condition: Condition) -> tuple[int, int]:
+    return p.n_noises(0, condition), p.n_noises(1, condition)
 
 
 if __name__ == "__main__":

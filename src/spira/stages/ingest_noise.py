@@ -14,6 +14,7 @@ from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.ingest.acceptance import IngestParams
+from spira.ingest.column_names import NOISE_USED
 from spira.ingest.corpus import read_recordings
 from spira.ingest.file_names import locate_files
 from spira.ingest.privacy import namer, refuse_personal, renamed
@@ -29,7 +30,7 @@ def run(
     n_workers: int | None = None,
 ) -> None:
     name = namer(ingest.personal_data)
-    refuse_personal(noise_corpus, hashed=ingest.personal_data == "pseudonymise")
+    refuse_personal(noise_corpus, hashed=ingest.personal_data == "pseudonymise", used=NOISE_USED)
     rows = read_recordings(noise_corpus)
     recordings, refused = store_waveforms(
         noise_corpus,
@@ -42,7 +43,7 @@ def run(
         n_workers=n_workers,
     )
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
-    table = renamed(pl.DataFrame(recordings), name)
+    table = renamed(pl.DataFrame(recordings).join(rows, on="file_path", how="left", maintain_order="left"), name)
     write_table(table.rename({"file_path": "recording_id"}), out / "recordings.csv")
     minutes = table["n_samples"].sum() / sample_rate / 60
     print(f"{noise_corpus}: {len(table)} of {len(rows)} recordings, {minutes:.1f} minutes")

@@ -1,4 +1,4 @@
-"""predict: the frames of validation and test clips, every model -> a score a clip, condition and seed."""
+"""predict: the frames of validation and test clips, every model -> a score a clip, condition, model and seed."""
 
 if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
@@ -16,16 +16,17 @@ from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
 from spira.features.conditions import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
-from spira.features.store import read_windows
+from spira.features.store import read_renderings
 from spira.models.device import prepare
-from spira.models.params import CpuKernels
-from spira.models.store import frames_in_window, load_model
+from spira.models.loading import load_model
+from spira.models.params import CpuKernels, ModelsParams
 from spira.predictions.params import PredictParams
-from spira.predictions.scoring import clip_scores
+from spira.predictions.scoring import score
 from spira.predictions.table import write_predictions
 
 
 def run(
+    models: ModelsParams,
     seeds: tuple[int, ...],
     sample_rate: int,
     features: FeatureParams,
@@ -34,44 +35,45 @@ def run(
     cpu_kernels: CpuKernels,
     *,
     subsets: Path = Path("data/subsets.csv"),
-    models: Path = Path("data/models"),
+    trained: Path = Path("data/models"),
     validation: Path = Path("data/features/validation"),
     test: Path = Path("data/features/test"),
     out: Path = Path("data/predictions.csv"),
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
     _, step = windows.frames(sample_rate, features.hop_length)
-    folds = read_subsets(subsets)
-    _warn_of_leftovers(models, [f"{fold}/{seed}" for fold in folds for seed in seeds])
+    folds, trainings = read_subsets(subsets), models.trainings(seeds)
+    _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
     tables = []
     for fold, clips in folds.items():
-        nets = {seed: load_model(models / fold / str(seed), device, cpu_kernels) for seed in seeds}
-        lengths = {seed: frames_in_window(models / fold / str(seed)) for seed in seeds}  # that each was trained on
+        loaded = {
+            (name, seed): load_model(trained / name / fold / str(seed), device, cpu_kernels) for name, seed in trainings
+        }
         for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
             for condition in CONDITIONS:
-                cut = {
-                    n: read_windows(folder, condition, members, length=n, step=step, device=device)
-                    for n in set(lengths.values())
-                }
-                for seed, net in nets.items():
-                    own_windows, table = cut[lengths[seed]]
-                    scores = clip_scores(net, own_windows, len(table), predict.batch_size).numpy()
-                    names = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
-                    tables.append(table.with_columns(**names, seed=seed, score=scores))
+                frames, table = read_renderings(folder, condition, members)
+                names = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
+                for (name, seed), model in loaded.items():
+                    scores = score(model, frames, step=step, batch_size=predict.batch_size)
+                    tables.append(table.with_columns(**names, model=pl.lit(name), seed=seed, score=scores))
     write_predictions(pl.concat(tables), out)
 
 
-def _warn_of_leftovers(models: Path, used: Sequence[str]) -> None:
-    """Prints the folders of seeds or folds that left params.yaml: DVC counts them as part of ``data/models``."""
-    for file in sorted(models.rglob("model.json")):
+def _warn_of_leftovers(trained: Path, used: Sequence[str]) -> None:
+    """Prints the folders of what left params.yaml: DVC counts them as part of ``data/models``."""
+    for file in sorted(trained.rglob("model.json")):
         folder = file.parent
-        if folder.relative_to(models).as_posix() not in used:
-            print(f"{folder}: not used, params.yaml lists no such fold and seed; remove it, or dvc.lock will count it")
+        if folder.relative_to(trained).as_posix() not in used:
+            print(
+                f"{folder}: not used, params.yaml lists no such model, fold and seed; remove it, or dvc.lock will "
+                "count it"
+            )
 
 
 if __name__ == "__main__":
     with as_stage():
         run(
+            load("models", ModelsParams),
             load("seeds", Seeds),
             load("sample_rate", SampleRate),
             load("features", FeatureParams),

@@ -1,4 +1,4 @@
-"""train: the frames of training and validation clips -> the weights of one fold and seed, and their learning curves."""
+"""train: the frames of training and validation clips -> a network of one fold and seed, and its learning curves."""
 
 if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
@@ -18,13 +18,13 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import FoldClips, read_fold
-from spira.features.conditions import TRAINING_CONDITION
+from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
-from spira.features.store import condition_files, longest_clip, read_windows
-from spira.features.windows import Windows, first_of_each_clip
+from spira.features.store import condition_files, longest_clip, read_renderings, read_windows
+from spira.features.windows import Windows, first_of_each_rendering
 from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
-from spira.models.params import CpuKernels, ModelParams
+from spira.models.params import CpuKernels, NetworkParams
 from spira.models.store import read_weights, save_model
 from spira.training.checkpoint import Checkpoint
 from spira.training.early_stopping import BestWeights
@@ -32,6 +32,7 @@ from spira.training.loop import train_epochs
 from spira.training.optimization import validation_loss
 from spira.training.params import TrainParams
 from spira.training.pretrained import Adopted, adopt
+from spira.training.standardization import centre_and_spread, set_standardize
 from spira.training.state import State
 
 
@@ -40,7 +41,7 @@ class Examples(NamedTuple):
 
     train_windows: Windows
     train_names: list[str]
-    val_windows: Windows
+    val_windows: list[Windows]  # under each condition that has a weight
     val_names: list[str]
 
 
@@ -60,10 +61,13 @@ def fit(
     checkpoint: Checkpoint,
     live: Live,
     *,
-    fold: str,
     seed: int,
+    name: str,
 ) -> None:
-    """Trains until the last epoch or until validation stops it, from the checkpoint on; ``best`` has the weights."""
+    """Trains until the last epoch or until validation stops it, from the checkpoint on; ``best`` has the weights.
+
+    ``name`` of the training is printed with every epoch.
+    """
     resume_from, curve = _read_checkpoint(checkpoint, best)
     for point in curve:
         _log(live, point)
@@ -73,22 +77,22 @@ def fit(
         val_loss = validation_loss(net, examples.val_windows, p.micro_batch_size, examples.val_names)
         curve.append(CurvePoint(loss, val_loss, lr))
         _log(live, curve[-1])
-        print(f"fold {fold} seed {seed} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
+        print(f"{name} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
         if best.update(epoch, val_loss, net.state_dict().items()):
             break
-        if state:
-            points = State({"points": torch.tensor(curve, dtype=torch.float64)}, {})
-            checkpoint.write({"run": state, "best": best.state(), "curve": points})
+        points = State({"points": torch.tensor(curve, dtype=torch.float64)}, {})
+        checkpoint.write({"run": state, "best": best.state(), "curve": points})
 
 
 def run(
     sample_rate: int,
     features: FeatureParams,
     windows: WindowParams,
-    model: ModelParams,
+    network: NetworkParams,
     train: TrainParams,
     cpu_kernels: CpuKernels,
     *,
+    model: str,
     fold: str,
     seed: int,
     folds: Path = Path("data/folds"),
@@ -101,43 +105,53 @@ def run(
     device = prepare(train.device, seed)
     n_frames, step = windows.frames(sample_rate, features.hop_length)
     members, n_features = read_fold(folds, fold), features.n_features(sample_rate)
-    n_frames = longest_clip(training, TRAINING_CONDITION, members.train) if train.windows == "whole" else n_frames
+    n_frames = longest_clip(training, TRAINING_VIEWS, members.train) if train.windows == "whole" else n_frames
     examples = _read_examples(members, training, validation, train, n_frames, step, device)
-    net = with_cpu_kernels(build(model, n_frames, n_features), cpu_kernels)
-    adopted = adopt_pretrained(net, model, pretrained)
+    net = with_cpu_kernels(build(model, network, n_frames, n_features), cpu_kernels)
+    adopted = adopt_pretrained(net, network, pretrained)
+    if network.standardize:
+        _standardize(net, training, members)
     net.to(device)
     facts: dict[str, Any] = {"fold": fold, "seed": seed, "sample_rate": sample_rate}
-    facts |= {"features": features.model_dump(), "windows": windows.model_dump(), "model": model.model_dump()}
+    facts |= {"features": features.model_dump(), "windows": windows.model_dump()}
+    facts |= {"model": model, "network": network.model_dump()}
     facts |= {"n_frames": n_frames, "n_features": n_features, "adopted": adopted._asdict() if adopted else None}
     facts["n_parameters"] = sum(weight.numel() for weight in net.parameters())
     inputs = [
-        *condition_files(training, TRAINING_CONDITION),
-        *condition_files(validation, TRAINING_CONDITION),
+        *condition_files(training, TRAINING_VIEWS),
+        *(file for condition in VALIDATION_CONDITIONS for file in condition_files(validation, condition)),
         folds / f"{fold}.csv",
     ]
-    inputs += [pretrained / model.init_from] if adopted else []
+    inputs += [pretrained / network.init_from] if adopted else []
     settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
-    checkpoint, best = Checkpoint(f"{fold}-{seed}", settings, inputs), BestWeights(train.patience)
+    checkpoint, best = Checkpoint(f"{model}-{fold}-{seed}", settings, inputs), BestWeights(train.patience)
 
-    with Live(str(curves / fold / str(seed)), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        fit(net, examples, train, best, checkpoint, live, fold=fold, seed=seed)
+    place, name = Path(model, fold, str(seed)), f"{model} fold {fold} seed {seed}"
+    with Live(str(curves / place), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        fit(net, examples, train, best, checkpoint, live, seed=seed, name=name)
     facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
-    save_model(best.weights, facts, models / fold / str(seed))
+    save_model(best.weights, facts, models / place)
     checkpoint.remove()
+
+
+def _standardize(net: nn.Module, training: Path, members: FoldClips) -> None:
+    """Sets the scale of the network's inputs by every frame of the training clips, in every view by its weight."""
+    frames, table = read_renderings(training, TRAINING_VIEWS, members.train)
+    set_standardize(net, *centre_and_spread(zip(frames, table["weight"], strict=True)))
 
 
 def _read_examples(
     members: FoldClips, training: Path, validation: Path, p: TrainParams, length: int, step: int, device: torch.device
 ) -> Examples:
-    """Every window of the training and validation clips; with ``p.windows=random``, the first of each training clip."""
-    train, train_clips = read_windows(
-        training, TRAINING_CONDITION, members.train, length=length, step=step, device=device
-    )
-    train = first_of_each_clip(train) if p.windows == "random" else train
-    val, val_clips = read_windows(
-        validation, TRAINING_CONDITION, members.validation, length=length, step=step, device=device
-    )
-    return Examples(train, train_clips["clip_id"].to_list(), val, val_clips["clip_id"].to_list())
+    """Every window of the training and validation clips; with ``p.windows=random``, the first of each training view."""
+    train, train_clips = read_windows(training, TRAINING_VIEWS, members.train, length=length, step=step, device=device)
+    train = first_of_each_rendering(train) if p.windows == "random" else train
+    read = [
+        read_windows(validation, condition, members.validation, length=length, step=step, device=device)
+        for condition in VALIDATION_CONDITIONS
+    ]
+    val_windows = [windows for windows, _ in read if windows.weights.any()]
+    return Examples(train, train_clips["clip_id"].to_list(), val_windows, read[0][1]["clip_id"].to_list())
 
 
 def _log(live: Live, point: CurvePoint) -> None:
@@ -158,13 +172,13 @@ def _read_checkpoint(checkpoint: Checkpoint, best: BestWeights) -> tuple[State |
     return parts["run"], curve
 
 
-def adopt_pretrained(net: nn.Module, model: ModelParams, pretrained: Path) -> Adopted | None:
-    """Puts the weights of ``model.init_from`` into the network and prints which fit; None where it is none."""
-    if model.init_from == "none":
+def adopt_pretrained(net: nn.Module, network: NetworkParams, pretrained: Path) -> Adopted | None:
+    """Puts the weights of ``network.init_from`` into the network and prints which fit; None where it is none."""
+    if network.init_from == "none":
         return None
-    file = pretrained / model.init_from
+    file = pretrained / network.init_from
     try:
-        adopted = adopt(net, read_weights(file), model.reinit)
+        adopted = adopt(net, read_weights(file), network.reinit)
     except DataError as error:
         raise DataError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from error
     print(f"{file}:\n{adopted}", flush=True)
@@ -177,9 +191,10 @@ if __name__ == "__main__":
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
             load("windows", WindowParams),
-            load("model", ModelParams),
+            load("network", NetworkParams),
             load("train", TrainParams),
             load("cpu_kernels", CpuKernels),
-            fold=sys.argv[1],
-            seed=int(sys.argv[2]),
+            model=sys.argv[1],
+            fold=sys.argv[2],
+            seed=int(sys.argv[3]),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from spira.features.windows import Windows, moved_at_random
+from spira.features.windows import Windows, draw_views, expected_windows, moved_at_random
 from spira.models.dropout import Generator, drawing_from, new_generator
 from spira.models.threads import in_threads, single_threaded
 from spira.training.augmentation import balanced_draw, class_weights, mixup, smooth_labels, spec_augment
@@ -42,7 +43,8 @@ def train_epochs(
 
     Args:
         net: on the windows' device.
-        windows: of the training clips; with ``p.windows=random``, one a clip.
+        windows: of the training clips in every view, of which each epoch draws one; with ``p.windows=random``, one a
+            view.
         p: the section `train`.
         seed: of every draw but dropout's.
         names: of the clips, for the message.
@@ -53,19 +55,20 @@ def train_epochs(
             at once, before the optimizer's step; on a GPU, whose host waits for no step, at the end of the epoch and
             before it is yielded, so that its weights are never saved.
     """
-    n_windows = len(windows)
     order = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)  # for the draws of options, so that no option moves another's
     optimizer = optimizer_for(net, p)
-    schedule = schedule_for(optimizer, p, p.max_epochs * -(-n_windows // p.batch_size))
+    schedule = schedule_for(optimizer, p, p.max_epochs * ceil(expected_windows(windows) / p.batch_size))
     backward = _Backward(net, p, class_weights(windows.labels) if p.balance == "loss" else None)
     run = TrainingRun(net, optimizer, schedule, order, rng)
     for epoch in range(run.resume(resume_from) + 1 if resume_from else 1, p.max_epochs + 1):
         net.train()
         guard, losses = NanGuard(epoch, names, at_once=windows.labels.device.type == "cpu"), []
-        placed, views, shuffled = _shuffle(windows, p, order, rng)
-        for batch in single_threaded(shuffled.split(batch_sizes(n_windows, p.batch_size, backward.smallest))):
-            loss, clips = backward(*_examples(placed, batch, views, p, rng)), placed.clips[batch]
+        drawn, shuffled = _shuffle(windows, p, order, rng)
+        sizes = batch_sizes(len(drawn), p.batch_size, backward.smallest)
+        there = shuffled.to(windows.device, non_blocking=True)
+        for here, batch in zip(shuffled.split(sizes), single_threaded(there.split(sizes)), strict=True):
+            loss, clips = backward(*_examples(drawn, batch, p, rng)), drawn.clips[here]
             guard.record("loss", clips, [loss])
             guard.record("gradient", clips, [clip_grad_norm_(net.parameters(), p.max_grad_norm)])
             optimizer.step()
@@ -73,28 +76,24 @@ def train_epochs(
             schedule.step()  # Noam counts optimizer steps, not epochs
             losses.append(loss)
         guard.raise_if_bad()
-        mean = sum(torch.stack(losses).tolist()) / n_windows
+        mean = sum(torch.stack(losses).tolist()) / len(drawn)
         yield Epoch(mean, float(schedule.get_last_lr()[0]), run.state(epoch))
 
 
 def _shuffle(
     windows: Windows, p: TrainParams, order: torch.Generator, rng: np.random.Generator
-) -> tuple[Windows, Tensor, Tensor]:
-    """One epoch's windows, the view of each, and their order."""
-    placed = moved_at_random(windows, rng) if p.windows == "random" else windows
-    views = torch.randint(len(windows.starts), (len(windows),), generator=order)
+) -> tuple[Windows, Tensor]:
+    """One epoch's windows, of one view of each clip; and their order, on the CPU."""
+    drawn = draw_views(windows, order)
+    drawn = moved_at_random(drawn, rng) if p.windows == "random" else drawn
     # drawn whether it is used or not, so that no option moves another's draws
-    shuffled = torch.randperm(len(windows), generator=order)
-    shuffled = balanced_draw(windows.labels, rng) if p.balance == "sampler" else shuffled
-    device = windows.labels.device
-    return placed, views.to(device, non_blocking=True), shuffled.to(device, non_blocking=True)
+    shuffled = torch.randperm(len(drawn), generator=order)
+    return drawn, balanced_draw(drawn.labels, rng).cpu() if p.balance == "sampler" else shuffled
 
 
-def _examples(
-    windows: Windows, batch: Tensor, views: Tensor, p: TrainParams, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+def _examples(windows: Windows, batch: Tensor, p: TrainParams, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """The frames and labels of one batch, augmented."""
-    frames, labels = windows.batch(batch, views[batch]), windows.labels[batch]
+    frames, labels = windows.batch(batch), windows.labels[batch]
     if p.mixup_alpha:
         frames, labels = mixup(frames, labels, p.mixup_alpha, rng)
     return spec_augment(frames, p.spec_augment, rng), smooth_labels(labels, p.label_smoothing)

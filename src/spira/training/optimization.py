@@ -45,11 +45,12 @@ def cosine(step: int, warmup_steps: int, n_steps: int) -> float:
     Args:
         step: optimizer steps taken so far, plus this one: >= 1.
         warmup_steps: where the fraction is 1; where it is more than ``n_steps``, that is never reached.
-        n_steps: of the whole training, if it is not stopped early.
+        n_steps: that are expected of the whole training, if it is not stopped early; later ones have the last's.
 
     Source:
         Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts.
     """
+    step = min(step, n_steps)  # an epoch may draw more windows than is expected; the rate never rises again
     if step <= warmup_steps:
         return step / warmup_steps
     return (1 + cos(pi * (step - warmup_steps) / (n_steps - warmup_steps + 1))) / 2
@@ -97,14 +98,14 @@ def summed_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -
     return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
-def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str]) -> float:
-    """Mean loss over every window, without dropout, mixing, smoothing or class weights, in float32.
+def validation_loss(net: nn.Module, conditions: Sequence[Windows], batch_size: int, names: Sequence[str]) -> float:
+    """Mean loss over the windows of every condition by their weights, without any option of training, in float32.
 
-    The same weights give the same number, whatever the options that trained them.
+    The same weights of the network give the same number: there is no dropout, mixing, smoothing or class weight.
 
     Args:
         net: on the windows' device.
-        windows: of the validation clips.
+        conditions: the windows of the same validation clips under each condition; those of some have a weight above 0.
         batch_size: windows a forward pass.
         names: of the clips, for the message.
 
@@ -112,16 +113,24 @@ def validation_loss(net: nn.Module, windows: Windows, batch_size: int, names: Se
         DataError: some clip's loss is not finite, so that epochs cannot be compared.
     """
     net.eval()
+    loss = sum(_weighted_loss(net, windows, batch_size, names) for windows in conditions)
+    return loss / sum(float(windows.weights.sum()) for windows in conditions)
+
+
+def _weighted_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str]) -> float:
+    """Sum over the windows of their loss times their weight."""
     batches = torch.arange(len(windows), device=windows.device).split(batch_size)
+    weights = windows.weights.to(windows.device).split(batch_size)
     losses = torch.empty(len(batches), dtype=torch.float64, device=windows.device)  # one tensor: see clip_scores
 
     @torch.no_grad()
-    def measure(i: int, batch: Tensor) -> None:
-        losses[i] = summed_loss(net(windows.batch(batch, torch.zeros_like(batch))), windows.labels[batch])
+    def measure(i: int, batch: Tensor, weight: Tensor) -> None:
+        each = binary_cross_entropy_with_logits(net(windows.batch(batch)), windows.labels[batch], reduction="none")
+        losses[i] = (each.double() * weight).sum()
 
-    in_threads(measure, range(len(batches)), batches, device=windows.device)
+    in_threads(measure, range(len(batches)), batches, weights, device=windows.device)
     if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
-        clips = listed(names, torch.cat([windows.clips[batches[i]] for i in odd]))
+        clips = listed(names, torch.cat([windows.clips.split(batch_size)[i] for i in odd]))
         got = f"got {float(losses[odd[0]])} in batches with {clips}"
         raise DataError(f"the validation loss must be finite, {got}; try a lower train.lr")
-    return float(losses.sum() / len(windows))
+    return float(losses.sum())

@@ -38,15 +38,17 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor], reinit: Iterable[str]) 
         reinit: layers whose tensors are not to be taken.
 
     Raises:
-        DataError: nothing fits: the weights belong to another network.
+        DataError: no parameter fits: the weights belong to another network. A buffer alone, such as the scale of the
+            inputs, fits any.
     """
     own = net.state_dict()
     asked = tensors_in_layers(own, reinit)
     both = [name for name in own if name in weights and name not in asked]
     matched = [name for name in both if own[name].shape == weights[name].shape]
-    if not matched:
+    parameters = [name for name, _ in net.named_parameters()]
+    if not set(parameters).intersection(matched):
         raise DataError(
-            f"no weight fits the network: the file has {_listed(weights)}; the network has {_listed(own)}. "
+            f"no weight fits the network: the file has {_listed(weights)}; the network has {_listed(parameters)}. "
             "Is it one of models.networks that the file was saved from?"
         )
     net.load_state_dict({name: weights[name] for name in matched}, strict=False)

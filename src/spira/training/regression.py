@@ -24,7 +24,7 @@ class ClipStatistics:
 
     def subset(self, members: Mask) -> "ClipStatistics":
         """The renderings that are members, in the same order."""
-        return Renderings(
+        return ClipStatistics(
             {block: numbers[members] for block, numbers in self.blocks.items()},
             self.labels[members],
             [speaker for speaker, member in zip(self.speakers, members, strict=True) if member],
@@ -49,7 +49,8 @@ def select(clips: ClipStatistics, p: StatisticsParams) -> list[Choice]:
         DataError: there are fewer than two speakers of a class, so that some fold would be fitted to one class.
     """
     folds = list(inner_folds(clips, p))
-    return [Choice(block, c, _inner_loss(clips, folds, block, c)) for block, c in product(p.blocks, p.inverse_penalties)]
+    choices = product(p.blocks, p.inverse_penalties)
+    return [Choice(block, penalty, _inner_loss(clips, folds, block, penalty)) for block, penalty in choices]
 
 
 def inner_folds(clips: ClipStatistics, p: StatisticsParams) -> Iterator[Mask]:

@@ -17,20 +17,20 @@ from torch import Tensor, nn
 from closures import ROOT
 from spira.clips.subsets import write_subsets
 from spira.features.conditions import CONDITIONS
-from spira.features.store import read_windows, shard_path, write_index, write_shard
+from spira.features.store import IndexRow, read_renderings, shard_path, write_index, write_shard
 from spira.models.build import build, with_cpu_kernels
 from spira.models.cpu.layers import CompiledBlocks
 from spira.models.dropout import drawing_from, new_generator
-from spira.models.store import frames_in_window, load_model
-from spira.predictions.scoring import clip_scores
+from spira.models.loading import load_model
+from spira.predictions.scoring import score
 from spira.training.loop import train_epochs
-from tiny import model_params
+from tiny import network_params
 from tiny_features import write_features
 from tiny_training import N_CLIPS, clips, params
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N_FRAMES, N_FEATURES = 101, 40
-KINDS = ["spiraconv_v2", "spiraconv_v1", "odd_channels", "cnn6"]
+KINDS = ["pooled_cnn", "spiraconv_v2", "spiraconv_v1", "odd_channels", "cnn6"]
 WITHOUT_NUMBA = """
 import runpy, sys
 sys.modules["numba"] = None  # an import of it fails
@@ -41,9 +41,10 @@ runpy.run_module("spira.stages.{stage}", run_name="__main__")
 
 def both(kind: str) -> tuple[nn.Module, nn.Module]:
     """Torch's layers and the compiled ones, with the same weights."""
-    shape = model_params().spiraconv.model_dump() | {"channels": (6, 8), "kernels": (4, 3), "dilations": (2, 1)}
-    p = model_params(kind="spiraconv", spiraconv=shape) if kind == "odd_channels" else model_params(kind=kind)
-    plain, compiled = build(p, N_FRAMES, N_FEATURES), with_cpu_kernels(build(p, N_FRAMES, N_FEATURES), "compiled")
+    shape = network_params().spiraconv.model_dump() | {"channels": (6, 8), "kernels": (4, 3), "dilations": (2, 1)}
+    p, kind = (network_params(spiraconv=shape), "spiraconv") if kind == "odd_channels" else (network_params(), kind)
+    plain, other = (build(kind, p, N_FRAMES, N_FEATURES) for _ in range(2))
+    compiled = with_cpu_kernels(other, "compiled")
     compiled.load_state_dict(plain.state_dict())
     return plain, compiled
 
@@ -90,7 +91,7 @@ def test_the_same_weights_train_to_the_same_weights() -> None:
     ends = []
     for net in both("spiraconv_v2"):
         torch.manual_seed(2)
-        began = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        began = {name: weight.detach().clone() for name, weight in net.named_parameters()}
         losses = [
             epoch.loss for epoch in train_epochs(net, windows, params(max_epochs=3), seed=3, names=["?"] * N_CLIPS)
         ]
@@ -111,8 +112,10 @@ def write_scored(folder: Path) -> None:
         drawn = torch.Generator().manual_seed(1)
         frames = (torch.randn(130, 40, generator=drawn) for _ in clips[subset])
         out = folder / "data/features" / subset
-        write_shard(shard_path(out, condition, 0), 40, [(name, 130) for name in clips[subset]], frames)
-        write_index([(name, name, i % 2, 0, 0, 130) for i, name in enumerate(clips[subset])], out, condition)
+        write_shard(shard_path(out, condition, 0), 40, clips[subset], frames)
+        write_index(
+            [IndexRow(name, name, i % 2, 0, 1.0, 0, 130) for i, name in enumerate(clips[subset])], out, condition
+        )
 
 
 def run_stage(folder: Path, source: Path, stage: str, *arguments: str) -> None:
@@ -134,13 +137,11 @@ def test_without_the_folder_and_without_numba_torch_trains_and_predicts(tmp_path
     assert not (source / "spira/models/cpu").exists()
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"cpu_kernels": "torch"}))
-    run_stage(tmp_path, source, "train", "holdout", "1")
+    run_stage(tmp_path, source, "train", "spiraconv", "holdout", "1")
     run_stage(tmp_path, source, "predict")
     scores = pl.read_csv(tmp_path / "data/predictions.csv").filter(subset="test", condition="clean")
 
-    device = torch.device("cpu")
-    net = load_model(tmp_path / "data/models/holdout/1", device, "compiled")
-    length = frames_in_window(tmp_path / "data/models/holdout/1")
-    test = tmp_path / "data/features/test"
-    windows, _ = read_windows(test, "clean", scores["clip_id"].to_list(), length=length, step=100, device=device)
-    np.testing.assert_allclose(clip_scores(net, windows, 12, 8).numpy(), scores["score"].to_numpy(), atol=1e-5)
+    model = load_model(tmp_path / "data/models/spiraconv/holdout/1", torch.device("cpu"), "compiled")
+    frames, _ = read_renderings(tmp_path / "data/features/test", "clean", scores["clip_id"].to_list())
+    expected = score(model, frames, step=100, batch_size=8)
+    np.testing.assert_allclose(expected, scores["score"].to_numpy(), atol=1e-5)

@@ -1,0 +1,103 @@
+"""fit: the frames of training and validation clips -> a baseline of one fold."""
+
+if __name__ == "__main__":  # before what takes seconds to import
+    from spira.base.stage_process import begin_stage
+
+    begin_stage()
+
+import sys
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from spira.base.params import load
+from spira.base.section import SampleRate
+from spira.base.stage_process import as_stage
+from spira.clips.parallel import ordered_map
+from spira.clips.subsets import read_fold
+from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
+from spira.features.params import FeatureParams
+from spira.features.store import read_renderings
+from spira.models.params import BaselineParams, Block
+from spira.models.statistics import FrameLayout, Regression, clip_statistics
+from spira.models.store import save_model
+from spira.training.regression import ClipStatistics, fit, log_loss, select
+
+
+def run(
+    sample_rate: int,
+    features: FeatureParams,
+    baseline: BaselineParams,
+    *,
+    model: str,
+    fold: str,
+    folds: Path = Path("data/folds"),
+    training: Path = Path("data/features/train"),
+    validation: Path = Path("data/features/validation"),
+    models: Path = Path("data/models"),
+    n_workers: int | None = None,
+) -> None:
+    p, members = baseline.statistics, read_fold(folds, fold)
+    layout = FrameLayout(features.kind, features.n_mels, sample_rate / features.hop_length)
+    clips = _statistics(*read_renderings(training, TRAINING_VIEWS, members.train), p.blocks, layout, n_workers)
+    choices = select(clips, p)
+    chosen = min(choices, key=attrgetter("loss"))
+    regression = fit(clips, chosen.block, chosen.inverse_penalty)
+    frames, table = _read_validation(validation, members.validation)
+    held_out = _statistics(frames, table, (chosen.block,), layout, n_workers)
+    facts: dict[str, Any] = {"fold": fold, "seed": 0, "sample_rate": sample_rate, "features": features.model_dump()}
+    facts |= {"model": model, "baseline": baseline.model_dump(), "n_features": features.n_features(sample_rate)}
+    facts |= {"block": chosen.block, "inverse_penalty": chosen.inverse_penalty}
+    facts |= {"inner_losses": [choice._asdict() for choice in choices], "n_statistics": len(regression.weight)}
+    facts["validation_loss"] = log_loss(regression, held_out, chosen.block)
+    save_model(_weights(regression), facts, models / model / fold / "0")
+    print(
+        f"{model} fold {fold}: block {chosen.block}, penalty {chosen.inverse_penalty:g}, inner loss {chosen.loss:.4f}, "
+        f"validation {facts['validation_loss']:.4f}"
+    )
+
+
+def _read_validation(folder: Path, clips: Collection[str]) -> tuple[list[Tensor], pl.DataFrame]:
+    """The renderings of validation clips under the conditions of the validation loss; the weight of one may be 0."""
+    read = [read_renderings(folder, condition, clips) for condition in VALIDATION_CONDITIONS]
+    return [clip for frames, _ in read for clip in frames], pl.concat([table for _, table in read])
+
+
+def _statistics(
+    frames: Sequence[Tensor],
+    table: pl.DataFrame,
+    blocks: Sequence[Block],
+    layout: FrameLayout,
+    n_workers: int | None,
+) -> ClipStatistics:
+    """The numbers of every rendering, in the order of the table."""
+
+    def numbers(block: Block) -> Any:
+        return np.stack(list(ordered_map(lambda clip: clip_statistics(clip.numpy(), block, layout), frames, n_workers)))
+
+    weights = table["weight"].to_numpy()
+    by_block = {block: numbers(block) for block in blocks}
+    return ClipStatistics(by_block, table["label"].to_numpy(), table["speaker_id"].to_list(), weights)
+
+
+def _weights(regression: Regression) -> dict[str, Tensor]:
+    weights = {name: torch.from_numpy(getattr(regression, name)) for name in ("centre", "spread", "weight")}
+    return weights | {"bias": torch.tensor(regression.bias, dtype=torch.float64)}
+
+
+if __name__ == "__main__":
+    with as_stage(), threadpool_limits(1):  # the matrices are thin: BLAS's threads would only wait for each other
+        run(
+            load("sample_rate", SampleRate),
+            load("features", FeatureParams),
+            load("baseline", BaselineParams),
+            model=sys.argv[1],
+            fold=sys.argv[2],
+        )
