@@ -241,11 +241,6 @@ def sweep(
     return Ended(status, said.getvalue(), complaints.getvalue())
 
 
-def own_spira(clone: Clone, *arguments: str, set_: Mapping[str, str] | None = None) -> str:
-    """What ``spira`` prints, as a process of its own on the clone's code."""
-    return clone.run(sys.executable, "-m", "spira", *arguments, set_={"PYTHONPATH": "src", **(set_ or {})}).stdout
-
-
 def experiments(clone: Clone) -> set[str]:
     return {ref.rpartition("/")[2] for ref in clone.git("for-each-ref", "--format=%(refname)", "refs/exps").split()}
 
@@ -342,7 +337,8 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     assert experiment(snapshot(real.folder), name) is None
     report.write_text(report.read_text().replace("# and changed\n", ""))
 
-    shown = own_spira(real, "table", "plan.yaml")
+    with chdir(real.folder):
+        shown = table(Path("plan.yaml"), "HEAD")
     found = json.loads(real.git("show", f"{commit}:data/evaluation.json"))
     for model, tree in found["models"].items():
         noisy, deployed = tree["conditions"]["noisy"]["metrics"]["auc"], " (deployed)" * (model == found["deployed"])

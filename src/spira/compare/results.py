@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def _losses(file: Path) -> Floats:
 def _curves(lock: Tree) -> dict[str, str]:
     """md5 by path of each training's folder of curves."""
     folders = sorted((path, key) for path, key in _outs(lock).items() if key.endswith(".dir"))
-    return {path: key for path, key in folders if path.startswith(_CURVES) and path.endswith(_PLOTS)}
+    return {path: key for path, key in folders if fnmatchcase(path, f"{_CURVES}?*{_PLOTS}")}
 
 
 def _outs(lock: Tree) -> Mapping[str, str]:
