@@ -30,10 +30,10 @@ WAYS = {
 SECONDS = 120  # for any of it
 _DVC_YAML = """stages:
   train:
-    cmd: PYTHONPATH=src python -u -m spira.stages.train holdout 1 >> $DVC_ROOT/said
+    cmd: PYTHONPATH=src python -u -m spira.stages.train pooled_cnn holdout 1 >> $DVC_ROOT/said
     deps: [data/features, data/folds]
     params: [train]
-    outs: [data/models, data/curves/holdout/1]
+    outs: [data/models, data/curves/pooled_cnn/holdout/1]
 """
 
 
@@ -44,7 +44,7 @@ def resumed(folder: Path) -> dict[str, bool]:
     for changes in ([], _SET):
         straight = repository.anew("straight" + "-".join(changes))
         straight.run("dvc", "exp", "run", *changes)
-        expected.add((straight.folder / "data/models/holdout/1/weights.safetensors").read_bytes())
+        expected.add((straight.folder / "data/models/pooled_cnn/holdout/1/weights.safetensors").read_bytes())
     assert len(expected) == 2
     return {way: _resumes(repository.anew(way.replace(" ", "")), way, expected) for way in WAYS}
 

@@ -181,7 +181,7 @@ def test_a_stage_watches_before_it_has_imported_torch(folder: Path, mess: list[i
     (folder / "torch.py").write_text(
         "import os, time\nfrom pathlib import Path\nPath('importing').write_text(str(os.getpid()))\ntime.sleep(100)\n"
     )
-    train = f"exec {sys.executable} -m spira.stages.train holdout 1"
+    train = f"exec {sys.executable} -m spira.stages.train pooled_cnn holdout 1"
     asked = [sys.executable, "-c", FAKE_DVC, "/bin/sh", train, "stays"]
     path = os.pathsep.join([str(folder), str(SOURCE)])
     dvc = subprocess.Popen(

@@ -12,6 +12,7 @@ from pipeline_clone import Clone, ran
 
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
+TRAIN = ["train@pooled_cnn-holdout-1", "fit@statistics-holdout"]
 AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report"]
 
 
@@ -24,7 +25,7 @@ def clone(reproduced: Clone) -> Clone:
 @pytest.mark.ml_test_score("Infrastructure 3")
 def test_a_fresh_clone_runs_every_stage(reproduced: Clone) -> None:
     """Once each; ``check`` comes first."""
-    assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, "train@holdout-1", *AFTER_TRAIN])
+    assert sorted(reproduced.stages) == sorted([*BEFORE_TRAIN, *TRAIN, *AFTER_TRAIN])
     assert reproduced.stages[0] == "check"
 
 
@@ -65,39 +66,39 @@ def test_a_forced_rerun_leaves_the_lock_as_it_was(clone: Clone) -> None:
     """Same inputs, same bytes: every out has the hash that dvc.lock already holds, with nothing kept of before."""
     shutil.rmtree(clone.folder / ".ckpt")
     stages = clone.dvc("repro", "--force")
-    assert len(stages) == len(BEFORE_TRAIN) + 1 + len(AFTER_TRAIN)
+    assert len(stages) == len(BEFORE_TRAIN) + len(TRAIN) + len(AFTER_TRAIN)
     assert clone.git("status", "--porcelain") == ""
 
 
 def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
     """``-S train.lr=1e-5`` arrives as a number, and neither audio nor features are touched (check is a second)."""
     stages = clone.dvc("exp", "run", "-S", "train.lr=1e-5", "-S", "train.max_epochs=1", "evaluate")
-    assert stages == ["check", "train@holdout-1", "predict", "evaluate"]
+    assert stages == ["check", "train@pooled_cnn-holdout-1", "predict", "evaluate"]
     lock = YAML(typ="safe", pure=True).load((clone.folder / "dvc.lock").read_text())  # to PyYAML 1e-05 is text
-    assert lock["stages"]["train@holdout-1"]["params"]["params.yaml"]["train"]["lr"] == 1e-5
+    assert lock["stages"]["train@pooled_cnn-holdout-1"]["params"]["params.yaml"]["train"]["lr"] == 1e-5
 
 
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
     stages = clone.dvc("exp", "run", "-S", "seeds=[1,2]", "predict")
-    assert stages == ["check", "train@holdout-2", "predict"]
+    assert stages == ["check", "train@pooled_cnn-holdout-2", "predict"]
 
 
 def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:
     """Nothing runs for a file that lies there unused; training reruns where it is named, and again where it changes."""
     weights = clone.folder / "data/pretrained/before.safetensors"
     weights.parent.mkdir(exist_ok=True)
-    shutil.copyfile(clone.folder / "data/models/holdout/1/weights.safetensors", weights)
+    shutil.copyfile(clone.folder / "data/models/pooled_cnn/holdout/1/weights.safetensors", weights)
     clone.dvc("add", "-q", "data/pretrained/before.safetensors")
     assert "before.safetensors" not in clone.git("ls-files", "--others", "--exclude-standard").split()
     assert clone.dvc("repro") == []
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("init_from: none", "init_from: before.safetensors"))
-    assert clone.dvc("repro", "train@holdout-1") == ["check", "train@holdout-1"]
-    adopted = json.loads((clone.folder / "data/models/holdout/1/model.json").read_text())["adopted"]
-    assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (20, [], [])
+    assert clone.dvc("repro", "train@pooled_cnn-holdout-1") == ["check", "train@pooled_cnn-holdout-1"]
+    adopted = json.loads((clone.folder / "data/models/pooled_cnn/holdout/1/model.json").read_text())["adopted"]
+    assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (16, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
-    assert clone.dvc("repro", "train@holdout-1") == ["train@holdout-1"]
+    assert clone.dvc("repro", "train@pooled_cnn-holdout-1") == ["train@pooled_cnn-holdout-1"]
 
 
 def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
@@ -135,7 +136,7 @@ def test_metrics_and_plots_are_dvcs_own(clone: Clone) -> None:
     plots = json.loads(clone.run("dvc", "plots", "show", "--json").stdout)
     assert plots.get("errors", []) == []
     assert {"ROC by condition", "Scores under noise", "Confusion under noise"} <= plots["data"].keys()
-    assert "data/curves/holdout/1/plots/metrics/validation/loss.tsv" in plots["data"]
+    assert "data/curves/pooled_cnn/holdout/1/plots/metrics/validation/loss.tsv" in plots["data"]
     assert all(plots["data"].values())  # each was drawn
 
 

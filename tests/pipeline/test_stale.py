@@ -35,8 +35,9 @@ AFTER_A_CHANGE_OF = {
     "src/spira/probes/summary.py": {"check", "probe"},
     "src/spira/stages/evaluate.py": {"evaluate"},
     # and where it must: a module that trains, one that renders features, one of a subfolder
-    "src/spira/training/loop.py": {"check", "train@holdout-1"},
-    "src/spira/features/spectra.py": {"alter", "check", "featurize"},
+    "src/spira/training/loop.py": {"check", "train@pooled_cnn-holdout-1"},
+    "src/spira/features/spectra.py": {"alter", "check", "featurize", "fit@statistics-holdout"},
+    "src/spira/models/statistics.py": {"alter", "check", "fit@statistics-holdout", "predict"},
     "src/spira/ingest/containers/ogg.py": {"check", "ingest", "ingest_noise"},
 }
 
@@ -84,20 +85,20 @@ def test_what_python_and_numba_compile_is_no_dependency(folder: Path) -> None:
 
 def test_a_new_file_in_a_folder_that_is_a_dependency_is_seen(folder: Path) -> None:
     """No import names it yet, but DVC cannot know: the stages that have the folder run again."""
-    new = folder / "src/spira/training/new.py"
+    new = folder / "src/spira/models/cpu/new.py"
     new.write_text("")
-    assert stale(folder) == {"check", "train@holdout-1"}
+    assert stale(folder) == {"alter", "check", "fit@statistics-holdout", "predict", "train@pooled_cnn-holdout-1"}
     new.unlink()
 
 
 def test_a_flipped_bit_is_refused_by_the_stage_that_dvc_starts(folder: Path) -> None:
     """DVC sees nothing, and starts it: of a folder the file is named, by the list in DVC's cache; then all is well."""
     clone, name = Clone(folder), "data/features/train/views-0.npy"
-    again = ("dvc", "repro", "--single-item", "--force", "train@holdout-1")
+    again = ("dvc", "repro", "--single-item", "--force", "train@pooled_cnn-holdout-1")
     with flipped(folder / name, 4321):
         assert stale(folder) == set()
         refused = clone.run(*again, check=False)
     assert refused.returncode != 0
     assert f"DataError: {name}: damaged, or changed by another than the stage that wrote it" in refused.stderr
-    assert clone.dvc(*again[1:]) == ["train@holdout-1"]
+    assert clone.dvc(*again[1:]) == ["train@pooled_cnn-holdout-1"]
     assert stale(folder) == set()

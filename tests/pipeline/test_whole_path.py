@@ -43,19 +43,19 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     assert auc["mean"] > 0.9
     assert auc["lo"] <= auc["mean"] <= auc["hi"]
 
-    facts = json.loads(Path("data/models/holdout/1/model.json").read_text())
+    facts = json.loads(Path("data/models/pooled_cnn/holdout/1/model.json").read_text())
     assert facts["best_epoch"] >= 1
-    first, second = (load_file(f"data/models/holdout/{seed}/weights.safetensors") for seed in SEEDS)
-    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight") and "fc" in name)
+    first, second = (load_file(f"data/models/pooled_cnn/holdout/{seed}/weights.safetensors") for seed in SEEDS)
+    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("conv.weight"))
 
     predictions = pl.read_csv("data/predictions.csv")
-    assert predictions.group_by("subset", "condition", "seed").len()["len"].to_list() == [6] * 12
+    assert predictions.group_by("model", "subset", "condition", "seed").len()["len"].to_list() == [6] * (12 + 6)
     assert predictions["score"].is_between(0, 1).all()
-    losses = pl.read_csv("data/curves/holdout/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
+    losses = pl.read_csv("data/curves/pooled_cnn/holdout/1/plots/metrics/train/loss.tsv", separator="\t")["loss"]
     assert losses[-1] < losses[0]
 
     altered = pl.read_csv("data/altered.csv")
-    assert altered.group_by("condition", "seed").len()["len"].to_list() == [6] * 14
+    assert altered.group_by("model", "condition", "seed").len()["len"].to_list() == [6] * (14 + 7)
     noisy = altered.filter(condition="noise_added")["score"].to_numpy()
     as_predicted = predictions.filter(subset="test", condition="noisy")["score"].to_numpy()
     assert np.allclose(
@@ -130,7 +130,7 @@ def test_a_diverged_loss_stops_at_that_step_and_names_the_batch(
         DataError, match=r"the (loss|gradient) became \S+ in epoch 1, .*clip_\d\d\.wav.*lower train\.lr"
     ):
         run_training(1)
-    assert not Path("data/models/holdout/1").exists()
+    assert not Path("data/models/pooled_cnn/holdout/1").exists()
 
 
 def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_a_file_that_matches_nothing_is_an_error() -> None:
 
 
 def test_our_own_weights_are_read_too(tmp_path: Path) -> None:
-    """``data/models/holdout/1/weights.safetensors`` of an earlier run is a start like another."""
+    """``data/models/spiraconv_v2/holdout/1/weights.safetensors`` of an earlier run is a start like another."""
     theirs = build("spiraconv_v2", network_params(), 64, 8).state_dict()
     save_file(theirs, tmp_path / "ours.safetensors")
     net = build("spiraconv_v2", network_params(), 64, 8)
