@@ -221,8 +221,8 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path: Path
 def test_a_score_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
     """The clip and the model are named."""
     scores = pl.DataFrame(
-        {"model": "a", "fold": "holdout", "subset": "test", "condition": "clean", "seed": [1, 2, 3], "clip_id": NAMES[:3],
-         "speaker_id": "s", "label": 1, "score": [0.5, np.nan, 0.25]}
+        {"model": "a", "fold": "holdout", "subset": "test", "condition": "clean", "seed": [1, 2, 3],
+         "clip_id": NAMES[:3], "speaker_id": "s", "label": 1, "score": [0.5, np.nan, 0.25]}
     )  # fmt: skip
     with pytest.raises(
         DataError, match=r"p\.csv: scores must be finite, got nan for 1\.wav from the models a/holdout/2$"
