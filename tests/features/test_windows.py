@@ -1,5 +1,6 @@
 """Windows have one length, and together they hold every sample of their recording."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -201,6 +202,15 @@ def test_an_epoch_has_one_view_of_each_clip_as_often_as_it_weighs() -> None:
         np.testing.assert_allclose(np.array(found) / n_draws, expected, atol=4 * 0.5 / n_draws**0.5)
     assert counts[0][2] == 0
     assert n_windows / n_draws == pytest.approx(expected_windows(windows), abs=0.1)
+
+
+def test_the_view_of_one_clip_says_nothing_of_anothers() -> None:
+    """Of two clips with two views each pair comes as often."""
+    windows = in_views([[4, 4], [4, 4]], [[0.5, 0.5]] * 2, length=4)
+    generator = torch.Generator().manual_seed(0)
+    pairs = Counter(tuple(draw_views(windows, generator).views.tolist()) for _ in range(2000))
+    assert sorted(pairs) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert min(pairs.values()) > 400
 
 
 def test_the_same_generator_draws_the_same_views() -> None:
