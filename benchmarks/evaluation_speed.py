@@ -23,7 +23,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def write_tables(folder: Path, n_clips: int, n_seeds: int) -> None:
-    """predictions.csv and clips/clips.csv: two clips a speaker, a tenth as many again for validation."""
+    """predictions.csv and clips/clips.csv: two clips a speaker, a tenth as many again for validation.
+
+    Of a network with ``n_seeds`` trainings, and a baseline beside it.
+    """
     rng = np.random.default_rng(0)
     n_validation = n_clips // 10
     place = np.arange(n_clips + n_validation)
@@ -45,13 +48,14 @@ def write_tables(folder: Path, n_clips: int, n_seeds: int) -> None:
     speaker = 1.3 * clips["label"].to_numpy() + rng.standard_normal(place.size // 2 + 1)[place // 2]
     parts = [
         clips.select("subset", "clip_id", "speaker_id", "label").with_columns(
+            pl.lit("network" if seed else "baseline").alias("model"),
             pl.lit("holdout").alias("fold"),
             pl.lit(condition).alias("condition"),
             pl.lit(seed).alias("seed"),
             pl.Series("score", 1 / (1 + np.exp(-speaker - rng.standard_normal(place.size)))),
         )
         for condition in CONDITIONS
-        for seed in range(1, n_seeds + 1)
+        for seed in (*range(1, n_seeds + 1), 0)
     ]
     pl.concat(parts).write_csv(folder / "predictions.csv")
 

@@ -18,7 +18,7 @@ import numpy as np
 import vl_convert
 
 from spira.base.array_types import Floats
-from spira.compare.paired import paired_differences, verdict
+from spira.evaluation.paired import paired_differences, verdict
 from spira.predictions.scored import ScoredClips
 
 HERE = Path(__file__).parent

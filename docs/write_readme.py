@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = ("condition", "AUC", "sensitivity", "specificity", "accuracy")  # more would not fit on a line
+COLUMNS = ("condition", "model", "AUC", "sensitivity", "specificity")  # more would not fit on a line
 WIDTH = 120
 
 
@@ -35,11 +35,11 @@ def renewed(readme: str, blocks: dict[str, str]) -> str:
 
 def results(report: str) -> str:
     """What the report opens with, its prose on lines that fit and of its table the columns that do."""
-    verdict, people, table = report.partition("\n## ")[0].strip().split("\n\n")
+    *prose, table = report.partition("\n## ")[0].strip().split("\n\n")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     kept = [rows[0].index(name) for name in COLUMNS]
     lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
-    return "\n\n".join([_wrapped(verdict), _wrapped(people), "\n".join(lines)]) + "\n"
+    return "\n\n".join([*map(_wrapped, prose), "\n".join(lines)]) + "\n"
 
 
 def _wrapped(prose: str) -> str:

@@ -1,5 +1,7 @@
 """Two commits or experiments by their predictions alone, and a table's rows against its first."""
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spira.compare.against_first import conclusion
-from spira.compare.paired import Difference
+from spira.evaluation.paired import Difference
 from two_revisions import Repository
 
 PLAN = "rows: {good: {shift: 2.5}, same: {}, bad: {shift: 0.6}, other: {shift: 7}, missing: {shift: 3}}\n"
@@ -37,6 +39,7 @@ def test_two_commits_are_compared_by_their_predictions_alone(repository: Reposit
     text = said(repository, "compare", "good", "bad")
     assert "SYNTHETIC" in text
     assert "**regression**: AUC under `noisy` -0." in text
+    assert "| statistics | noisy | " in text
     report = repository.report("good", "bad").stdout
     for metric in ("AUC", "sensitivity", "specificity"):
         (row,) = [line for line in text.splitlines() if line.startswith(f"| noisy | {metric} |")]
@@ -59,17 +62,24 @@ def test_an_experiment_is_compared_by_its_name(experiments: Repository) -> None:
 
 @pytest.mark.ml_test_score("Model 5", manual=True)
 def test_a_table_says_which_rows_differ_by_more_than_their_interval(experiments: Repository) -> None:
-    """Against the first that has run, by the numbers of ``compare``; a row of other parameters is not held to it."""
+    """Against the first that has run, by the numbers of ``compare``: a line a model, held against that model there, and
+    there against what is deployed; a row of other parameters is not held to it."""
     text = said(experiments, "table", "plan.yaml")
-    rows = {line.split()[1]: line for line in text.splitlines() if line.startswith("|")}
-    (paired,) = [line for line in said(experiments, "compare", "good", "bad").splitlines() if "| noisy | AUC" in line]
-    difference, interval = (cell.strip() for cell in paired.split("|")[5:7])
-    assert f"| **{difference} {interval}** |" in rows["bad"]
-    assert "| –" in rows["good"]
-    assert "other parameters" in rows["other"]
-    assert "not run" in rows["missing"]
-    assert "less that of `good` on the same clips" in text
-    assert "`same`, `bad`: worse by more than its interval. Were all 2 truly 0, 0.1 would exceed" in text
+    rows = {tuple(line.split()[1:4:2]): line for line in text.splitlines() if line.startswith("|")}
+    compared = said(experiments, "compare", "good", "bad")
+    for model in ("pooled_cnn", "statistics"):
+        (paired,) = [line for line in compared.splitlines() if re.match(rf"\| {model}[^|]*\| noisy ", line)]
+        difference, interval = (cell.strip() for cell in paired.split("|")[5:7])
+        assert f"| **{difference} {interval}** |" in rows["bad", model]
+    assert "| –" in rows["good", "pooled_cnn"]
+    found = json.loads(experiments.git("show", "good:data/evaluation.json"))
+    apart = -found["differences"]["pooled_cnn"]["statistics"]["noisy"]["difference"]
+    assert f"| **{apart:+.3f} [" in rows["good", "statistics"]
+    assert "pooled_cnn (deployed) |" in rows["good", "pooled_cnn"]
+    assert "| other   |                       | other parameters |" in text
+    assert "| missing |                       | not run " in text
+    assert "less that of `good` on the same clips, by the model of the same name or else the one that is" in text
+    assert "`bad pooled_cnn`, `bad statistics`: worse by more than its interval. Were all 5 truly 0, 0.25 would" in text
 
 
 def test_a_table_names_the_corpus_of_its_rows(experiments: Repository, tmp_path: Path) -> None:

@@ -64,10 +64,39 @@ def test_a_reviewer_sees_what_changed(repository: Repository) -> None:
     assert "| data/predictions.csv | " in text
     assert "**↓ worse**" in text
     assert "Stale" not in text
-    shown = json.loads(repository.git("show", "bad:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"][
-        "mean"
-    ]
+    found = json.loads(repository.git("show", "bad:data/evaluation.json"))
+    shown = found["models"]["pooled_cnn"]["conditions"]["noisy"]["metrics"]["auc"]["mean"]
     assert f"| {shown:.3f} |" in next(line for line in text.splitlines() if line.startswith("| noisy | AUC"))
+
+
+def test_a_reviewer_sees_every_model(repository: Repository) -> None:
+    """By name a row a model and condition, with the interval of the clips that both sides scored, and first how far
+    head's own are apart; a baseline has a verdict though it is fitted once, for nothing in it is drawn."""
+    text = repository.report("good", "bad").stdout
+    section = text.partition("## Models\n\n")[2].partition("\n## ")[0]
+    apart = json.loads(repository.git("show", "bad:data/evaluation.json"))["differences"]["pooled_cnn"]["statistics"]
+    told = f"{apart['noisy']['difference']:+.3f} [{apart['noisy']['lo']:+.3f}, {apart['noisy']['hi']:+.3f}]"
+    assert section.startswith(f"At head, `pooled_cnn` less `statistics` on the same clips: AUC {told} under `noisy`, ")
+    rows = {tuple(line.split(" | ")[:2]): line for line in section.splitlines() if line.startswith("| ")}
+    network = rows["| pooled_cnn (deployed at base and head)", "noisy"]
+    (metrics,) = [line for line in text.splitlines() if line.startswith("| noisy | AUC")]
+    assert network.split(" | ")[2:] == metrics.split(" | ")[2:]
+    assert rows["| statistics", "noisy"].endswith(" | **↓ worse** |")
+    assert "Deployed model: `pooled_cnn`. Why, at head: `pooled_cnn` is deployed because" in text
+
+
+def test_the_verdict_is_about_what_each_side_deploys(repository: Repository) -> None:
+    """Head deploys its baseline, which is worse than base's network: a regression, though the network is the same."""
+    found = json.loads(repository.git("show", "good:data/evaluation.json")) | {"deployed": "statistics"}
+    repository.git("checkout", "-q", "-B", "baseline", "good")
+    (repository.folder / "data/evaluation.json").write_text(json.dumps(found))
+    repository.git("commit", "-q", "-am", "deploy the baseline")
+    repository.git("checkout", "-q", "main")
+    text = repository.report("good", "baseline").stdout
+    assert "**The deployed model changed**: base deploys `pooled_cnn`, head `statistics`." in text
+    assert re.search(r"\*\*regression\*\*: AUC under `noisy` .* 60 clips, 3 and 1 trainings\.$", text, re.MULTILINE)
+    auc = found["models"]["statistics"]["conditions"]["noisy"]["metrics"]["auc"]["mean"]
+    assert f"| statistics (deployed at head) | noisy | {auc:.3f} | {auc:.3f} | +0.000 | [+0.000, +0.000] | = |" in text
 
 
 def test_both_curves_are_drawn_and_written(repository: Repository, tmp_path: Path) -> None:
@@ -80,8 +109,8 @@ def test_both_curves_are_drawn_and_written(repository: Repository, tmp_path: Pat
         assert lines[0] != lines[1]
     assert 'x-axis "epoch" 0 --> 5' in loss
     # 1.5 - shift / 10 * e + seed / 100 * e ** 2
-    assert "| 2 | 0.7500 after epoch 5 | 1.4600 after epoch " in result.stdout
-    assert "| 1 | 0.5000 after epoch 5 | 1.4100 after epoch 3 |" in result.stdout
+    assert "| pooled_cnn | 2 | 0.7500 after epoch 5 | 1.4600 after epoch " in result.stdout
+    assert "| pooled_cnn | 1 | 0.5000 after epoch 5 | 1.4100 after epoch 3 |" in result.stdout
     for name in ("roc", "validation_loss"):
         assert (tmp_path / f"new/{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -102,14 +131,20 @@ def test_the_way_back_is_an_improvement_and_staying_is_no_evidence(repository: R
     assert same.count("Nothing changed.") == 2
 
 
-def test_a_commit_from_before_folds_reads_as_one_fold(repository: Repository) -> None:
-    """The same scores, in a table without the column and curves in a folder less: paired, and equal in all."""
+def test_a_commit_from_before_there_were_models_and_folds_has_one_of_each(repository: Repository) -> None:
+    """The same scores, in a table without the columns, metrics at the top of their file, and curves in a folder or two
+    less: paired with what is deployed now, and equal in all."""
     text = repository.report("old", "good").stdout
     assert "**no evidence**: AUC under `noisy` +0.000 [+0.000, +0.000]; 60 test speakers" in text
-    assert "| 1 | 0.5000 after epoch 5 | 0.5000 after epoch 5 |" in text
+    assert "**The deployed model changed**: base deploys `network`, head `pooled_cnn`." in text
+    assert "Not readable" not in text
+    for seed, loss in (("1", "0.5000 after epoch 5"), ("2", "0.7500 after epoch 5")):
+        assert f"| network | {seed} | {loss} | – |" in text
+        assert f"| pooled_cnn | {seed} | – | {loss} |" in text
+    assert "## Models" not in repository.report("old", "old").stdout
     back = repository.report("good", "old").stdout
     assert "**no evidence**: AUC under `noisy` +0.000" in back
-    assert "–" not in back.partition("## Metrics")[2].partition("## Parameters")[0]
+    assert "–" not in back.partition("## Metrics")[2].partition("## Models")[0]
 
 
 def test_without_predictions_it_compares_points_and_says_so(repository: Repository, tmp_path: Path) -> None:

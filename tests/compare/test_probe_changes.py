@@ -23,15 +23,18 @@ def test_only_a_probe_that_did_not_fail_before_is_a_regression() -> None:
 def test_a_base_from_before_there_were_probes_opens_nothing() -> None:
     """The first commit with probes is not blamed for what they find; its verdicts are listed."""
     assert newly_failing({}, probes(a="fail")) == []
-    assert probes_section({}, {}) == ""
-    assert "| a | – | fail | a \\| why |" in probes_section({}, probes(a="fail"))
+    assert probes_section({"m": ({}, {})}) == ""
+    assert "| m | a | – | fail | a \\| why |" in probes_section({"m": ({}, probes(a="fail"))})
 
 
-def test_the_report_says_regression_where_a_probe_newly_fails(repository: Repository) -> None:
-    """At two commits with the same scores: the verdict is first a regression by name, then that of the AUC."""
-    for branch, verdict in (("calm", "pass"), ("shortcut", "fail")):
+def test_the_report_says_regression_where_a_probe_of_the_deployed_model_newly_fails(repository: Repository) -> None:
+    """At commits with the same scores: the verdict is first a regression by name, then that of the AUC. What another
+    model newly fails is listed, and is none."""
+    for branch, verdicts in (("calm", ("pass", "pass")), ("shortcut", ("fail", "pass")), ("other", ("pass", "fail"))):
         repository.git("checkout", "-q", "-B", branch, "good")
-        (repository.folder / "data/probes.json").write_text(json.dumps({"probes": probes(ward_noise=verdict)}))
+        of = zip(("pooled_cnn", "statistics"), verdicts, strict=True)
+        models = {name: {"verdict": verdict, "probes": probes(ward_noise=verdict)} for name, verdict in of}
+        (repository.folder / "data/probes.json").write_text(json.dumps({"models": models}))
         repository.git("add", "-f", "data/probes.json")
         repository.git("commit", "-q", "-m", branch)
     repository.git("checkout", "-q", "main")
@@ -40,5 +43,9 @@ def test_the_report_says_regression_where_a_probe_newly_fails(repository: Reposi
     assert said.startswith("**regression**: what could be known without hearing any breath.")
     assert "- `ward_noise` (pass at base): ward_noise \\| why\n" in said
     assert "**no evidence**: AUC under `noisy` +0.000" in said
-    assert "| ward_noise | pass | fail | " in text
+    assert "| pooled_cnn | ward_noise | pass | fail | " in text
     assert "**regression**" not in repository.report("shortcut", "calm").stdout
+    other = repository.report("calm", "other").stdout
+    assert "**regression**" not in other
+    assert "| statistics | ward_noise | pass | fail | " in other
+    assert "| pooled_cnn | ward_noise" not in other

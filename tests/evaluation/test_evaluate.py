@@ -15,15 +15,16 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from evaluated import P, facts, predictions
-from spira.base.errors import DataError
+from evaluated import BASELINE, NETWORK, P, facts, predictions
+from spira.base.errors import DataError, ParamKeyError
 from spira.clips.recordings import clip_facts
 from spira.evaluation.files import read_evaluation, write_evaluation
 from spira.evaluation.metrics import LEAST
 from spira.evaluation.params import EvaluateParams
-from spira.evaluation.results import Evaluation, Metrics, title
+from spira.evaluation.results import Evaluation, Metrics
 from spira.evaluation.thresholds import youden_threshold
 from spira.features.conditions import CONDITIONS
+from spira.probes.results import ProbeAnswer
 from spira.report.files import read_plots
 from spira.report.page import Sources, make_report
 from spira.stages.evaluate import run
@@ -53,10 +54,12 @@ class Evaluated:
             plots=folder / "plots",
         )
         self.text = (folder / "evaluation.json").read_text(encoding="utf-8")
-        self.metrics: dict[str, Any] = json.loads(self.text)
+        self.tree: dict[str, Any] = json.loads(self.text)
+        self.metrics: dict[str, Any] = self.tree["models"][self.tree["deployed"]]
         self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         self.found = read_evaluation(folder / "evaluation.json")
-        sources = Sources(self.found, {}, read_plots(folder / "plots"), [["-"]], {}, [], [])
+        probes: dict[str, dict[str, ProbeAnswer]] = {model: {} for model in self.found.models}
+        sources = Sources(self.found, probes, read_plots(folder / "plots"), [["-"]], {}, [], [])
         self.report = make_report(sources, p).markdown()
 
     def condition(self, name: str) -> dict[str, Any]:
@@ -78,6 +81,15 @@ def flat(estimates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {f"{name}{suffixes[key]}": value for name, of in estimates.items() for key, value in of.items()}
 
 
+def cells(text: str) -> list[list[str]]:
+    """Of every line of a table in Markdown."""
+    return [re.split(r" *\| *", line.strip("| \n")) for line in text.splitlines() if line.startswith("|")]
+
+
+def shown(cell: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?\d[\d.]*", cell)]
+
+
 def leaves(tree: dict[str, Any]) -> Iterator[Any]:
     for value in tree.values():
         if isinstance(value, dict):
@@ -94,10 +106,14 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
 def test_metrics_are_scalars_that_dvc_can_compare(evaluated: Evaluated) -> None:
     """Finite numbers of six decimals and the corpus's name; ``dvc metrics diff`` drops lists, and NaN is no JSON."""
     json.loads(evaluated.text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    others = {name: tree for name, tree in evaluated.metrics.items() if name not in ("subgroups", "test")}
-    corpus, condition, *numbers = leaves(others)
-    assert isinstance(corpus, str)
-    assert condition == "noisy"
+    assert set(evaluated.tree) == {*Evaluation.model_fields}
+    assert evaluated.tree["threshold_condition"] == "noisy"
+    numbers = [
+        number
+        for model in evaluated.tree["models"].values()
+        for number in leaves({name: tree for name, tree in model.items() if name not in ("subgroups", "test")})
+        if number is not None  # no ensemble
+    ]
     assert all(type(number) is float and isfinite(number) and round(number, 6) == number for number in numbers)
     group_numbers = [number for number in leaves(evaluated.metrics["subgroups"]) if isinstance(number, int | float)]
     assert len(group_numbers) > 100
@@ -119,44 +135,61 @@ def test_the_headline_is_few_numbers_and_the_same_ones(evaluated: Evaluated) -> 
     """``dvc exp show`` has a column for each: an AUC a condition, one interval, one operating point, and validation's
     AUC, which is what settings may be chosen by."""
     noisy = evaluated.condition("noisy")
-    table = predictions().filter((pl.col("subset") == "validation") & (pl.col("condition") == "noisy"))
-    by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
+    chosen_by = (pl.col("subset") == "validation") & (pl.col("condition") == "noisy")
+    aucs = {}
+    for model, found in evaluated.found.models.items():
+        table = predictions().filter(chosen_by & (pl.col("model") == model))
+        by_seed = [roc_auc_score(part["label"], part["score"]) for part in table.partition_by("seed")]
+        tested = {name: round(condition.metrics.auc.mean, 6) for name, condition in found.conditions.items()}
+        aucs[model] = {"validation": pytest.approx(np.mean(by_seed), abs=1e-6), **tested}
     assert evaluated.headline == {
-        "corpus": evaluated.metrics["corpus"],
-        "auc": {
-            **{str(condition): evaluated.condition(condition)["auc"] for condition in CONDITIONS},
-            "noisy_lo": noisy["auc_lo"],
-            "noisy_hi": noisy["auc_hi"],
-            "validation": pytest.approx(np.mean(by_seed), abs=1e-6),
-        },
+        "corpus": evaluated.tree["corpus"],
+        "deployed": NETWORK,
+        "auc": {**aucs[NETWORK], "noisy_lo": noisy["auc_lo"], "noisy_hi": noisy["auc_hi"]},
         "sensitivity": {"noisy": noisy["sensitivity"]},
         "specificity": {"noisy": noisy["specificity"]},
+        "models": {model: {"auc": found} for model, found in aucs.items()},
     }
 
 
 def test_the_demo_is_called_synthetic_wherever_its_numbers_are(evaluated: Evaluated, tmp_path: Path) -> None:
     """Nobody takes the demo's AUC for a medical result; and no real corpus is called synthetic."""
-    assert "SYNTHETIC" in evaluated.metrics["corpus"]
+    assert "SYNTHETIC" in evaluated.tree["corpus"]
     assert "SYNTHETIC" in evaluated.report
     real = Evaluated(predictions((1,)), tmp_path / "real", corpus="hospital")
-    assert real.metrics["corpus"] == "hospital"
+    assert real.tree["corpus"] == "hospital"
     assert "SYNTHETIC" not in real.report + real.text
 
 
 def test_the_report_says_on_whom_and_how_sure(evaluated: Evaluated) -> None:
-    """Speakers, clips, seeds, confidence, and a table with the very numbers of evaluation.json."""
+    """Speakers, clips, trainings, confidence, and tables with the very numbers of evaluation.json: all of the deployed
+    model, and the first of every model beside each other with the ensemble's and the paired difference."""
     assert "Test: 20 speakers (10 patients), 40 clips" in evaluated.report
-    assert "Mean over 3 seeds; in brackets the 95% interval" in evaluated.report
+    assert f"Mean over trainings: 3 of `{NETWORK}`, 1 of `{BASELINE}`; in brackets the 95% interval" in evaluated.report
     assert "validation clips under `noisy`" in evaluated.report
-    first = evaluated.report.partition("\n## ")[0]
-    rows = [re.split(r" *\| *", line.strip("| \n")) for line in first.splitlines() if line.startswith("|")]
-    assert rows[0] == ["condition", *map(title, METRICS)]
-    assert [row[0] for row in rows[2:]] == list(CONDITIONS)
-    for condition, *cells in rows[2:]:
+    first, _, rest = evaluated.report.partition(f"\n## Results: `{NETWORK}`")
+    head, _, *rows = cells(rest.partition("\n## ")[0])
+    assert head == ["condition", "AUC", "sensitivity", "specificity", "accuracy", "F1"]
+    assert [row[0] for row in rows] == list(CONDITIONS)
+    for condition, *values in rows:
         of = evaluated.condition(condition)
-        for name, cell in zip(METRICS, cells, strict=True):
-            shown = [float(number) for number in re.findall(r"-?[\d.]+", cell)]
-            assert shown == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
+        for name, cell in zip(METRICS, values, strict=True):
+            assert shown(cell) == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
+    head, _, *rows = cells(first)
+    aucs = ["AUC", f"AUC less that of {NETWORK}", "AUC of the ensemble"]
+    assert head == ["condition", "model", *aucs, "sensitivity", "specificity"]
+    assert [row[:2] for row in rows] == [
+        [condition, model] for condition in CONDITIONS for model in (NETWORK, BASELINE)
+    ]
+    for condition, model, auc, less, together, *values in rows:
+        of = flat(evaluated.tree["models"][model]["conditions"][condition]["metrics"])
+        for name, cell in zip(METRICS, [auc, *values], strict=False):
+            assert shown(cell) == pytest.approx([of[name], of[f"{name}_lo"], of[f"{name}_hi"]], abs=6e-4)
+        difference = evaluated.tree["differences"][NETWORK][BASELINE][condition]  # here it is the baseline's less
+        turned = [-difference["difference"], -difference["hi"], -difference["lo"]]
+        assert shown(less) == pytest.approx(turned if model == BASELINE else [], abs=6e-4)
+        whole = evaluated.found.models[model].ensemble
+        assert together == (whole[condition].auc.text if whole else "–")
 
 
 def test_a_fraction_of_a_percent_of_confidence_is_not_rounded_away(tmp_path: Path) -> None:
@@ -185,7 +218,7 @@ def test_thresholds_come_from_validation_under_the_named_condition(evaluated: Ev
 def test_no_rule_sees_a_test_label(rule: str, tmp_path: Path) -> None:
     """Test labels dealt out anew among the test speakers: by every rule, the very same thresholds."""
     p = evaluate_params(n_resamples=20, threshold={"rule": rule, "sensitivity": 0.8, "cost_of_a_miss": 3.0})
-    table = predictions()
+    table = predictions(models=(NETWORK,))
     speakers = table.filter(pl.col("subset") == "test")["speaker_id"].unique().sort()
     dealt = pl.Series(np.random.default_rng(5).permutation(np.arange(len(speakers)) % 2))
     of = pl.DataFrame({"speaker_id": speakers, "dealt": dealt})
@@ -259,7 +292,7 @@ def test_calibration_is_fitted_on_validation_and_moves_no_call(evaluated: Evalua
 @pytest.mark.ml_test_score("Model 6")
 def test_groups_are_evaluated_counted_or_called_too_few_and_none_is_hidden(evaluated: Evaluated) -> None:
     """Every value of every column is there, its metrics those of its own clips; and the report has a row for each."""
-    table = predictions().filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
+    table = predictions(models=(NETWORK,)).filter((pl.col("subset") == "test") & (pl.col("condition") == "noisy"))
     with_facts = table.join(facts(table).drop("speaker_id"), on="clip_id")
     of = evaluated.metrics["subgroups"]
     assert list(of) == ["sex", "age", "site", "device", "task"]
@@ -324,20 +357,24 @@ def test_the_evaluation_survives_a_round_trip(evaluated: Evaluated, crossed: Eva
     ("change", "why"),
     [
         (lambda _: {"corpus": "demo", "noisy": {"auc": 0.8}}, "threshold_condition: Field required"),
+        (lambda tree: tree["models"][NETWORK] | {"corpus": "demo"}, "threshold_condition: Field required"),
+        (lambda tree: tree | {"deployed": "another"}, "the file: Value error, another is deployed, and was not"),
         (
-            lambda tree: tree | {"threshold": {"mean": "half", "sd": 0.0}},
-            "threshold.mean: Input should be a valid number",
+            lambda tree: (
+                tree | {"models": {NETWORK: tree["models"][NETWORK] | {"threshold": {"mean": "half", "sd": 0.0}}}}
+            ),
+            f"models.{NETWORK}.threshold.mean: Input should be a valid number",
         ),
         (lambda tree: tree | {"more": 1}, "more: Extra inputs are not permitted"),
         (lambda tree: [tree], "the file: Input should be a valid dictionary"),
     ],
-    ids=["an older form", "a word for a number", "a key too many", "a list"],
+    ids=["an older form", "one model alone", "an unknown model", "a word for a number", "a key too many", "a list"],
 )
 def test_an_evaluation_of_another_form_is_a_sentence(
     change: Callable[[Any], Any], why: str, evaluated: Evaluated, tmp_path: Path
 ) -> None:
     """What another version of the code wrote is named with its first difference and the command that renews it."""
-    (tmp_path / "old.json").write_text(json.dumps(change(evaluated.metrics)))
+    (tmp_path / "old.json").write_text(json.dumps(change(evaluated.tree)))
     with pytest.raises(DataError, match=rf"old.json: {why}.*; another version wrote it: dvc repro evaluate$"):
         read_evaluation(tmp_path / "old.json")
 
@@ -354,7 +391,7 @@ def test_what_the_clips_do_not_determine_is_said_in_words(tmp_path: Path) -> Non
 
 def test_each_seed_is_evaluated_at_its_own_threshold(tmp_path: Path) -> None:
     """Seed 2 scores half of seed 1: its own threshold is half as high, and the metrics are the same."""
-    one = predictions((1,))
+    one = predictions((1,), models=(NETWORK,))
     both = pl.concat([one, one.with_columns(pl.lit(2, dtype=pl.Int64).alias("seed"), score=pl.col("score") / 2)])
     first, second = Evaluated(one, tmp_path / "single"), Evaluated(both, tmp_path / "double")
     assert [second.condition(name) for name in CONDITIONS] == [first.condition(name) for name in CONDITIONS]
@@ -364,11 +401,10 @@ def test_each_seed_is_evaluated_at_its_own_threshold(tmp_path: Path) -> None:
 
 
 def test_the_order_of_rows_does_not_matter(evaluated: Evaluated, tmp_path: Path) -> None:
-    """Byte for byte, in every file; and the input's own folder is not in them."""
-    assert (
-        Evaluated(predictions().sample(fraction=1, shuffle=True, seed=3), tmp_path / "run").outputs()
-        == evaluated.outputs()
-    )
+    """Byte for byte, in every file, but for the models' own; and the input's own folder is not in them."""
+    models = predictions().partition_by("model", maintain_order=True)
+    shuffled = pl.concat([model.sample(fraction=1, shuffle=True, seed=3) for model in models])
+    assert Evaluated(shuffled, tmp_path / "run").outputs() == evaluated.outputs()
 
 
 def test_a_rerun_gives_the_same_bytes(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -391,11 +427,37 @@ def test_a_constant_predictor_is_worth_nothing(tmp_path: Path) -> None:
 def test_a_perfect_predictor_is_worth_everything(tmp_path: Path) -> None:
     """All metrics 1, no interval beyond it, and none that is a point: other people may yet be called wrong."""
     table = predictions().with_columns(score=0.1 + 0.8 * pl.col("label"))
-    perfect = {c: Evaluated(table, tmp_path / c).condition(c) for c in CONDITIONS}
+    run_once = Evaluated(table, tmp_path / "run")
+    perfect = {c: run_once.condition(c) for c in CONDITIONS}
     assert {perfect[c][f"{name}{suffix}"] for c in CONDITIONS for name in METRICS for suffix in ("", "_hi")} == {1.0}
     for name in METRICS:
         lows = [perfect[c][f"{name}_lo"] for c in CONDITIONS]
         assert all(0.5 < (low - LEAST[name]) / (1 - LEAST[name]) < 0.95 for low in lows), name
+
+
+def test_what_stands_first_is_of_the_model_that_is_deployed(evaluated: Evaluated, tmp_path: Path) -> None:
+    """Named in the parameters: its curves, worst clips and headline are those of a run of it alone. What is found of
+    each model, and of their difference, is as before."""
+    named = Evaluated(predictions(), tmp_path / "named", p=P.model_copy(update={"deploy": BASELINE}))
+    alone = Evaluated(predictions().filter(pl.col("model") == BASELINE), tmp_path / "alone")
+    files = [name for name in alone.outputs() if name.endswith(".csv")]
+    assert len(files) > 20
+    assert all(named.outputs()[name] == alone.outputs()[name] for name in files)
+    assert all(named.outputs()[name] != evaluated.outputs()[name] for name in files if "decision" not in name)
+    for key in ("auc", "sensitivity", "specificity"):
+        assert named.headline[key] == alone.headline[key] != evaluated.headline[key]
+    assert (named.tree["deployed"], alone.tree["deployed"]) == (BASELINE, BASELINE)
+    assert "because `evaluate.deploy` names it" in named.report
+    for key in ("models", "differences"):
+        assert named.tree[key] == evaluated.tree[key]
+
+
+def test_a_model_that_was_not_scored_cannot_be_deployed(tmp_path: Path) -> None:
+    """The names that there are, before anything is written."""
+    message = f"evaluate.deploy: expected best, {NETWORK} or {BASELINE}, got 'panns'"
+    with pytest.raises(ParamKeyError, match=message):
+        Evaluated(predictions(), tmp_path / "run", p=P.model_copy(update={"deploy": "panns", "n_resamples": 20}))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == set(INPUTS)
 
 
 def test_plots_show_what_the_metrics_say(evaluated: Evaluated) -> None:
@@ -437,12 +499,29 @@ def test_a_missing_class_is_a_sentence(subset: str, label: int, missing: str, tm
         pl.concat([predictions(), predictions()[:1]]),
         pl.concat([predictions()[1:], predictions()[1:2]]),
         predictions().filter((pl.col("seed") != 2) | (pl.col("condition") != "noisy")),
+        predictions()[:-1],
     ],
-    ids=["one missing", "one twice", "one twice for another", "one seed not scored in noise"],
+    ids=["one missing", "one twice", "one twice for another", "one seed not scored in noise", "the baseline's last"],
 )
 def test_scores_that_do_not_pair_are_refused(broken: pl.DataFrame, tmp_path: Path) -> None:
     """Seeds are stacked by place: a missing row would pair every later score with another clip's label."""
     with pytest.raises(DataError, match=r"predictions.csv: must have one score of each clip under each condition"):
+        Evaluated(broken, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pl.col("clip_id") != "test3_1.wav",
+        pl.col("condition") != "clean",
+    ],
+    ids=["a clip less", "a condition less"],
+)
+def test_models_that_scored_other_clips_are_refused(other: pl.Expr, tmp_path: Path) -> None:
+    """Each is complete by itself; paired they would not be of the same people."""
+    broken = predictions().filter((pl.col("model") == NETWORK) | other)
+    message = f"every model must score the same clips under the same conditions, {NETWORK} and {BASELINE} do not"
+    with pytest.raises(DataError, match=rf"predictions.csv: {message}; dvc repro -f predict$"):
         Evaluated(broken, tmp_path / "run")
 
 
@@ -531,10 +610,20 @@ def test_the_report_says_that_it_is_cross_validation(crossed: Evaluated) -> None
     """How many folds, on whom, and where thresholds come from; the plots hold everybody once a seed."""
     assert (
         "3-fold cross-validation: 36 speakers (18 patients), 36 clips; each clip was scored by models that were not "
-        "trained on its speaker. Mean over 2 seeds"
+        "trained on its speaker. Mean over trainings: 2 of `network`"
     ) in crossed.report
     assert "Thresholds were chosen on each fold's own validation clips under `noisy`" in crossed.report
     assert crossed.plot("confusion_noisy").height == 2 * 36
+
+
+def test_a_table_from_before_there_were_models_is_of_one_network(tmp_path: Path) -> None:
+    """Which is deployed, without a word on others: nothing is compared."""
+    old = predictions(models=(NETWORK,))
+    of_old, of_new = Evaluated(old.drop("model"), tmp_path / "old"), Evaluated(old, tmp_path / "new")
+    assert (of_old.tree["deployed"], list(of_old.tree["models"])) == ("network", ["network"])
+    assert of_old.metrics == of_new.metrics
+    assert of_old.tree["differences"] == {}
+    assert "`network` is deployed: it is the only model." in of_old.report
 
 
 def test_one_fold_of_that_name_is_a_table_from_before_folds(evaluated: Evaluated, tmp_path: Path) -> None:

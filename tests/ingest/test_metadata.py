@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,6 @@ from spira.clips.cells import is_unknown, read_dates, read_numbers
 from spira.evaluation.subgroups import group_names
 from spira.ingest.corpus import read_corpus
 from spira.probes.background import BackgroundParams
-from spira.probes.catalogue import PROBES
 from spira.probes.matched_pairs import matched_pairs
 from spira.probes.shortcut_models import encoder, typed
 from spira.probes.study import ProbeParams
@@ -73,17 +72,19 @@ def planted(folder: Path, delimiter: str, age: Writer, date: Writer) -> Path:
 
 
 def write_scores(folder: Path, subsets: Path, clips: Path) -> None:
-    """Of a model that knows nothing, for the validation and the test clips."""
+    """Of two models that know nothing, a network and a baseline, for the validation and the test clips."""
     people = pl.read_csv(clips).join(pl.read_csv(subsets), on="clip_id").filter(pl.col("subset") != "train")
     rng, wanted = np.random.default_rng(0), ("fold", "subset", "clip_id", "speaker_id", "label")
     for name, conditions in (("predictions", ("clean", "noisy")), ("altered", ("louder",))):
         parts = [
             people.select(
                 *wanted,
+                model=pl.lit(model),
                 condition=pl.lit(condition),
-                seed=pl.lit(1),
+                seed=pl.lit(seed),
                 score=pl.Series(rng.uniform(size=len(people))),
             )
+            for model, seed in (("pooled_cnn", 1), ("pooled_cnn", 2), ("statistics", 0))
             for condition in conditions
         ]
         pl.concat(parts).write_csv(folder / f"{name}.csv")
@@ -96,21 +97,29 @@ def probed(folder: Path, corpus: Path) -> dict[str, dict[str, object]]:
     ingest.run(16_000, INGEST, corpus=corpus, out=folder / "clips")
     split.run(16_000, p, clips=folder / "clips/clips.csv", **outs)
     write_scores(folder, outs["subsets"], folder / "clips/clips.csv")
+    run_probe(folder)
+    found: dict[str, dict[str, dict[str, Any]]] = json.loads((folder / "probes.json").read_text())
+    network, baseline = (found["models"][model]["probes"] for model in ("pooled_cnn", "statistics"))
+    for name in ("metadata", "level"):
+        assert network[name]["auc"] == baseline[name]["auc"]  # of one fit
+        assert network[name]["model_auc"] != baseline[name]["model_auc"]
+    return dict(network)
+
+
+def run_probe(folder: Path) -> None:
     probe.run(
         "mine",
         16_000,
         load("background", BackgroundParams, path=ROOT / "params.yaml"),
         PROBE,
         clips=folder / "clips",
-        subsets=outs["subsets"],
+        subsets=folder / "subsets.csv",
         predictions=folder / "predictions.csv",
         altered=folder / "altered.csv",
         probes=folder / "probes.json",
         report=folder / "probes.md",
         pairs=folder / "pairs.csv",
     )
-    found: dict[str, dict[str, object]] = json.loads((folder / "probes.json").read_text())["probes"]
-    return found
 
 
 @pytest.mark.usefixtures("any_size")
@@ -127,6 +136,13 @@ def test_a1_two_perfect_shortcuts_are_found_however_a_spreadsheet_writes_them(tm
         assert found[name]["auc"] == 1
     why = "`sex` is unknown for 80 of 80 clips; `site` is unknown for 80 of 80 clips; a simple model of age alone "
     assert why in str(found["metadata"])
+
+    altered = tmp_path / "brazil/altered.csv"
+    pl.read_csv(altered).filter(model="statistics").write_csv(altered)
+    with pytest.raises(
+        DataError, match=r"altered\.csv: expected .* models pooled_cnn, statistics, got statistics; run"
+    ):
+        run_probe(tmp_path / "brazil")
 
 
 @pytest.mark.parametrize(
@@ -231,12 +247,12 @@ def test_a1_every_value_that_cannot_be_read_is_reported_once_by_line(tmp_path: P
 
 def test_a1_no_later_reader_takes_what_it_cannot_read_for_absent() -> None:
     """Probes say how many cells that are; groups, pairs and models refuse."""
-    study = benchmark.plain(np.random.default_rng(0))
-    n = len(study.speakers)
+    case = benchmark.plain(np.random.default_rng(0))
+    n = len(case.study.speakers)
     for name, probes in (("age", ("metadata", "matched")), ("recorded_on", ("recording_date",))):
-        bad = replace(study, columns={**study.columns, name: ["see notes"] * n})
+        bad = case.with_columns(**{name: ["see notes"] * n})
         for one in probes:
-            found = PROBES[one].run(bad, PROBE)
+            found = benchmark.ask(one, bad, PROBE)
             assert found.verdict == "not run"
             assert found.why.startswith(f"not run: {n} of {n} cells cannot be read: {name} must be")
     with pytest.raises(DataError, match="age must be a number"):
@@ -244,7 +260,7 @@ def test_a1_no_later_reader_takes_what_it_cannot_read_for_absent() -> None:
     with pytest.raises(DataError, match="age must be a number"):
         typed({"age": ["40", "12a"]})
     with pytest.raises(DataError, match="age must be a number"):
-        matched_pairs(replace(study, columns={**study.columns, "age": ["forty"] * n}), [], 5)
+        matched_pairs(case.with_columns(age=["forty"] * n).study, [], 5)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -302,10 +318,10 @@ def test_a2_one_unknown_age_is_one_unknown_age() -> None:
     for marker in ("NA", ""):
         x = encoder().fit_transform(typed({"age": ["30", marker, "50"]}))
         assert x.tolist() == [[30, 0], [40, 1], [50, 0]]
-    study = benchmark.PLANTED["metadata"](np.random.default_rng(1), PROBE)
-    whole = PROBES["metadata"].run(study, PROBE)
-    ages = ["NA", *study.columns["age"][1:]]
-    found = PROBES["metadata"].run(replace(study, columns={**study.columns, "age": ages}), PROBE)
+    case = benchmark.PLANTED["metadata"](np.random.default_rng(1), PROBE)
+    whole = benchmark.ask("metadata", case, PROBE)
+    ages = ["NA", *case.study.columns["age"][1:]]
+    found = benchmark.ask("metadata", case.with_columns(age=ages), PROBE)
     assert whole.verdict == found.verdict == "fail"
     assert found.why.startswith(
         f"`age` is unknown for 1 of {len(ages)} clips; a simple model of sex, age and site alone separates "
@@ -315,11 +331,11 @@ def test_a2_one_unknown_age_is_one_unknown_age() -> None:
 @pytest.mark.parametrize(("n_unknown", "verdict"), [(0, "pass"), (1, "pass"), (120, "not run"), (239, "not run")])
 def test_a2_a_probe_that_saw_too_little_is_not_run(n_unknown: int, verdict: str) -> None:
     """Of ages that tell nothing: half unknown could hide as much as they hold, and is no pass; all but one is none."""
-    study = benchmark.plain(np.random.default_rng(3))
+    case = benchmark.plain(np.random.default_rng(3))
     order = np.random.default_rng(0).permutation(240)
-    ages = np.array(study.columns["age"])
+    ages = np.array(case.study.columns["age"])
     ages[order[:n_unknown]] = "?"
-    found = PROBES["metadata"].run(replace(study, columns={**study.columns, "age": ages.tolist()}), PROBE)
+    found = benchmark.ask("metadata", case.with_columns(age=ages.tolist()), PROBE)
     assert found.verdict == verdict, found.why
     assert (f"`age` is unknown for {n_unknown} of 240 clips" in found.why) == (n_unknown > 0)
 
@@ -327,23 +343,22 @@ def test_a2_a_probe_that_saw_too_little_is_not_run(n_unknown: int, verdict: str)
 @pytest.mark.parametrize("in_test", [True, False])
 def test_a2_what_is_unknown_of_one_side_only_is_not_cleared(in_test: bool) -> None:
     """Dates of the test clips alone, or of the training clips alone: no training clip has one, or no test clip."""
-    study = benchmark.plain(np.random.default_rng(0))
-    test = np.isin(np.arange(240), study.test_clips)
-    days = np.where(test == in_test, "não informado", study.columns["recorded_on"])
-    found = PROBES["recording_date"].run(replace(study, columns={**study.columns, "recorded_on": days.tolist()}), PROBE)
+    case = benchmark.plain(np.random.default_rng(0))
+    test = np.isin(np.arange(240), case.study.test_clips)
+    days = np.where(test == in_test, "não informado", case.study.columns["recorded_on"])
+    found = benchmark.ask("recording_date", case.with_columns(recorded_on=days.tolist()), PROBE)
     assert found.verdict == "not run"
     assert f"`recorded_on` is unknown for {(test == in_test).sum()} of 240 clips; " in found.why
 
 
 def test_a2_a_site_that_is_spelled_otherwise_in_the_test_set_is_not_cleared() -> None:
     """No model was trained on the word of a test clip: it may separate the classes, and the probe cannot say."""
-    study = benchmark.plain(np.random.default_rng(0))
-    test = np.isin(np.arange(240), study.test_clips)
-    sites = np.where(study.labels == 1, "ward", "home")
+    case = benchmark.plain(np.random.default_rng(0))
+    test = np.isin(np.arange(240), case.study.test_clips)
+    sites = np.where(case.study.labels == 1, "ward", "home")
     found = {}
     for name, words in (("same", sites), ("other", np.where(test, np.char.add(sites, " 2"), sites))):
-        one = replace(study, columns={**study.columns, "site": words.tolist()})
-        found[name] = PROBES["metadata"].run(one, PROBE)
+        found[name] = benchmark.ask("metadata", case.with_columns(site=words.tolist()), PROBE)
     assert found["same"].verdict == "fail"
     assert found["other"].verdict == "not run", found["other"].why
     n = test.sum()
@@ -354,23 +369,19 @@ def test_a2_a_site_that_is_spelled_otherwise_in_the_test_set_is_not_cleared() ->
 
 def test_a2_a_column_without_one_known_value_is_counted() -> None:
     """In each of the three probes that need it."""
-    study = benchmark.plain(np.random.default_rng(0))
-    bare = replace(study, columns={**study.columns, "age": ["NA"] * 240, "recorded_on": [""] * 240})
-    assert PROBES["recording_date"].run(bare, PROBE).why == "not run: `recorded_on` is unknown for 240 of 240 clips"
-    assert PROBES["matched"].run(bare, PROBE).why == "not run: `age` is unknown for 240 of 240 clips"
-    assert (
-        PROBES["metadata"]
-        .run(bare, PROBE)
-        .why.startswith("`age` is unknown for 240 of 240 clips; a simple model of sex and site ")
-    )
+    bare = benchmark.plain(np.random.default_rng(0)).with_columns(age=["NA"] * 240, recorded_on=[""] * 240)
+    why = {probe: benchmark.ask(probe, bare, PROBE).why for probe in ("recording_date", "matched", "metadata")}
+    assert why["recording_date"] == "not run: `recorded_on` is unknown for 240 of 240 clips"
+    assert why["matched"] == "not run: `age` is unknown for 240 of 240 clips"
+    assert why["metadata"].startswith("`age` is unknown for 240 of 240 clips; a simple model of sex and site ")
 
 
 def test_a2_who_is_in_no_pair_is_counted() -> None:
     """Where pairs are too few, and where they are enough."""
-    study = benchmark.plain(np.random.default_rng(0))
+    case = benchmark.plain(np.random.default_rng(0))
     for n_unknown, start in ((30, "`age` is unknown for 30 of 240 clips; among"), (239, "not run: 0 matched pairs")):
-        ages = ["unknown"] * n_unknown + list(study.columns["age"][n_unknown:])
-        found = PROBES["matched"].run(replace(study, columns={**study.columns, "age": ages}), PROBE)
+        ages = ["unknown"] * n_unknown + list(case.study.columns["age"][n_unknown:])
+        found = benchmark.ask("matched", case.with_columns(age=ages), PROBE)
         assert found.why.startswith(start)
         assert f"`age` is unknown for {n_unknown} of 240 clips" in found.why
 

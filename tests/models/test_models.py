@@ -251,7 +251,8 @@ def test_the_pooling_is_over_all_frames_and_the_convolutions_see_their_neighbour
     p = network_params().pooled_cnn
     for layer, stride, dilation in zip(net.layers, p.strides, p.dilations, strict=True):
         assert isinstance(layer, ConvTime)
-        weight, bias = (layer.conv.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+        weight, bias = (layer.linear.get_parameter(name).detach().numpy() for name in ("weight", "bias"))
+        weight = weight.reshape(len(bias), layer.kernel, -1).swapaxes(1, 2)  # (channel, coefficient, tap)
         out = []
         for centre in range(0, len(image), stride):
             at = [centre + dilation * (i - weight.shape[2] // 2) for i in range(weight.shape[2])]

@@ -24,14 +24,15 @@ from spira.commands.spira import run
 from spira.compare.against_first import conclusion
 from spira.compare.committed import Lock, Metrics, Params, Pointer, ProbeFile, read_committed
 from spira.compare.experiments import aligned
-from spira.compare.paired import Difference
 from spira.compare.results import scored_test_clips
 from spira.compare.revision import resolve
 from spira.evaluation.markdown import Marked, code, inert, table
+from spira.evaluation.paired import Difference
 from tiny import GIT_IDENTITY
 from two_revisions import Repository
 
 MD5 = "0" * 32
+MANY: dict[str, Any] = {str(i): {"conditions": {}, "probes": {}} for i in range(21)}
 MEAN = '{"conditions": {"noisy": {"metrics": {"auc": {"mean": %s, "lo": 0.5, "hi": 0.5}}}}}'
 ESCAPE = "\x1b[2J\x1b[31m"
 HOSTILE = (
@@ -99,8 +100,39 @@ READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
         ("data/evaluation.json", MEAN % "NaN", Metrics, "not readable as JSON: NaN is no number"),
         ("data/evaluation.json", MEAN % ("1" + "0" * 5000), Metrics, "not readable as JSON"),
         ("data/evaluation.json", "[" * 100_000, Metrics, "not readable as JSON"),
+        (
+            "data/evaluation.json",
+            '{"models": {"a": {"conditions": {"noisy": 1}}}}',
+            Metrics,
+            "models.a.conditions.noisy: Input should be a valid dictionary",
+        ),
+        (
+            "data/evaluation.json",
+            json.dumps({"models": MANY}),
+            Metrics,
+            "models: Dictionary should have at most 20 items",
+        ),
+        (
+            "data/evaluation.json",
+            '{"models": {}, "deployed": ["a"]}',
+            Metrics,
+            "deployed: Input should be a valid",
+        ),
+        (
+            "data/evaluation.json",
+            '{"models": {}, "differences": {"a": {"b": {"noisy": {"difference": 2, "lo": 0, "hi": 0}}}}}',
+            Metrics,
+            "differences.a.b.noisy.difference",
+        ),
         ("data/evaluation.json", '["noisy"]', Metrics, "the file: Input should be a valid dictionary"),
         ("data/probes.json", '{"probes": ["a"]}', ProbeFile, "probes: Input should be a valid dictionary"),
+        (
+            "data/probes.json",
+            json.dumps({"models": MANY}),
+            ProbeFile,
+            "models: Dictionary should have at most 20 items",
+        ),
+        ("data/probes.json", '{"models": {"a": {"probes": []}}}', ProbeFile, "models.a.probes: Input should be"),
         ("data/probes.json", '{"probes": {"a": "fail"}}', ProbeFile, "probes.a: Input should be a valid dictionary"),
         ("data/probes.json", '{"probes": {"a": {"verdict": 1}}}', ProbeFile, "probes.a.verdict: Input should be"),
         ("data/raw/x.dvc", "outs: []", Pointer, "outs: List should have at least 1 item"),
@@ -170,9 +202,9 @@ class Branch:
     def __init__(self, repository: Repository) -> None:
         self.git, self.folder = repository.git, repository.folder
 
-    def made(self, name: str, files: Mapping[str, str | bytes]) -> None:
+    def made(self, name: str, files: Mapping[str, str | bytes], base: str = "good") -> None:
         index = f"GIT_INDEX_FILE={self.folder}/.git/{name}.index"
-        self.sh(f"{index} git read-tree good")
+        self.sh(f"{index} git read-tree {base}")
         for path, content in files.items():
             scratch = self.folder / ".git/scratch"
             scratch.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -335,12 +367,13 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     folder = [{"md5": empty, "relpath": "metrics/validation/loss.tsv"}]
     lock["score"]["outs"] = [
         {"path": "data/predictions.csv", "md5": branch.cached(b"clip_id,score\na,b\n")},
-        {"path": "data/curves/holdout/1/plots", "md5": branch.cached(json.dumps(folder).encode(), ".dir")},
+        {"path": "data/curves/pooled_cnn/holdout/1/plots", "md5": branch.cached(json.dumps(folder).encode(), ".dir")},
+        {"path": "data/curves/plots", "md5": f"{MD5}.dir"},  # of no training
     ]
     files: dict[str, str | bytes] = {
         "dvc.lock": json.dumps({"schema": "2.0", "stages": lock}),
-        "data/evaluation.json": '{"conditions": {"noisy": ["a"]}}',
-        "data/probes.json": '{"probes": ["a"]}',
+        "data/evaluation.json": '{"models": {"a": {"conditions": {"noisy": ["a"]}}}}',
+        "data/probes.json": '{"models": ["a"]}',
         "data/subsets_summary.csv": b"subset\n\xff\n",
         "params.yaml": branch.text("params.yaml") + "more: 1\n",
     }
@@ -349,8 +382,8 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     found = text.partition("## Not readable")[2].partition("\n## ")[0]
     for sentence in (
         "- evil:data/predictions.csv: ",
-        "- evil:data/evaluation.json: conditions.noisy: Input should be a valid dictionary",
-        "- evil:data/probes.json: probes: Input should be a valid dictionary",
+        "- evil:data/evaluation.json: models.a.conditions.noisy: Input should be a valid dictionary",
+        "- evil:data/probes.json: models: Input should be a valid dictionary",
         "- evil:data/subsets_summary.csv: not a table with a column subset",
         "has no epoch",
     ):
@@ -361,18 +394,48 @@ def test_the_report_goes_on_without_what_it_cannot_read(branch: Branch, capsys: 
     assert run(["review", "good", "evil", "--check"]) == 1
     capsys.readouterr()
     run(["compare", "good", "evil"])
-    assert "- evil:data/evaluation.json: conditions.noisy: Input should be" in capsys.readouterr().out
+    assert "- evil:data/evaluation.json: models.a.conditions.noisy: Input should be" in capsys.readouterr().out
 
 
 def test_results_in_an_older_form_are_a_sentence_and_the_predictions_still_compare(
     branch: Branch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """evaluation.json from before it had conditions: named, its numbers left out, and the paired rows are there."""
-    branch.made("older", {"data/evaluation.json": '{"corpus": "demo", "noisy": {"auc": 0.8, "auc_lo": 0.7}}'})
+    """evaluation.json from before it had conditions: named, its numbers left out, and the paired rows are there.
+
+    Of several models nothing else says which one is deployed, and none is guessed.
+    """
+    older = {"data/evaluation.json": '{"corpus": "demo", "noisy": {"auc": 0.8, "auc_lo": 0.7}}'}
+    branch.made("older", older, base="old")
     text = branch.report("older", capsys)
     found = text.partition("## Not readable")[2].partition("\n## ")[0]
     assert "- older:data/evaluation.json: has an older form, without conditions; its point estimates are" in found
     assert re.search(r"^\| noisy \| AUC \| 0\.\d{3} \| 0\.\d{3} \|", text, re.MULTILINE)
+    branch.made("several", older)
+    assert "No verdict: several does not say which of its models is deployed." in branch.report("several", capsys)
+
+
+@pytest.mark.parametrize(
+    ("deployed", "why"), [("cnn99", "evil has no predictions of its model cnn99"), (None, "evil does not say which of")]
+)
+def test_a_deployed_model_without_scores_gives_no_verdict(
+    deployed: str | None, why: str, branch: Branch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither another model's verdict nor a traceback."""
+    tree = json.loads(branch.text("data/evaluation.json")) | {"deployed": deployed}
+    branch.made("evil", {"data/evaluation.json": json.dumps(tree)})
+    text = branch.report("evil", capsys)
+    assert f"## Verdict\n\nNo verdict: {why}" in text
+    assert "| statistics | noisy | " in text
+
+
+def test_more_models_than_anybody_trains_are_refused(branch: Branch) -> None:
+    """Each costs thresholds and intervals."""
+    rows = [f"m{i},holdout,test,noisy,1,a.wav,a,0,0.5" for i in range(21)]
+    head = "model,fold,subset,condition,seed,clip_id,speaker_id,label,score"
+    blob = "\n".join([head, *rows, ""]).encode()
+    lock = {"score": {"outs": [{"path": "data/predictions.csv", "md5": branch.cached(blob)}]}}
+    with pytest.raises(DataError, match=r"^good:data/predictions\.csv: must have at most 20 models, got 21"):
+        scored_test_clips(resolve(branch.folder, "good"), lock, {"threshold_condition": "noisy"}, [])
 
 
 @pytest.mark.parametrize(
@@ -382,21 +445,27 @@ def test_results_in_an_older_form_are_a_sentence_and_the_predictions_still_compa
         ("holdout,test,noisy,1,test0.wav,test0,0,1e9", "score must be in \\[0, 1\\], got 1000000000.0"),
         ("holdout,test,noisy,9,test0.wav,test0,0,0.5", "must have one score of each clip"),
         ("holdout,test,noisy,1,test1.wav,test0,0,0.5", "must have one score of each clip"),
-        ("holdout,test,noisy,1,test0.wav,test0,7,0.5", "label must be 0 or 1, got 7 for clip test0.wav"),
-        ("holdout,test,noisy,1,test0.wav,test0,,0.5", "label must be 0 or 1, got None for clip test0.wav"),
+        ("holdout,test,noisy,1,test0.wav,test0,1,0.5", "every model must score the same clips"),
+        (",test0.wav,test0,7,", "label must be 0 or 1, got 7 for clip test0.wav"),
+        (",test0.wav,test0,,", "label must be 0 or 1, got None for clip test0.wav"),
         ("holdout,test,noisy,1,test0.wav,test0,x,0.5", "expected columns"),
         ("\udcff", "expected columns|must have"),
     ],
 )
 def test_predictions_that_say_nothing_are_refused(row: str, why: str, branch: Branch) -> None:
-    """Scores, labels and their places, before any of it is computed with."""
+    """Scores, labels and their places, of one row or everywhere, before any of it is computed with."""
     key = {out["path"]: out["md5"] for out in branch.locked()["score"]["outs"]}["data/predictions.csv"]
     good = (branch.folder / f".dvc/cache/files/md5/{key[:2]}/{key[2:]}").read_text()
-    first = next(line for line in good.splitlines() if line.startswith("holdout,test,noisy,1,test0.wav"))
-    odd = good.replace(first, row).encode(errors="surrogateescape")
-    lock = {"score": {"outs": [{"path": "data/predictions.csv", "md5": branch.cached(odd)}]}}
+    first = next(line for line in good.splitlines() if line.startswith("pooled_cnn,holdout,test,noisy,1,test0.wav"))
+    everywhere = row.startswith(",")
+    odd = good.replace(*(",test0.wav,test0,0,", row) if everywhere else (first, f"pooled_cnn,{row}"))
+    lock = {
+        "score": {
+            "outs": [{"path": "data/predictions.csv", "md5": branch.cached(odd.encode(errors="surrogateescape"))}]
+        }
+    }
     with pytest.raises(DataError, match=rf"^good:data/predictions\.csv: .*({why})"):
-        scored_test_clips(resolve(branch.folder, "good"), lock, {"threshold_condition": "noisy"})
+        scored_test_clips(resolve(branch.folder, "good"), lock, {"threshold_condition": "noisy"}, [])
 
 
 def test_a_hash_that_leads_out_of_the_cache_is_no_hash(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -409,7 +478,7 @@ def test_a_hash_that_leads_out_of_the_cache_is_no_hash(branch: Branch, capsys: p
 
 
 def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Corpus, parameters, probes, reasons, stages, paths and subsets, all of them hostile at once."""
+    """Corpus, parameters, models, probes, reasons, stages, paths and subsets, all of them hostile at once."""
     lock = branch.locked()
     names = [name[:100] for name in HOSTILE if "\ud800" not in name]  # DVC reads no longer keys, and no half characters
     paths = list(map(visible, names))
@@ -417,15 +486,30 @@ def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: p
     lock["evaluate"]["outs"] += [{"path": f"{path}/", "md5": MD5} for path in paths]
     lock["evaluate"]["params"]["params.yaml"] |= {f"evaluate.{name}": name for name in names}
     lock |= {name: {"cmd": "x"} for name in names}
+    curve = branch.cached(b"step\tloss\n0\t0.5\n1\t0.4\n")
+    curves = branch.cached(json.dumps([{"md5": curve, "relpath": "metrics/validation/loss.tsv"}]).encode(), ".dir")
+    lock["score"]["outs"] += [{"path": f"data/curves/{path}/holdout/1/plots", "md5": curves} for path in paths]
+    models, apart = names[:19], {"noisy": {"difference": 0.1, "lo": 0.0, "hi": 0.2}}
+    evaluation = json.loads(branch.text("data/evaluation.json"))
+    evaluation["models"] = dict.fromkeys(models, evaluation["models"]["pooled_cnn"])
+    evaluation |= {
+        "deployed": models[0],
+        "deployed_because": "\n".join(names),
+        "differences": {name: {models[0]: apart} for name in models[1:]},
+    }
+    probes = {"probes": {name: {"verdict": "fail", "why": name} for name in names}}
+    calm = {"probes": {"a": {"verdict": "pass"}}}
     params = YAML(typ="safe", pure=True).load(branch.text("params.yaml"))
     files = {
         "dvc.lock": json.dumps({"schema": "2.0", "stages": lock}),
         "params.yaml": json.dumps(params | {"corpus": "\n".join(names), **{name: [name] for name in names}}),
-        "data/probes.json": json.dumps({"probes": {name: {"verdict": "fail", "why": name} for name in names}}),
+        "data/evaluation.json": json.dumps(evaluation),
+        "data/probes.json": json.dumps({"models": dict.fromkeys(models, probes)}),
         "data/subsets_summary.csv": "subset,clips\n" + "".join(f'"{path}","{path} x"\n' for path in paths),
     }
     branch.made("evil", files)
-    branch.made("calm", {"data/probes.json": '{"probes": {"a": {"verdict": "pass"}}}'})
+    both = {"pooled_cnn": calm} | dict.fromkeys(models, calm)
+    branch.made("calm", {"data/probes.json": json.dumps({"models": both})})
     capsys.readouterr()
     run(["review", "calm", "evil"])
     text = capsys.readouterr().out
@@ -436,7 +520,7 @@ def test_every_word_of_a_commit_is_inert_in_the_report(branch: Branch, capsys: p
     assert kinds <= {"text", "text_special", "code_inline", "strong_open", "strong_close", "softbreak"}
     assert "html_block" not in {token.type for token in tokens}
     heads = [tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"]
-    assert heads[1:] == ["Stale results", "Verdict", "Metrics", "Probes", "Curves", "Parameters", "Data"]
+    assert heads[1:] == ["Stale results", "Verdict", "Metrics", "Models", "Probes", "Curves", "Parameters", "Data"]
     prose = re.sub(r"```mermaid.*?```|`[^`]*`|&#\d+;", "", text, flags=re.DOTALL)
     for active in ("@", "://", "www.", "#1", "GH-2", "<", ":tada:", "$", "**improvement**"):
         assert active not in prose

@@ -62,12 +62,15 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
         np.sort(noisy), np.sort(as_predicted), atol=1e-5
     )  # by the same path, as noise.n is alter.n_noises
     probed = json.loads(Path("data/probes.json").read_text())
-    assert list(probed) == ["corpus", "verdict", "probes"]
-    assert set(probed["probes"]) == set(PROBES)
-    assert all(set(found) >= {"question", "verdict", "rule", "why"} for found in probed["probes"].values())
-    assert probed["probes"]["polarity"]["verdict"] == "pass"  # no feature keeps the sign
-    assert probed["probes"]["recording_date"]["why"] == "not run: `recorded_on` is unknown for 24 of 24 clips"
-    assert Path("data/probes.md").read_text().startswith("All probes that were run pass.\n")
+    assert list(probed) == ["corpus", "models"]
+    assert list(probed["models"]) == altered["model"].unique(maintain_order=True).to_list()
+    for model in probed["models"].values():
+        probes = model["probes"]
+        assert set(probes) == set(PROBES)
+        assert all(set(found) >= {"question", "verdict", "rule", "why"} for found in probes.values())
+        assert probes["polarity"]["verdict"] == "pass"  # no feature keeps the sign
+        assert probes["recording_date"]["why"] == "not run: `recorded_on` is unknown for 24 of 24 clips"
+    assert Path("data/probes.md").read_text().startswith("All probes that were run pass the model `")
     assert Path("data/near_duplicates.csv").read_text() == "clip_id,other_clip_id,bit_errors,delay_seconds\n"
 
     torch.set_num_threads(2)

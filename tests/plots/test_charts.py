@@ -48,6 +48,14 @@ CHARTS: dict[str, Chart] = {
     "learning_curves": learning_curves([Line("train", 10 * AT, 1 - AT / 2), Line("validation", 10 * AT, 1 - AT / 3)]),
     "confusion_matrix": confusion_matrix(Counter({("control", "control"): 3, ("control", "patient"): 1})),
     "forest": forest([*ROWS, Row("F (20)", "too few", None)], (0.8, 0.7, 0.9), "under noisy"),
+    "models": forest(
+        [
+            Row("clean", "", None, head=True),
+            *(Row(f"model {i}", "0.800 [0.700, 0.900]", (0.8, 0.7, 0.9), look=i) for i in (0, 1)),
+        ],
+        None,
+        title="AUC by model",
+    ),
     "search_history": search_history([Attempt(0, "complete", 0.5, 0.5), Attempt(1, "pruned", 0.7, 0.5)], "plan"),
 }
 WIDE = "W" * 40
@@ -202,6 +210,14 @@ def test_a_forest_has_a_row_an_estimate_and_a_band() -> None:
     assert sum(path.get("fill") == "var(--band)" for path in drawn.iter("path")) == 1
     marks = [path for path in drawn.iter("path") if path.get("fill") == "var(--s0)"]
     assert len(marks) == 2 + 1  # the interval's ends and the estimate, of the one row that has them
+
+
+def test_models_of_a_forest_differ_by_colour_and_are_held_to_no_band() -> None:
+    """Each row's mark and both ends of its bar have the colour of its look; the title is the caller's."""
+    drawn = ET.fromstring(svg(CHARTS["models"]))
+    fills = Counter(path.get("fill") for path in drawn.iter("path"))
+    assert (fills["var(--s0)"], fills["var(--s1)"], fills["var(--band)"]) == (3, 3, 0)
+    assert "AUC by model" in texts(svg(CHARTS["models"]))
 
 
 def test_a_confusion_matrix_counts() -> None:

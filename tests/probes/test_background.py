@@ -7,6 +7,7 @@ from spira.base.array_types import Waveform
 from spira.base.params import load
 from spira.probes.alterations import AlterParams, in_form, swapped, without
 from spira.probes.background import BackgroundParams, background, levels, looped, quiet_frames, quiet_samples
+from spira.probes.sound_statistics import outermost, statistics
 from tiny import ROOT
 
 RATE = 16_000
@@ -83,3 +84,31 @@ def test_forms_say_the_same_in_another_way() -> None:
     trimmed = in_form(sound, "trimmed", RATE, QUIET, ALTER)
     assert trimmed.size / RATE == pytest.approx(1.5, abs=0.15)
     assert trimmed.max() == sound.max()
+
+
+def test_a_pause_and_the_breath_in_it_leave_no_trace_in_the_background() -> None:
+    """Two clips of one room: the second has a pause and a breath amid its speech. Pauses are a symptom."""
+    rng = np.random.default_rng(0)
+    room, speech = 0.001 * rng.standard_normal(4 * RATE), 0.2 * rng.standard_normal(2 * RATE)
+    pause = np.concatenate([np.zeros(RATE // 8), 0.004 * rng.standard_normal(RATE // 2), np.zeros(RATE // 8)])
+    silence, half = np.zeros(RATE // 4), RATE
+    without_pause = np.concatenate([silence, speech, silence])
+    with_pause = np.concatenate([silence, speech[:half], pause, speech[half:], silence])
+    found = []
+    for sound in (without_pause, with_pause):
+        noisy = sound + np.concatenate([room[: sound.size // 2], room[sound.size // 2 - sound.size :]])
+        found.append(statistics(noisy.astype(np.float32), RATE, QUIET, 20, edge_seconds=0.2, background_seconds=0.3))
+    for kind in ("background", "edges"):
+        assert np.allclose(found[0][kind], found[1][kind], atol=1e-3)  # dB
+    noise_floor, offset = 2, 4
+    assert np.allclose(found[0]["level"][[noise_floor, offset]], found[1]["level"][[noise_floor, offset]], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("silent", "n_frames", "places"),
+    [("110111011", 4, [0, 1, 7, 8]), ("110111011", 20, [0, 1, 3, 4, 5, 7, 8]), ("000100000", 3, [3]), ("1111", 0, [0])],
+)
+def test_the_silence_nearest_to_the_ends_is_taken(silent: str, n_frames: int, places: list[int]) -> None:
+    """As much as is wanted, or all there is; a frame at least."""
+    mask = np.array([char == "1" for char in silent])
+    assert outermost(mask, n_frames).tolist() == places

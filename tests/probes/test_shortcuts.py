@@ -132,14 +132,13 @@ def test_the_other_rules() -> None:
 
 def test_shuffled_labels_keep_their_number_and_their_people() -> None:
     """As many patients in training and test as before; a speaker's clips share a label, on both sides of a leak too."""
-    study = benchmark.leaked(np.random.default_rng(0), P)
-    for one in (study, benchmark.plain(np.random.default_rng(0))):
+    plain = benchmark.plain(np.random.default_rng(0)).study
+    for one in (benchmark.leaked(np.random.default_rng(0), P).study, plain):
         new = shuffled(one, one.folds[0], np.random.default_rng(1))
         assert new.sum() == one.labels.sum()
         assert not np.array_equal(new, one.labels)
         assert len(set(zip(one.speakers, new.tolist(), strict=True))) == len(set(one.speakers))
-    plain = benchmark.plain(np.random.default_rng(0))  # where nobody is on both sides, each side is shuffled by itself
-    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))
+    new = shuffled(plain, plain.folds[0], np.random.default_rng(1))  # nobody on both sides: each by itself
     for side in plain.folds[0]:
         assert new[side].sum() == plain.labels[side].sum()
         assert not np.array_equal(new[side], plain.labels[side])
@@ -150,7 +149,7 @@ def people(ages: list[tuple[int, str, str]]) -> Study:
     labels = np.array([label for label, _, _ in ages])
     everybody = np.ones(len(ages), dtype=np.bool_)
     columns = {"age": [age for _, age, _ in ages], "sex": [sex for _, _, sex in ages]}
-    return Study(tuple(f"s{i}" for i in range(len(ages))), labels, (Fold(~everybody, everybody),), columns)
+    return Study(tuple(f"s{i}" for i in range(len(ages))), labels, (Fold(~everybody, everybody),), 16_000, columns)
 
 
 def test_as_many_are_paired_as_can_be_and_the_closest() -> None:
@@ -179,3 +178,45 @@ def _by_hand(ages: list[tuple[int, str, str]]) -> list[tuple[int, int]]:
 def test_who_is_of_unknown_age_or_sex_is_in_no_pair() -> None:
     """Two blanks agree about nothing."""
     assert matched_pairs(people([(1, "", "F"), (0, "40", "F"), (1, "40", ""), (0, "40", "")]), ["sex"], 5) == []
+
+
+@pytest.mark.parametrize(("encoding", "width"), [("PCM_16", 2), ("PCM_24", 3), ("FLOAT", 4)])
+def test_the_header_does_not_know_how_long_a_file_is(encoding: str, width: int) -> None:
+    """Files of one format, patients' a third longer: the header is at chance, and the duration warns but never fails.
+
+    By size alone it would not be: 44 bytes before the first sample are a little less of a longer file.
+    """
+    case = benchmark.plain(np.random.default_rng(0))
+    n, labels = len(case.study.speakers), case.study.labels
+    seconds = np.random.default_rng(1).uniform(3, 3.5, n) + 1.5 * labels
+    case = case.with_columns(
+        container=["WAV"] * n,
+        encoding=[encoding] * n,
+        n_channels=["1"] * n,
+        source_sample_rate=["44100"] * n,
+        n_samples=[str(round(16_000 * second)) for second in seconds],
+        n_bytes=[str(44 + width * round(44_100 * second)) for second in seconds],
+    )
+    header, duration = (benchmark.ask(name, case, P) for name in ("file_header", "duration"))
+    assert header.numbers["auc"] == 0.5
+    assert header.verdict == "pass"
+    assert duration.numbers["auc"] == 1
+    assert duration.verdict == "warn"
+    assert duration.why.endswith("; a slower speaker takes longer, so the duration may be a symptom")
+
+
+def test_a_codec_at_half_the_rate_is_seen_in_the_header() -> None:
+    """Of MP3 files at 64 and 128 kbit/s nothing else in the header says which is which."""
+    case = benchmark.plain(np.random.default_rng(0))
+    n, labels = len(case.study.speakers), case.study.labels
+    seconds = np.random.default_rng(1).uniform(3, 5, n)
+    case = case.with_columns(
+        container=["MP3"] * n,
+        encoding=["MPEG_LAYER_III"] * n,
+        n_channels=["1"] * n,
+        source_sample_rate=["44100"] * n,
+        n_samples=[str(round(16_000 * second)) for second in seconds],
+        n_bytes=[str(round(1000 * (8 + 8 * label) * second)) for second, label in zip(seconds, labels, strict=True)],
+    )
+    found = benchmark.ask("file_header", case, P)
+    assert (found.verdict, found.numbers["auc"]) == ("fail", 1)

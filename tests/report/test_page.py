@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from browser import CHROMIUM, seen
-from evaluated import P, facts, predictions
+from evaluated import BASELINE, MODEL_PARAMS, NETWORK, P, facts, predictions
 from spira.base.errors import DataError, ParamError, visible
 from spira.base.tables import write_sheet
 from spira.commands.release_check import release_check
@@ -27,16 +27,27 @@ from spira.evaluation.results import Evaluation
 from spira.probes.results import ProbeAnswer
 from spira.probes.study import Verdict
 from spira.report.blocks import Badge, Code, Figure, Section, Table, Unbroken, html, markdown, markdown_line, sentence
-from spira.report.cards import BY_A_PERSON, Card, model_card, unwritten
+from spira.report.cards import BY_A_PERSON, Card, model_card, people, unwritten
 from spira.report.files import read_plots, read_probes, read_rows, render
 from spira.report.page import Report, Sources, make_report
+from spira.report.sections import side_by_side_section
 from spira.report.sound_pictures import loudest_samples, spectrogram
 from spira.report.verdict import verdict
 from spira.stages import evaluate, report
 from tiny import ROOT
 
 SECTIONS = (
-    *("verdict", "headline", "results", "threshold", "operating-points", "calibration", "subgroups", "probes"),
+    *(
+        "verdict",
+        "headline",
+        "side-by-side",
+        "results",
+        "threshold",
+        "operating-points",
+        "calibration",
+        "subgroups",
+        "probes",
+    ),
     *("worst-clips", "data", "parameters", "lineage"),
 )
 
@@ -47,7 +58,7 @@ class Made:
     def __init__(self, folder: Path, corpus: str = "demo") -> None:
         (folder / "data/clips").mkdir(parents=True)
         self.folder, self.at = folder, {name: folder / path for name, path in PATHS.items()}
-        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"corpus": corpus}
+        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | MODEL_PARAMS | {"corpus": corpus}
         self.at["params"].write_text(yaml.safe_dump(params))
         predictions().write_csv(folder / "predictions.csv")
         self._write_clips()
@@ -61,7 +72,7 @@ class Made:
         )
         self.evaluation = read_evaluation(self.at["evaluation"])
         shutil.copy2(ROOT / "tests/support/probes.json", self.at["probes"])
-        self.at["subsets"].write_text("fold,subset,speakers\nholdout,test,20\n")
+        self.at["subsets"].write_text(SUBSETS)
         self.render()
 
     def _write_clips(self) -> None:
@@ -79,6 +90,7 @@ class Made:
         )
 
 
+SUBSETS = "fold,subset,speakers,patients\nholdout,train,40,20\nholdout,validation,16,8\nholdout,test,20,10\n"
 PATHS = {
     "params": "params.yaml",
     "evaluation": "data/evaluation.json",
@@ -109,7 +121,7 @@ def numbers(tree: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from numbers(value, (*keys, key))
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             yield (*keys, key), value
 
 
@@ -133,7 +145,7 @@ def test_the_same_inputs_give_the_same_bytes(made: Made) -> None:
 
 def test_a_failed_probe_comes_before_any_number(made: Made) -> None:
     """By its name, in the page and in its twin."""
-    said = "Do not trust this result: the probe `background` failed. The AUC, "
+    said = f"Do not trust this result: the probe `background` failed. The AUC of `{NETWORK}`, "
     assert made.twin.startswith(f"**fail**: {said}")
     assert "may reflect something other than breathing." in made.twin.partition("\n")[0]
     assert made.page.index("Do not trust this result") < made.page.index('id="headline"')
@@ -155,7 +167,7 @@ def test_the_verdict_is_one_plain_sentence(
 ) -> None:
     """What probes and interval decide; nothing that did not run counts as passed."""
     probes = {f"p{i}": ProbeAnswer(question="", verdict=of, rule="", why="") for i, of in enumerate(verdicts)}
-    evaluation = changed(made.evaluation, ("conditions", "noisy", "metrics", "auc", "lo"), lo)
+    evaluation = changed(made.evaluation, ("models", NETWORK, "conditions", "noisy", "metrics", "auc", "lo"), lo)
     found = verdict(evaluation, probes)
     assert (found.level, words in markdown_line(found.line)) == (level, True)
 
@@ -182,20 +194,27 @@ def test_a_voice_is_embedded_only_where_that_was_asked(tmp_path: Path) -> None:
 
 
 def test_every_figure_says_how_to_read_it_and_has_units(made: Made) -> None:
-    """ROC, precision, calibration, decision and forest: both axes named, and a sentence below."""
+    """Models, ROC, precision, calibration, decision and forest: both axes named, and a sentence below."""
     figures = re.findall(r"<figure>(.*?)</figure>", made.page, re.DOTALL)
     assert [re.findall(r'aria-label="([^"]*)"', figure)[0] for figure in figures] == [
-        *("ROC curves", "Precision and recall", "Calibration under noisy", "Decision curve under noisy"),
+        *(
+            "AUC by model and condition",
+            "ROC curves",
+            "Precision and recall",
+            "Calibration under noisy",
+            "Decision curve under noisy",
+        ),
         "AUC by group under noisy",
     ]
     for figure in figures:
         assert re.search(r"<figcaption>[A-Z].{40,}\.</figcaption>", figure)
     named = [re.findall(r">([A-Z][^<>]*)</text>", figure) for figure in figures]
-    assert {"False positive rate (1 - specificity)", "True positive rate (sensitivity)"} <= {*named[0]}
-    assert {"Recall (sensitivity)", "Precision (positive predictive value)"} <= {*named[1]}
-    assert {"Mean score of the bin (predicted probability)", "Share of patients in the bin"} <= {*named[2]}
-    assert {"Threshold probability", "Net benefit (true positives per clip)"} <= {*named[3]}
-    assert "AUC" in named[4]
+    assert {"False positive rate (1 - specificity)", "True positive rate (sensitivity)"} <= {*named[1]}
+    assert {"Recall (sensitivity)", "Precision (positive predictive value)"} <= {*named[2]}
+    assert {"Mean score of the bin (predicted probability)", "Share of patients in the bin"} <= {*named[3]}
+    assert {"Threshold probability", "Net benefit (true positives per clip)"} <= {*named[4]}
+    assert all("AUC" in named[i] for i in (0, 5))
+    assert all(figures[0].count(f">{model}</text>") == 3 for model in (NETWORK, BASELINE))
 
 
 def test_every_picture_is_inside_the_page_and_in_its_colours(made: Made) -> None:
@@ -235,12 +254,14 @@ def test_any_text_is_that_text_on_the_page(text: str) -> None:
 def test_every_number_on_the_page_comes_from_the_evaluation(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each number is moved in turn, and the Markdown twin changes; of every seventh the page is rendered, and changes.
 
-    Not shown: spreads over seeds but the threshold's, validation's AUC, other conditions' predictive values. Figures
-    are left out, for a drawing of each would take minutes.
+    Not shown: spreads over seeds but the threshold's, validation's AUC but in a sentence, other conditions' predictive
+    values, of the ensemble all but its AUC, and of a model that is not deployed all but the first table and its number
+    of trainings. Figures are left out, for a drawing of each would take minutes.
     """
-    for name in ("roc", "precision", "calibration", "decision", "forest"):
+    for name in ("models", "roc", "precision", "calibration", "decision", "forest"):
         monkeypatch.setattr(f"spira.report.sections.{name}_figure", lambda *_: Figure("", ""))
-    evaluation, plots, probes = made.evaluation, read_plots(made.at["plots"]), read_probes(made.at["probes"])
+    evaluation, plots = made.evaluation, read_plots(made.at["plots"])
+    probes = read_probes(made.at["probes"], evaluation.models)
 
     def full_report(found: Evaluation) -> Report:
         return make_report(Sources(found, probes, plots, [["fold"]], {}, [], []), P)
@@ -251,9 +272,15 @@ def test_every_number_on_the_page_comes_from_the_evaluation(made: Made, monkeypa
 
     before, page_before = full_report(evaluation).markdown(), page(evaluation)
     for i, (keys, value) in enumerate(numbers(json.loads(evaluation.model_dump_json()))):
-        moved = changed(evaluation, keys, value + 1)
-        hidden = (keys[-1] == "sd" and keys[0] != "threshold") or keys[-1] == "validation_auc"
+        hidden = (keys[-1] == "sd" and keys[2] != "threshold") or keys[-1] == "validation_auc"
         hidden |= "predictive_values" in keys and "noisy" not in keys
+        hidden |= "ensemble" in keys and "auc" not in keys
+        if keys[:2] == ("models", BASELINE):
+            shown = "metrics" in keys and "subgroups" not in keys and {"auc", "sensitivity", "specificity"} & {*keys}
+            hidden |= not shown and keys[-1] != "n_seeds"
+        if hidden and i % 5:  # that nothing else is shown is checked of some
+            continue
+        moved = changed(evaluation, keys, value + 1)
         assert (full_report(moved).markdown() == before) == hidden, keys
         if i % 7 == 0:
             assert (page(moved) == page_before) == hidden, keys
@@ -261,16 +288,21 @@ def test_every_number_on_the_page_comes_from_the_evaluation(made: Made, monkeypa
 
 def test_a_probe_file_of_another_form_is_a_sentence(tmp_path: Path) -> None:
     """Where it differs first, and the command that renews it."""
-    (tmp_path / "p.json").write_text('{"probes": {"a": {"verdict": "perhaps"}}}')
-    with pytest.raises(DataError, match=r"p\.json: probes\.a\.question: Field required; .*: dvc repro probe$"):
-        read_probes(tmp_path / "p.json")
+    path = tmp_path / "p.json"
+    path.write_text('{"corpus": "c", "models": {"m": {"verdict": "pass", "probes": {"a": {"verdict": "perhaps"}}}}}')
+    with pytest.raises(DataError, match=r"p\.json: models\.m\.probes\.a\.question: Field .*: dvc repro probe$"):
+        read_probes(path, ["m"])
+    path.write_text('{"corpus": "c", "models": {"m": {"verdict": "pass", "probes": {}}}}')
+    with pytest.raises(DataError, match=r"models that were evaluated, m, n, got m; dvc repro probe$"):
+        read_probes(path, ["m", "n"])
 
 
 def test_a_card_cannot_pose_as_ours() -> None:
     """What a person wrote there has no heading, picture or mention, keeps its lines, and is whole."""
     words = "# Results\n\n**pass** ![x](https://evil.example) @everyone\n| a | b |\n" + "long " * 400
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    text = model_card(Card(**dict.fromkeys(Card.model_fields, words)), "said", [], params)
+    card = Card(**dict.fromkeys(Card.model_fields, words))
+    text = model_card(card, NETWORK, "said", [line.split(",") for line in SUBSETS.split()], [], params | MODEL_PARAMS)
     heads = [line for line in text.splitlines() if line.startswith("#")]
     assert "# Results" not in heads
     assert heads.count("## Limitations") == 1
@@ -318,12 +350,68 @@ def test_what_only_a_person_can_write_is_marked_and_stops_a_release(made: Made, 
 
 
 def test_the_cards_have_the_report_s_numbers(made: Made) -> None:
-    """The results' table word for word, and the items of TRIPOD+AI."""
+    """Both models' rows word for word, which one is deployed and why, and the items of TRIPOD+AI."""
     rows = [line for line in made.twin.splitlines() if line.startswith("| noisy |")]
-    assert rows[0] in made.model
+    assert len(rows) > 3
+    assert all(row in made.model for row in rows[:3])
+    assert made.evaluation.deployed_because in made.model
+    assert f"| trained beside it | {BASELINE} |" in made.model
     assert "| 12e measures |" in made.model
     assert "| 18a funding | *to be written by a person* |" in made.model
     assert "| age | 56 of 72 |" in made.data
+
+
+def test_the_card_says_on_how_few_people_it_was_tried(made: Made) -> None:
+    """Speakers and patients of every subset; of several folds the fewest and the most; and what a baseline is."""
+    said = "Trained on 40 speakers (20 patients), threshold chosen on 16 speakers (8 patients), tested on 20 speakers"
+    assert f"{said} (10 patients)." in made.model
+    head, *rows = [line.split(",") for line in SUBSETS.split()]
+    other = [["2", name, str(int(n) + 2), patients] for _, name, n, patients in rows]
+    assert people([head, *([["1", *row[1:]] for row in rows]), *other]).startswith(
+        "In each of 2 folds: trained on 40 to 42 speakers (20 patients), threshold chosen on 16 to 18"
+    )
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | MODEL_PARAMS
+    card = Card(**dict.fromkeys(Card.model_fields, ""))
+    text = model_card(card, BASELINE, "said", [head, *rows], [], params)
+    assert "| kind | a baseline: nothing in it is drawn, so it has no seeds |" in text
+    assert f"| trained beside it | {NETWORK} |" in text
+
+
+def test_each_model_has_its_verdicts_and_the_deployed_one_its_reasons(made: Made) -> None:
+    """A column a model; and whose numbers stand in every section below is in its heading."""
+    rows = [line for line in made.twin.splitlines() if line.startswith(("| probe |", "| background |"))]
+    assert rows[0] == f"| probe | {NETWORK} | {BASELINE} | question | why ({NETWORK}) | rule |"
+    assert rows[1].startswith("| background | **fail** | **warn** | ")
+    assert "The first and last 0.2 s reach" in rows[1]
+    assert "and the model a higher one" not in made.page
+    for name in ("Results", "Threshold", "Operating points", "Calibration", "Subgroups"):
+        assert f"\n## {name}: `{NETWORK}`\n" in made.twin
+        assert f"<h2>{name}: <code>{NETWORK}</code></h2>" in made.page
+    assert f"<h2>Worst clips: <code>{NETWORK}</code></h2>" in made.page
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "over_trainings", "answer"),
+    [
+        (-0.1, 0.2, True, "**No evidence of a difference**"),
+        (0.1, 0.2, True, f"**{NETWORK} is better**"),
+        (-0.2, -0.1, True, f"**{BASELINE} is better**"),
+        (0.1, 0.2, False, "**No verdict**"),
+    ],
+)
+def test_the_difference_is_a_sentence_that_begins_with_the_answer(
+    made: Made, lo: float, hi: float, over_trainings: bool, answer: str
+) -> None:
+    """An interval about 0, one on either side of it, and one over speakers alone; the number is the baseline's less."""
+    tree = json.loads(made.evaluation.model_dump_json())
+    middle = (lo + hi) / 2
+    less = {"difference": middle, "lo": lo, "hi": hi, "over_trainings": over_trainings}
+    tree["differences"][NETWORK][BASELINE]["noisy"] = less
+    first = side_by_side_section(Evaluation.model_validate(tree), P).blocks[0]
+    assert not isinstance(first, Table)
+    numbers = f"{-middle:+.3f} [{-hi:+.3f}, {-lo:+.3f}] under `noisy`"
+    said = f"{answer}: the AUC of `{BASELINE}` less that of `{NETWORK}` is {numbers}"
+    assert markdown_line(first).startswith(said)
 
 
 def test_the_lineage_is_what_was_read(made: Made) -> None:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -18,18 +21,20 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from pipeline_clone import Clone
-from spira.base.errors import ParamError
+from spira.base.errors import DataError, ParamError
 from spira.base.params import read
+from spira.commands.spira import run
+from spira.compare.experiments import table
 from spira.sweeps.clones import alone, devices, experiment, listed_devices, slots, snapshot
 from spira.sweeps.optuna_study import Trial, importances, proposal, unpromising
-from spira.sweeps.plan import Choices, Range, Study, StudyParams, override
+from spira.sweeps.plan import Choices, Range, Study, StudyParams, override, trainings
 from spira.sweeps.plan_file import read_plan
 from spira.sweeps.plots import draw_study
 from tiny import ROOT
 
 PARAMS = read(ROOT / "params.yaml")[0]
 STUDY = Study(
-    StudyParams(objective="validation_loss", n_trials=9, n_startup=3, seed=5, prune=True),
+    StudyParams(model="pooled_cnn", objective="validation_loss", n_trials=9, n_startup=3, seed=5, prune=True),
     {"train.lr": Range(low=1e-5, high=1e-1, log=True), "train.batch_size": Choices(choices=(8, 16))},
 )
 
@@ -73,6 +78,18 @@ def test_experiments_holds_tables_not_code(plan: Path) -> None:
             "study: {parameters: {train.lr: {low: 0.0, high: 1.0, log: true}}}",
             r"train\.lr\.low: must be over 0 where log",
         ),
+        (
+            "study: {model: cnn99, parameters: {train.lr: {choices: [1, 2]}}}",
+            r"plan\.yaml:1: study\.model: must be one that models names, pooled_cnn or statistics, got 'cnn99'",
+        ),
+        (
+            "base: {models.networks: [cnn6]}\nstudy: {model: pooled_cnn, parameters: {train.lr: {choices: [1, 2]}}}",
+            r"study\.model: must be one that models names, cnn6 or statistics, got 'pooled_cnn'",
+        ),
+        (
+            "study: {model: statistics, prune: true, parameters: {train.lr: {choices: [1, 2]}}}",
+            r"study\.prune: must be false: statistics is a baseline",
+        ),
         ("study: {objective: noisy.auc, parameters: {train.lr: {choices: [1, 2]}}}", r"objective: .*'validation_loss'"),
     ],
 )
@@ -93,6 +110,29 @@ def test_a_value_arrives_as_it_was_written(tmp_path: Path, value: Any) -> None:
     arrived = read(params)[0]["train"]["lr"]
     assert arrived == (list(value) if isinstance(value, tuple) else value)
     assert isinstance(arrived, list if isinstance(value, tuple) else type(value))
+
+
+def test_a_list_of_networks_is_written_as_hydra_reads_it() -> None:
+    """``-S models.networks=[...]``, texts in quotes; through DVC's own reader in the test above."""
+    assert override("models.networks", ("spiraconv_v2", "cnn6")) == "models.networks=['spiraconv_v2','cnn6']"
+
+
+def test_a_study_is_decided_by_its_models_own_trainings() -> None:
+    """A network's by fold and seed, a baseline's by fold: each as the matrices of dvc.yaml name it."""
+    params = PARAMS | {"seeds": [1, 2], "split": {"folds": [1, 2]}}
+    params["models"] = {"networks": ["pooled_cnn", "cnn6"], "baselines": ["statistics"]}
+    assert [(training.stage, training.folder) for training in trainings("cnn6", params)] == [
+        ("train@cnn6-1-1", "cnn6/1/1"),
+        ("train@cnn6-1-2", "cnn6/1/2"),
+        ("train@cnn6-2-1", "cnn6/2/1"),
+        ("train@cnn6-2-2", "cnn6/2/2"),
+    ]
+    assert [(training.stage, training.folder) for training in trainings("statistics", params)] == [
+        ("fit@statistics-1", "statistics/1/0"),
+        ("fit@statistics-2", "statistics/2/0"),
+    ]
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert [[*stages[name]["matrix"]] for name in ("train", "fit")] == [["model", "fold", "seed"], ["model", "fold"]]
 
 
 def history(*losses: float) -> list[Trial]:
@@ -172,12 +212,33 @@ def test_a_long_parameter_is_written_out_in_the_picture(tmp_path: Path) -> None:
 # ---- through the command line
 
 
+class Ended(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def sweep(
     clone: Clone, plan: dict[str, Any], *options: str, check: bool = True, set_: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+) -> Ended:
+    """The command in this process: one of its own needs seconds to start, and how it ends is tested by interrupts."""
     (clone.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    command = [sys.executable, "-m", "spira", "sweep", "plan.yaml", *options]
-    return clone.run(*command, check=check, set_={"PYTHONPATH": "src", **(set_ or {})})
+    said, complaints, status = StringIO(), StringIO(), 1
+    with (
+        chdir(clone.folder),
+        patch.dict(os.environ, clone.environment() | dict(set_ or {}), clear=True),
+        patch("spira.sweeps.clones.interruptible"),  # pytest's own Ctrl-C stays
+        redirect_stdout(said),
+        redirect_stderr(complaints),
+    ):
+        try:
+            status = run(["sweep", "plan.yaml", *options])
+        except (DataError, ParamError) as error:
+            complaints.write(f"{type(error).__name__}: {error}")
+    assert not check or status == 0, f"{said.getvalue()}\n{complaints.getvalue()}"
+    return Ended(status, said.getvalue(), complaints.getvalue())
 
 
 def experiments(clone: Clone) -> set[str]:
@@ -197,17 +258,24 @@ def real(reproduced: Clone) -> Clone:
 def fake(tmp_path: Path) -> Iterator[Clone]:
     """One stage that only pretends to train; the other end of the test's processes is seen to."""
     clone = Clone(tmp_path / "a fake's [1]")
-    (clone.folder / "src").mkdir(parents=True)
+    (clone.folder / "src/spira").mkdir(parents=True)  # no code of ours runs there
     (tmp_path / "notes").mkdir()
-    shutil.copytree(ROOT / "src", clone.folder / "src", dirs_exist_ok=True)
-    shutil.copy2(ROOT / "params.yaml", clone.folder)
+    params = PARAMS | {"models": {"networks": ["pooled_cnn"], "baselines": []}}
+    (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copy2(ROOT / "tests/support/fake_training.py", clone.folder / "src/fake_training.py")
     train = {
-        "matrix": {"fold": "${split.folds}", "seed": "${seeds}"},
-        "cmd": "python src/fake_training.py ${item.fold} ${item.seed}",
+        "matrix": {"model": "${models.networks}", "fold": "${split.folds}", "seed": "${seeds}"},
+        "cmd": "python src/fake_training.py ${item.model} ${item.fold} ${item.seed}",
         "deps": ["src/fake_training.py"],
         "params": ["train"],
-        "outs": ["data/models/${item.fold}/${item.seed}", "data/curves/${item.fold}/${item.seed}"],
+        "outs": [f"data/{kind}/${{item.model}}/${{item.fold}}/${{item.seed}}" for kind in ("models", "curves")],
+    }
+    fit = {
+        "matrix": {"model": "${models.baselines}", "fold": "${split.folds}"},
+        "cmd": "python src/fake_training.py ${item.model} ${item.fold} 0",
+        "deps": ["src/fake_training.py"],
+        "params": ["baseline"],
+        "outs": ["data/models/${item.model}/${item.fold}/0"],
     }
     evaluate = {
         "cmd": "python src/fake_training.py evaluate",
@@ -215,7 +283,9 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
         "params": ["train"],
         "metrics": [{"data/metrics.json": {"cache": False}}],
     }
-    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": train, "evaluate": evaluate}}))
+    stages = {"train": train, "fit": fit, "evaluate": evaluate}
+    # in this order a stage's name has what its matrix has
+    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     clone.git("init", "-q", "-b", "main")
     clone.run("dvc", "init", "-q")
     (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
@@ -267,10 +337,14 @@ def test_a_table_becomes_experiments_and_a_failure_is_named(real: Clone) -> None
     assert experiment(snapshot(real.folder), name) is None
     report.write_text(report.read_text().replace("# and changed\n", ""))
 
-    shown = real.run(sys.executable, "-m", "spira", "table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
-    noisy = json.loads(real.git("show", f"{commit}:data/evaluation.json"))["conditions"]["noisy"]["metrics"]["auc"]
-    assert re.search(rf"^\| short \| {noisy['mean']:.3f} +\| 1 +\|", shown, re.MULTILINE)
-    assert f"[{noisy['lo']:.3f}, {noisy['hi']:.3f}]" in shown
+    with chdir(real.folder):
+        shown = table(Path("plan.yaml"), "HEAD")
+    found = json.loads(real.git("show", f"{commit}:data/evaluation.json"))
+    for model, tree in found["models"].items():
+        noisy, deployed = tree["conditions"]["noisy"]["metrics"]["auc"], " (deployed)" * (model == found["deployed"])
+        row = rf"^\| short \| {model}{re.escape(deployed)} +\| {noisy['mean']:.3f} +\| 1 +\|"
+        assert re.search(row, shown, re.MULTILINE)
+        assert f"[{noisy['lo']:.3f}, {noisy['hi']:.3f}]" in shown
 
 
 @pytest.mark.pipeline
@@ -309,22 +383,22 @@ def test_an_impossible_value_is_refused_before_any_starts(fake: Clone) -> None:
 
 @pytest.mark.pipeline
 def test_two_trials_never_share_a_gpu_and_a_late_failure_is_one(fake: Clone) -> None:
-    """Five jobs on two devices are two at once (a third would fail); exit 1 for a stage that failed after its work."""
-    rows: dict[str, Any] = {f"r{i}": {"train.warmup_steps": i} for i in range(1, 5)} | {"last": {"train.lr": 0.05}}
+    """Four jobs on two devices are two at once (a third would fail); exit 1 for a stage that failed after its work."""
+    rows: dict[str, Any] = {f"r{i}": {"train.warmup_steps": i} for i in range(1, 4)} | {"last": {"train.lr": 0.05}}
     set_ = notes(fake) | {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b", "FAKE_SECONDS": "0.3"}
     base: dict[str, Any] = {"train.lr": 0.01, "seeds": [1]}
-    result = sweep(fake, {"base": base, "rows": rows}, "--jobs", "5", check=False, set_=set_)
+    result = sweep(fake, {"base": base, "rows": rows}, "--jobs", "4", check=False, set_=set_)
     assert "2 at once" in result.stdout
-    assert "1 of 5 failed: plan-last" in result.stderr, result.stderr
-    assert experiments(fake) == {f"plan-r{i}" for i in range(1, 5)}
+    assert "1 of 4 failed: plan-last" in result.stderr, result.stderr
+    assert experiments(fake) == {f"plan-r{i}" for i in range(1, 4)}
     used = {note.read_text() for note in (fake.folder.parent / "notes").glob("pid-*")}
     assert used == {"GPU-a", "GPU-b"}
     minutes = fake.folder / ".dvc/tmp/sweep/plan/minutes.jsonl"
-    assert len(minutes.read_text().splitlines()) == 4
+    assert len(minutes.read_text().splitlines()) == 3
     fake.run("dvc", "exp", "remove", "plan-r1")
     again = sweep(fake, {"base": base, "rows": {"r1": rows["r1"]}}, set_=set_).stdout
     assert "plan-r1: done" in again
-    assert len(minutes.read_text().splitlines()) == 4  # DVC's cache had its training: how long it took, nobody saw
+    assert len(minutes.read_text().splitlines()) == 3  # DVC's cache had its training: how long it took, nobody saw
 
 
 @pytest.mark.pipeline
@@ -372,10 +446,11 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     (it would take a minute) and is no failure; history and importances are tables and pictures; a second run is idle.
     """
     study = {
+        "model": "pooled_cnn",
         "objective": "validation_loss",
-        "n_trials": 5,
-        "n_startup": 3,
-        "seed": 6,
+        "n_trials": 4,
+        "n_startup": 2,
+        "seed": 5,
         "prune": True,
         "parameters": {"train.lr": {"low": 1e-6, "high": 1e-1, "log": True}, "train.batch_size": {"choices": [8, 16]}},
     }
@@ -386,13 +461,14 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
         "sys.argv[1:] = ['sweep', *sys.argv[1:]]; runpy.run_module('spira', run_name='__main__')"
     )
     plan = {"base": {"seeds": [1, 2]}, "study": study}
-    fake.run("dvc", "repro", set_=notes(fake))  # DVC brings these curves back before each trial: they are not its own
+    # DVC brings this curve back before each trial, whose own it is not
+    fake.run("dvc", "repro", "train@pooled_cnn-holdout-1", set_=notes(fake))
     fake.commit("results")
     (fake.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     command = [sys.executable, "-c", audit, str(opened), "plan.yaml"]
-    said = fake.run(*command, set_={"PYTHONPATH": "src", "FAKE_PATIENCE": "9", **notes(fake)}).stdout
+    said = fake.run(*command, set_={"PYTHONPATH": str(ROOT / "src"), "FAKE_PATIENCE": "7", **notes(fake)}).stdout
     names = opened.read_text().splitlines()
-    assert any(name.endswith("data/models/holdout/1/model.json") for name in names)
+    assert any(name.endswith("data/models/pooled_cnn/holdout/1/model.json") for name in names)
     assert not [
         name
         for name in names
@@ -405,11 +481,11 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
         if trial["loss"] is not None:  # each epoch of its own two trainings, none of the committed ones
             assert len(trial["curve"]) == 2 * 3
             assert min(loss for _, loss in trial["curve"]) == pytest.approx(trial["loss"])
-    best = re.search(r"best of 5 \((\d) pruned\): (plan-\d+), validation loss", said)
+    best = re.search(r"best of 4 \((\d) pruned\): (plan-\d+), validation loss", said)
     assert best is not None, said
     assert best[2] == min(losses, key=lambda name: losses[name])
     assert int(best[1]) >= 1
-    assert len(losses) + int(best[1]) == 5
+    assert len(losses) + int(best[1]) == 4
     assert experiments(fake) == set(losses)
     pictures = fake.folder / "data/sweeps/plan"
     assert {path.name for path in pictures.iterdir()} == {
@@ -417,16 +493,21 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     }
     assert (pictures / "history.png").read_bytes().startswith(b"\x89PNG")
     again = sweep(fake, plan, set_=notes(fake)).stdout
-    assert again.startswith("5 trials are over already\nbest of 5")
-    table = fake.run(sys.executable, "-m", "spira", "table", "plan.yaml", set_={"PYTHONPATH": "src"}).stdout
-    assert len(table.splitlines()) == 2 + 5
-    assert "auc" not in table.lower()
+    assert again.startswith("4 trials are over already\nbest of 4")
+    with chdir(fake.folder):
+        shown = table(Path("plan.yaml"), "HEAD")
+    assert len(shown.splitlines()) == 2 + 4
+    assert "auc" not in shown.lower()
 
 
 @pytest.mark.pipeline
 def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
-    """Three folds of two seeds: six trainings in the order of DVC's matrix, each to its end, all in the mean."""
+    """Three folds of two seeds: six trainings in the order of DVC's matrix, each to its end, all in the mean.
+
+    Of the baseline three, which have no curve.
+    """
     study = {
+        "model": "pooled_cnn",
         "objective": "validation_loss",
         "n_trials": 1,
         "n_startup": 1,
@@ -435,6 +516,7 @@ def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
         "parameters": {"train.batch_size": {"choices": [8, 16]}},
     }
     base = {"seeds": [1, 2], "split.scheme": "kfold", "split.folds": [1, 2, 3], "train.lr": 0.01}
+    base["models.baselines"] = ["statistics"]
     said = sweep(fake, {"base": base, "study": study}, set_=notes(fake)).stdout
     trial = json.loads(next((fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")).read_text())
     ends = [fold / 10 + 1 / 3 for fold in (1, 2, 3) for _ in range(2)]
@@ -442,6 +524,11 @@ def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
     assert len(trial["curve"]) == 6 * 3
     assert trial["loss"] == pytest.approx(sum(ends) / 6)
     assert "plan-00: done, validation loss 0.533" in said
+    study |= {"model": "statistics", "prune": False}
+    said = sweep(fake, {"base": base, "study": study}, set_=notes(fake)).stdout
+    assert "plan-00: done, validation loss 1.2" in said  # (1.1 + 1.2 + 1.3) / 3
+    losses = [json.loads(path.read_text()) for path in (fake.folder / ".dvc/tmp/sweep/plan").glob("trials-*")]
+    assert sorted(len(trial["curve"]) for trial in losses) == [0, 6 * 3]
 
 
 @pytest.mark.pipeline
@@ -451,7 +538,7 @@ def test_an_interrupt_ends_the_trial_and_the_same_command_goes_on(fake: Clone, h
     rows = {"first": {"train.lr": 0.01}, "second": {"train.lr": 1e-6}}  # the second sleeps for a minute
     (fake.folder / "plan.yaml").write_text(yaml.safe_dump({"base": {"seeds": [1]}, "rows": rows}))
     command = [sys.executable, "-m", "spira", "sweep", "plan.yaml"]
-    environment = fake.environment() | notes(fake) | {"PYTHONPATH": "src"}
+    environment = fake.environment() | notes(fake) | {"PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen(command, cwd=fake.folder, env=environment, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while len(pids := list((fake.folder.parent / "notes").glob("pid-*"))) < 2:

@@ -13,8 +13,9 @@ from spira.repository.git import repository_root
 def command(a: str, b: str, *, fetch: bool) -> None:
     """Say which of two commits or experiments is better.
 
-    A and B are commits, branches or experiments' names. A difference is B less A, on the same clips, with its interval.
-    Markdown. The working tree is not read. `spira review` says what else changed between the two.
+    A and B are commits, branches or experiments' names. A difference is B less A, on the same clips, with its interval:
+    of the models that the two deploy, then of each by its name. Markdown. The working tree is not read. `spira review`
+    says what else changed between the two.
 
     \b
     Example:

@@ -25,8 +25,8 @@ def command(path: Path, jobs: int) -> int:
     """Run a table or a study of experiments/ as DVC experiments.
 
     PLAN is a file of experiments/. What is there already, with the same parameters, code and data, is not run again,
-    so the same command goes on after Ctrl-C. A study is decided by the validation loss; nothing of the test set is
-    read.
+    so the same command goes on after Ctrl-C. A study is decided by the validation loss of the model that it names;
+    nothing of the test set is read.
 
     \b
     Example:

@@ -13,8 +13,9 @@ from spira.base.errors import visible
 def command(plan: Path, rev: str) -> None:
     """Print what came out of a table or a study.
 
-    PLAN is a file of experiments/. Each row has its metrics and, from the predictions in DVC's cache, its spread over
-    seeds and its difference from the first row. Of a study, each trial has its validation loss. Markdown.
+    PLAN is a file of experiments/. Each row has a line a model, with its metrics and, from the predictions in DVC's
+    cache, its spread over seeds and its difference from the first row. Of a study, each trial has its validation loss.
+    Markdown.
 
     \b
     Example, after `spira sweep experiments/ablation.yaml`:

@@ -4,7 +4,8 @@ The rest of such a file is not looked at, so that an older or a newer commit is 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -17,11 +18,16 @@ BOUNDS = Bounds(
     characters=2_000_000, brackets=20_000, values=200_000
 )  # dvc.lock of the demo has a tenth of it, or less
 _LONGEST_SHOWN = 100  # characters of a value in a message
+MOST_MODELS = 20  # of one commit
+NETWORK = "network"  # the one model of a commit from before there were several: see spira.predictions.table
 
 Text = Annotated[str, Field(max_length=10_000)]
 PathInside = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]  # it becomes a path in DVC's cache
+ModelName = Annotated[str, Field(min_length=1, max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)] | Annotated[str, Field(pattern=f"^{UNDETERMINED}$")]
+
+Signed = Annotated[float, Field(ge=-1, le=1)] | Annotated[str, Field(pattern=f"^{UNDETERMINED}$")]
 
 
 class _Part(BaseModel):
@@ -76,9 +82,17 @@ class Split(_Part):
     folds: list[Any] = []
 
 
+class Models(_Part):
+    """Which models a commit trains; [] of one from before there were several."""
+
+    networks: list[ModelName] = []
+    baselines: list[ModelName] = []
+
+
 class Params(_Part):
     """The params.yaml of a commit: the rules of the review are checked where they are used."""
 
+    models: Models = Models()
     split: Split = Split()
     evaluate: dict[str, Any] = {}
 
@@ -112,10 +126,35 @@ def _known(conditions: object) -> object:
     return {name: conditions[name] for name in CONDITIONS if name in conditions}
 
 
-class Metrics(_Part):
-    """data/evaluation.json; that of an older commit has no ``conditions``."""
+Conditions = Annotated[dict[str, Measured | None], BeforeValidator(_known)]
 
-    conditions: Annotated[dict[str, Measured | None] | None, BeforeValidator(_known)] = None
+
+class MeasuredModel(_Part):
+    """What was measured of one model."""
+
+    conditions: Conditions
+
+
+class Apart(_Part):
+    """The AUC of one model less that of another, and its paired interval."""
+
+    difference: Signed
+    lo: Signed
+    hi: Signed
+
+
+class Metrics(_Part):
+    """data/evaluation.json: ``models``, or in an older commit the ``conditions`` of the only one, or neither."""
+
+    deployed: ModelName | None = None
+    deployed_because: Text = ""
+    models: Annotated[dict[ModelName, MeasuredModel] | None, Field(max_length=MOST_MODELS)] = None
+    # by model, another model and condition
+    differences: Annotated[
+        dict[ModelName, Annotated[dict[ModelName, dict[Text, Apart]], Field(max_length=MOST_MODELS)]],
+        Field(max_length=MOST_MODELS),
+    ] = {}
+    conditions: Conditions | None = None
 
 
 class Probe(_Part):
@@ -123,10 +162,35 @@ class Probe(_Part):
     why: Text = ""
 
 
-class ProbeFile(_Part):
-    """data/probes.json."""
-
+class ProbedModel(_Part):
     probes: dict[Text, Probe] = {}
+
+
+class ProbeFile(_Part):
+    """data/probes.json: ``models``, or in an older commit the ``probes`` of the only one."""
+
+    models: Annotated[dict[ModelName, ProbedModel] | None, Field(max_length=MOST_MODELS)] = None
+    probes: dict[Text, Probe] = {}
+
+
+class Distance(NamedTuple):
+    """How far one model's AUC is above another's on the same clips, and the interval of that."""
+
+    difference: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What evaluate found at a commit."""
+
+    deployed: str | None = None  # None: the commit does not say
+    because: str = ""
+    # by model and condition, ``auc``, ``auc_lo``, ``auc_hi`` and so on
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    # by pair of models and condition, the first less the second
+    distances: Mapping[tuple[str, str], Mapping[str, Distance]] = field(default_factory=dict)
 
 
 def read_committed(content: bytes, where: str, kind: type[BaseModel]) -> dict[str, Any]:
@@ -175,8 +239,8 @@ def _values(tree: Any, key: str) -> Iterator[Any]:
             yield from _values(item, key)
 
 
-def measured(tree: Mapping[str, Any], where: str) -> dict[str, dict[str, float]]:
-    """By condition, ``auc``, ``auc_lo``, ``auc_hi`` and so on; what is not determined is left out.
+def evaluated(tree: Mapping[str, Any], where: str) -> Evaluated:
+    """The numbers that a review compares; what is not determined is left out.
 
     Args:
         tree: data/evaluation.json; {} of a commit that has none.
@@ -186,11 +250,32 @@ def measured(tree: Mapping[str, Any], where: str) -> dict[str, dict[str, float]]
         DataError: the file has the form that it had before there were ``conditions`` in it.
     """
     found = Metrics.model_validate(tree)
-    if found.conditions is None:
-        if tree:
-            raise DataError(f"{where}: has an older form, without conditions; its point estimates are not shown")
-        return {}
-    return {name: _numbers(condition.metrics) for name, condition in found.conditions.items() if condition}
+    if found.models is not None:
+        metrics = {name: _by_condition(model.conditions) for name, model in found.models.items()}
+        pairs = {(a, b): _distances(apart) for a, others in found.differences.items() for b, apart in others.items()}
+        return Evaluated(found.deployed, found.deployed_because, metrics, pairs)
+    if found.conditions is not None:
+        return Evaluated(NETWORK, metrics={NETWORK: _by_condition(found.conditions)})
+    if tree:
+        raise DataError(f"{where}: has an older form, without conditions; its point estimates are not shown")
+    return Evaluated()
+
+
+def probed(tree: Mapping[str, Any], deployed: str | None) -> dict[str, dict[str, Any]]:
+    """By model, its probes as data/probes.json has them; those of an older form are of the model that is deployed."""
+    if ProbeFile.model_validate(tree).models is not None:
+        return {name: model.get("probes", {}) for name, model in tree["models"].items()}
+    return {deployed or NETWORK: tree["probes"]} if tree.get("probes") else {}
+
+
+def _by_condition(conditions: Mapping[str, Measured | None]) -> dict[str, dict[str, float]]:
+    return {name: _numbers(condition.metrics) for name, condition in conditions.items() if condition}
+
+
+def _distances(apart: Mapping[str, Apart]) -> dict[str, Distance]:
+    """By condition that this code knows, in its order."""
+    numbers = {name: (apart[name].difference, apart[name].lo, apart[name].hi) for name in CONDITIONS if name in apart}
+    return {name: Distance(*map(float, three)) for name, three in numbers.items() if UNDETERMINED not in three}
 
 
 def _numbers(metrics: HeadlineMetrics) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A plan's experiments -> one row each, aligned as text that is Markdown too.
+"""A plan's experiments -> a line each and model, aligned as text that is Markdown too.
 
 Read are the experiments that ``dvc exp show`` lists under the commit that they started from: their metrics, and for
 spreads and differences their predictions from DVC's cache.
@@ -6,20 +6,20 @@ spreads and differences their predictions from DVC's cache.
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError
 from spira.base.params import PARAMS, read
-from spira.compare.against_first import against, conclusion, signed
-from spira.compare.paired import Difference
+from spira.compare.against_first import against, conclusion, held_against, signed
 from spira.compare.read_side import compared, read_side
 from spira.compare.revision import Revision, read_params, resolve
 from spira.compare.sides import Side
-from spira.evaluation.markdown import cell, inert
+from spira.evaluation.markdown import cell, code, inert
 from spira.evaluation.metrics import auc, std_over_seeds
 from spira.evaluation.origin import origin
+from spira.evaluation.paired import Difference
 from spira.features.conditions import CONDITIONS
 from spira.repository.git import object_name
 from spira.sweeps.clones import reference
@@ -28,8 +28,23 @@ from spira.sweeps.plan import Plan, applied
 from spira.sweeps.plan_file import read_plan
 
 
+@dataclass(frozen=True)
+class Line:
+    """One model of a row that has run."""
+
+    row: str
+    model: str
+    ran: Side
+    first: bool  # of its row
+
+    @property
+    def label(self) -> str:
+        """The row, with the model where it has several."""
+        return self.row if len(self.ran.models) < 2 else f"{self.row} {self.model}"
+
+
 def table(path: Path, rev: str) -> str:
-    """The plan's rows in its order, or a study's trials in theirs."""
+    """The plan's rows in its order, a line a model, or a study's trials in theirs."""
     params, _ = read(PARAMS)
     plan = read_plan(path, params)
     if plan.study:
@@ -38,31 +53,43 @@ def table(path: Path, rev: str) -> str:
     headline = applied(params, plan.base)["evaluate"]["threshold_condition"]
     corpora = dict.fromkeys(applied(params, plan.base | row)["corpus"] for row in plan.rows.values())
     ran = {row: _ran(plan, row, base) for row in plan.rows}
-    differences, text = _differences(ran, headline)
-    rows = [_row(plan, row, ran[row], differences.get(row), headline) for row in plan.rows]
+    lines = [line for row, side in ran.items() if isinstance(side, Side) for line in _lines(row, side)]
+    differences, text = _differences(lines, headline)
+    rows = [cells for row in plan.rows for cells in _rows(plan, row, ran[row], lines, differences, headline)]
     others = [f"AUC {name}" for name in CONDITIONS if name != headline]
-    head = [plan.name, f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity"]
+    numbers = [f"AUC {headline}", "seeds", "sd", "interval", "difference", "sensitivity", "specificity", *others]
     notes = (
         f"Corpus: {', '.join(inert(origin(corpus)) for corpus in corpora)}. From {base.commit[:7]}. "
-        "AUC: mean over seeds, sd: its spread over them, interval: over resampled speakers; "
-        f"sensitivity and specificity under `{headline}`. Minutes of this machine; none where the cache had them."
+        "AUC: mean over seeds, of which a baseline has one; sd: its spread over them, interval: over resampled "
+        f"speakers; sensitivity and specificity under `{headline}`. Deployed: chosen on validation clips. Minutes of "
+        "this machine; none where the cache had them."
     )
     if plan.published:
         notes += " Published figures are of other recordings."
-    return f"{aligned([*head, *others, 'minutes', *plan.published], rows)}\n{notes}\n{text}"
+    head = [plan.name, "model", *numbers, "minutes", *plan.published]
+    return f"{aligned(head, rows)}\n{notes}\n{text}"
 
 
-def _differences(ran: Mapping[str, Side | str], headline: str) -> tuple[dict[str, Difference | str], str]:
-    """Each row's difference from the first that has run, and the sentences that conclude; empty where one alone has."""
-    sides = [side for side in ran.values() if isinstance(side, Side)]
-    if len(sides) < 2:
+def _lines(row: str, ran: Side) -> list[Line]:
+    return [Line(row, model, ran, i == 0) for i, model in enumerate(ran.models or ("",))]
+
+
+def _differences(lines: Sequence[Line], headline: str) -> tuple[dict[str, Difference | str], str]:
+    """Each line's difference from the first row, and the sentences that conclude; empty where there is one line."""
+    if len(lines) < 2:
         return {}, ""
-    first, *others = sides
-    pairs = {side.name: compared(first, side) for side in others}
-    differences = {row: against(pair) for row, pair in pairs.items()}
-    text = conclusion(first.name, differences, headline, next(iter(pairs.values())).rules.confidence)
-    if noisy := [f"`{side.name}`" for side in others if side.params.get("noise") != first.params.get("noise")]:
-        text += f" {', '.join(noisy)}: its own `noise` was inserted into the test clips too."
+    first, differences = lines[0].ran, dict[str, Difference | str]()
+    pair = compared(first, first)
+    for line in lines:
+        if line.ran is not first:
+            pair = compared(first, line.ran)
+        other = held_against(first, line.model, own=line.ran is first)
+        if other is not None:
+            differences[line.label] = against(pair.between(other, line.model))
+    text = conclusion(first.name, differences, headline, pair.rules.confidence)
+    others = {line.row: line.ran for line in lines if line.ran.params.get("noise") != first.params.get("noise")}
+    if others:
+        text += f" {', '.join(map(code, others))}: its own `noise` was inserted into the test clips too."
     return differences, f"\n{text}\n"
 
 
@@ -78,27 +105,46 @@ def _ran(plan: Plan, row: str, base: Revision) -> Side | str:
     return replace(read_side(experiment, from_remote=False), name=row, missing="; dvc exp pull")
 
 
-def _row(plan: Plan, row: str, ran: Side | str, difference: Difference | str | None, headline: str) -> list[str]:
+def _rows(
+    plan: Plan,
+    row: str,
+    ran: Side | str,
+    lines: Sequence[Line],
+    differences: Mapping[str, Difference | str],
+    headline: str,
+) -> list[list[str]]:
+    """The cells of a row's lines; its minutes and what was published stand in the first."""
     published = [cells.get(row, "") for cells in plan.published.values()]
     if isinstance(ran, str):
-        return [row, ran, *[""] * (7 + len(CONDITIONS) - 1), *published]
-    metrics = ran.metrics.get(headline, {})
-    interval = f"[{_number(metrics, 'auc_lo')}, {_number(metrics, 'auc_hi')}]"
-    others = [_number(ran.metrics.get(name, {}), "auc") for name in CONDITIONS if name != headline]
+        return [[row, "", ran, *[""] * (7 + len(CONDITIONS) - 1), *published]]
     took = minutes(WORK / plan.name).get(ran.commit)
+    once = ["" if took is None else f"{took:.1f}", *published]
     return [
-        *(row, _number(metrics, "auc"), *_over_seeds(ran, headline), interval),
-        signed(difference) if isinstance(difference, Difference) else "–",
-        *(_number(metrics, "sensitivity"), _number(metrics, "specificity"), *others),
-        *("" if took is None else f"{took:.1f}", *published),
+        [*_cells(line, differences.get(line.label), headline), *(once if line.first else [""] * len(once))]
+        for line in lines
+        if line.row == row
     ]
 
 
-def _over_seeds(ran: Side, condition: str) -> tuple[str, str]:
+def _cells(line: Line, difference: Difference | str | None, headline: str) -> list[str]:
+    found = line.ran.metrics.get(line.model, {})
+    metrics = found.get(headline, {})
+    interval = f"[{_number(metrics, 'auc_lo')}, {_number(metrics, 'auc_hi')}]"
+    others = [_number(found.get(name, {}), "auc") for name in CONDITIONS if name != headline]
+    chosen = len(line.ran.models) > 1 and line.model == line.ran.deployed
+    return [
+        *(line.row, f"{line.model} (deployed)" if chosen else line.model),
+        *(_number(metrics, "auc"), *_over_seeds(line, headline), interval),
+        signed(difference) if isinstance(difference, Difference) else "–",
+        *(_number(metrics, "sensitivity"), _number(metrics, "specificity"), *others),
+    ]
+
+
+def _over_seeds(line: Line, condition: str) -> tuple[str, str]:
     """(how many, the spread of their AUCs); empty where the cache lacks the predictions."""
-    if condition not in ran.test_clips:
+    clips = line.ran.test_clips.get(line.model, {}).get(condition)
+    if clips is None:
         return "", ""
-    clips = ran.test_clips[condition]
     values = [float(auc(clips.labels, scores)) for scores in clips.scores]
     return str(len(values)), f"{std_over_seeds(values):.3f}" if len(values) > 1 else ""
 

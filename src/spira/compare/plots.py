@@ -13,12 +13,17 @@ def drawings(compared: Comparison) -> dict[str, Chart]:
     demo = "demo" in (side.params.get("corpus") for side in compared.both)
     warning = " (demo: SYNTHETIC)" if demo else ""
     found: dict[str, Chart] = {}
-    if all(compared.headline in side.test_clips for side in compared.both):
-        clips = {name: side.test_clips[compared.headline] for name, side in sides.items()}
-        lines = [Line(name, *mean_roc(scored.labels, scored.scores)) for name, scored in clips.items()]
+    if all(compared.headline in clips for clips in compared.clips()):
+        scored = dict(zip(sides, (clips[compared.headline] for clips in compared.clips()), strict=True))
+        lines = [Line(name, *mean_roc(clips.labels, clips.scores)) for name, clips in scored.items()]
         found["roc.png"] = roc(lines, f"under {compared.headline}, mean over seeds, test clips{warning}")
     if all(side.losses for side in compared.both):
-        losses = [(name, loss) for name, side in sides.items() for loss in side.losses.values()]
+        losses = [
+            (f"{name} {model}", loss)
+            for name, side in sides.items()
+            for model, trainings in side.losses.items()
+            for loss in trainings.values()
+        ]
         lines = [Line(name, np.arange(loss.size, dtype=np.float64), loss) for name, loss in losses]
         found["validation_loss.png"] = learning_curves(lines, f"validation loss, a curve a seed{warning}")
     return found

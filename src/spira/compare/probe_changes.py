@@ -29,13 +29,19 @@ def regression(base: Probes, head: Probes) -> str:
     )
 
 
-def probes_section(base: Probes, head: Probes) -> str:
-    """Every probe whose verdict differs; empty where neither side has probes or all agree."""
-    names = [name for name in {**base, **head} if _verdict(base, name) != _verdict(head, name)]
-    if not names:
-        return ""
-    rows = [[name, _verdict(base, name), _verdict(head, name), head.get(name, {}).get("why", "–")] for name in names]
-    return "## Probes\n\n" + table(["probe", "base", "head", "head found"], rows)
+def probes_section(models: Mapping[str, tuple[Probes, Probes]]) -> str:
+    """Every probe whose verdict differs, by model; empty where no side has probes or all agree.
+
+    Args:
+        models: base's probes and head's, by what the model is called.
+    """
+    rows = [
+        [model, name, _verdict(base, name), _verdict(head, name), head.get(name, {}).get("why", "–")]
+        for model, (base, head) in models.items()
+        for name in {**base, **head}
+        if _verdict(base, name) != _verdict(head, name)
+    ]
+    return "## Probes\n\n" + table(["model", "probe", "base", "head", "head found"], rows) if rows else ""
 
 
 def _verdict(probes: Probes, name: str) -> str:

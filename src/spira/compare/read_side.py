@@ -8,7 +8,7 @@ from typing import TypeVar
 from spira.base.errors import DataError
 from spira.base.params import check, parse
 from spira.base.section import HOLDOUT
-from spira.compare.committed import Lock, Metrics, ProbeFile, measured
+from spira.compare.committed import Evaluated, Lock, Metrics, Models, ProbeFile, evaluated, probed
 from spira.compare.results import declared, fetch, scored_test_clips, validation_losses
 from spira.compare.revision import (
     Revision,
@@ -24,8 +24,7 @@ from spira.compare.sides import Comparison, Rules, Side
 from spira.compare.staleness import hashes, stale
 
 METRICS, PROBES, SUMMARY = "data/evaluation.json", "data/probes.json", "data/subsets_summary.csv"
-K = TypeVar("K")
-V = TypeVar("V")
+T = TypeVar("T")
 
 
 def read_side(revision: Revision, *, from_remote: bool) -> Side:
@@ -39,31 +38,44 @@ def read_side(revision: Revision, *, from_remote: bool) -> Side:
     params = read_params(revision)
     failed = fetch(revision, lock) if from_remote and declared(revision) else None  # whose stages end, as fetch asks
     unread: list[str] = []
-    test_clips = _read(lambda: scored_test_clips(revision, lock, params.get("evaluate", {})) or {}, unread)
+    baselines = Models.model_validate(params.get("models", {})).baselines
+    test_clips = _read(lambda: scored_test_clips(revision, lock, params.get("evaluate", {}), baselines), None, unread)
+    test_clips = test_clips or {}
     missing = f" ({failed})" if failed else "" if from_remote else "; dvc fetch, or --fetch"
+    missing = "; they are not readable" if unread else missing
+    found = _read(lambda: _evaluated(revision), Evaluated(), unread)
+    # without evaluation.json a commit says by its scores alone which model it has
+    deployed = found.deployed or (next(iter(test_clips)) if len(test_clips) == 1 else None)
     return Side(
         name=revision.name,
         commit=revision.commit,
         lock=lock,
         params=params,
-        missing="; they are not readable" if unread else missing,
-        metrics=_read(lambda: measured(read_tree(revision, METRICS, Metrics), f"{revision.name}:{METRICS}"), unread),
-        probes=_read(lambda: read_tree(revision, PROBES, ProbeFile).get("probes", {}), unread),
+        missing=missing,
+        deployed=deployed,
+        because=found.because,
+        metrics=found.metrics,
+        distances=found.distances,
+        probes=_read(lambda: probed(read_tree(revision, PROBES, ProbeFile), deployed), {}, unread),
         corpora=corpora(revision),
-        subsets=_read(lambda: _subsets(revision), unread),
+        subsets=_read(lambda: _subsets(revision), {}, unread),
         test_clips=test_clips,
-        losses=_read(lambda: validation_losses(revision, lock), unread),
+        losses=_read(lambda: validation_losses(revision, lock), {}, unread),
         refused=tuple(unread),
     )
 
 
-def _read(what: Callable[[], dict[K, V]], unread: list[str]) -> dict[K, V]:
-    """Empty where the commit's file is not as it must be: that is noted, and the rest of the review goes without."""
+def _read(what: Callable[[], T], otherwise: T, unread: list[str]) -> T:
+    """What is said otherwise where the commit's file is not as it must be: that is noted, and the review goes on."""
     try:
         return what()
     except DataError as error:
         unread.append(str(error))
-        return {}
+        return otherwise
+
+
+def _evaluated(revision: Revision) -> Evaluated:
+    return evaluated(read_tree(revision, METRICS, Metrics), f"{revision.name}:{METRICS}")
 
 
 def _subsets(revision: Revision) -> dict[tuple[str, str], str]:
@@ -101,7 +113,7 @@ def stale_stages(revision: Revision, side: Side) -> dict[str, list[str]]:
 
 
 def compared(base: Side, head: Side) -> Comparison:
-    """Both sides, by the parameters of head."""
+    """Both sides, by the parameters of head and the models that each deploys."""
     if problems := list(check("evaluate", Rules, head.params.get("evaluate"))):
         raise DataError(f"{head.name}:params.yaml: {problems[0][0]}: {problems[0][1]}")
-    return Comparison(base, head, parse(Rules, head.params["evaluate"]))
+    return Comparison(base, head, parse(Rules, head.params["evaluate"]), (base.deployed, head.deployed))

@@ -1,13 +1,15 @@
 """What DVC knows of a commit's results: its stages, and the files in DVC's cache that its dvc.lock names by hash."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from pydantic import TypeAdapter, ValidationError
@@ -15,18 +17,18 @@ from pydantic import TypeAdapter, ValidationError
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
 from spira.base.section import HOLDOUT
-from spira.compare.committed import Listed
+from spira.compare.committed import MOST_MODELS, NETWORK, Listed
 from spira.compare.revision import Revision
 from spira.compare.staleness import Declared, Tree, hashes
 from spira.evaluation.files import refuse_incomplete
 from spira.evaluation.thresholds import threshold_rule, thresholds_by_clip, thresholds_by_fold
 from spira.predictions.scored import ScoredClips
-from spira.predictions.table import PREDICTIONS, read_predictions, scored_clips
+from spira.predictions.table import PREDICTIONS, models_in, read_predictions, scored_clips
 
 SECONDS = 20  # for DVC to read a commit's stages; ours take one
 # What DVC raises of files that it did not expect.
 _OF_ODD_FILES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
-_CURVES, _LOSS = "data/curves/", "metrics/validation/loss.tsv"
+_CURVES, _PLOTS, _LOSS = "data/curves/", "/plots", "metrics/validation/loss.tsv"
 
 
 def declared(revision: Revision) -> list[Declared]:
@@ -74,13 +76,16 @@ def fetch(revision: Revision, lock: Tree) -> str | None:
     return None
 
 
-def scored_test_clips(revision: Revision, lock: Tree, evaluate: Mapping[str, Any]) -> dict[str, ScoredClips] | None:
-    """By condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
+def scored_test_clips(
+    revision: Revision, lock: Tree, evaluate: Mapping[str, Any], baselines: Collection[str]
+) -> dict[str, dict[str, ScoredClips]] | None:
+    """By model and condition, what the revision's models said of the test clips; None where DVC's cache lacks it.
 
     Args:
         lock: the ``stages`` of the revision's dvc.lock, which names the predictions by hash.
         evaluate: that section of the revision's params.yaml: by which rule, and under which condition, validation
             clips choose each model's threshold.
+        baselines: the models in which nothing is drawn.
     """
     with Repo(str(revision.root)) as repo:
         path = cached(repo.cache.local, _outs(lock).get(PREDICTIONS))
@@ -89,35 +94,49 @@ def scored_test_clips(revision: Revision, lock: Tree, evaluate: Mapping[str, Any
     condition, where = str(evaluate.get("threshold_condition", "")), f"{revision.name}:{PREDICTIONS}"
     try:
         table, rule = read_predictions(path), threshold_rule(evaluate)
+        _refuse_many(table, where)
         refuse_incomplete(table, Path(where))
     except DataError as error:
         raise DataError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
-    validation = scored_clips(table, "validation").get(condition)
-    if validation is None:
-        raise DataError(f"{where}: no validation clip under {condition!r} for a threshold")
-    thresholds = thresholds_by_fold(validation, rule)
-    return {
-        name: replace(clips, thresholds=thresholds_by_clip(thresholds, clips.folds))
-        for name, clips in scored_clips(table, "test").items()
-    }
-
-
-def validation_losses(revision: Revision, lock: Tree) -> dict[str, Floats]:
-    """By training, the validation loss after each epoch; {} where DVC's cache lacks some."""
     found = {}
+    for model in models_in(table):
+        validation = scored_clips(table, "validation", model).get(condition)
+        if validation is None:
+            raise DataError(f"{where}: no validation clip under {condition!r} for a threshold")
+        by_fold, drawn = thresholds_by_fold(validation, rule), model not in baselines
+        found[model] = {
+            name: replace(clips, thresholds=thresholds_by_clip(by_fold, clips.folds), drawn=drawn)
+            for name, clips in scored_clips(table, "test", model).items()
+        }
+    return found
+
+
+def _refuse_many(table: pl.DataFrame, where: str) -> None:
+    if len(names := models_in(table)) > MOST_MODELS:
+        raise DataError(f"{where}: must have at most {MOST_MODELS} models, got {len(names)}")
+
+
+def validation_losses(revision: Revision, lock: Tree) -> dict[str, dict[str, Floats]]:
+    """By model and training, the validation loss after each epoch; {} where DVC's cache lacks some."""
+    found = dict[str, dict[str, Floats]]()
     with Repo(str(revision.root)) as repo:
         for path, folder in _curves(lock).items():
             file = cached(repo.cache.local, listed(repo.cache.local, folder).get(_LOSS))
             if file is None:
                 return {}
-            found[_training(path)] = _losses(file)
+            model, training = _training(path)
+            found.setdefault(model, {})[training] = _losses(file)
     return found
 
 
-def _training(path: str) -> str:
-    """The seed alone where a fold is all there is, as in commits from before there were others."""
-    *fold, seed, _ = path.removeprefix(_CURVES).split("/")
-    return seed if fold in ([], [HOLDOUT]) else f"{fold[0]}-{seed}"
+def _training(path: str) -> tuple[str, str]:
+    """(model, training) of a folder of curves, as ``MODEL/FOLD/SEED/plots``; in older commits FOLD/SEED or SEED.
+
+    A training is its seed alone where a fold is all there is.
+    """
+    parts = path.removeprefix(_CURVES).removesuffix(_PLOTS).split("/")
+    *model, fold, seed = [NETWORK, HOLDOUT][: max(0, 3 - len(parts))] + parts
+    return "/".join(model), seed if fold == HOLDOUT else f"{fold}-{seed}"
 
 
 def _losses(file: Path) -> Floats:
@@ -132,7 +151,8 @@ def _losses(file: Path) -> Floats:
 
 def _curves(lock: Tree) -> dict[str, str]:
     """md5 by path of each training's folder of curves."""
-    return {path: key for path, key in sorted(_outs(lock).items()) if path.startswith(_CURVES) and key.endswith(".dir")}
+    folders = sorted((path, key) for path, key in _outs(lock).items() if key.endswith(".dir"))
+    return {path: key for path, key in folders if fnmatchcase(path, f"{_CURVES}?*{_PLOTS}")}
 
 
 def _outs(lock: Tree) -> Mapping[str, str]:

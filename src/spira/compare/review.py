@@ -7,20 +7,22 @@ import numpy as np
 
 from spira.base.array_types import Floats
 from spira.base.bounded_yaml import flat
-from spira.compare.paired import COMPARED, Difference, verdict
+from spira.compare.committed import MOST_MODELS
+from spira.compare.model_changes import cells, deployed, models_section, probed_models
 from spira.compare.probe_changes import probes_section, regression
 from spira.compare.sides import Comparison, Side
 from spira.evaluation.curves import mean_roc
-from spira.evaluation.markdown import Marked, chart, code, inert, table
+from spira.evaluation.markdown import chart, code, inert, table
+from spira.evaluation.paired import COMPARED, Difference, verdict
 from spira.evaluation.results import title
 
 _N_ROWS = 300  # of one table; the rest is counted
 _RULES = (
-    "Rules: regression or improvement where the {confidence:g}% paired interval of the AUC difference under the "
-    "headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the interval excludes 0. "
-    "Intervals allow for other speakers and for other trainings; with one training on a side, for other speakers "
-    "alone, and then one that excludes 0 gives no verdict. A probe that fails at head and did not at base is a "
-    "regression whatever the AUC."
+    "Rules: regression or improvement where the {confidence:g}% paired interval of the difference in AUC of the "
+    "deployed models under the headline condition, `{condition}`, excludes 0; otherwise no evidence. **Bold**: the "
+    "interval excludes 0. Intervals allow for other speakers and for other trainings, of which a baseline has none; "
+    "with one training of a network on a side, for other speakers alone, and then one that excludes 0 gives no "
+    "verdict. A probe of the deployed model that fails at head and did not at base is a regression whatever the AUC."
 )
 _ONE_TRAINING = (
     " The interval is over other speakers alone: a side has one training, so how far another seed would move its AUC "
@@ -37,7 +39,8 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
         refused(compared),
         _stale(stale),
         verdict_and_metrics(compared),
-        probes_section(base.probes, head.probes),
+        models_section(compared),
+        probes_section(probed_models(compared)),
         _curves(compared),
         "## Parameters",
         _parameters(flat(base.params), flat(head.params)),
@@ -50,7 +53,10 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
 
 def comparison(compared: Comparison) -> str:
     """Verdict and metrics alone, by the predictions."""
-    parts = [heading(compared), corpus(compared), refused(compared), verdict_and_metrics(compared)]
+    parts = [
+        *(heading(compared), corpus(compared), refused(compared)),
+        *(verdict_and_metrics(compared), models_section(compared)),
+    ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -84,16 +90,19 @@ def _stale(stale: Mapping[str, list[str]]) -> str:
 def verdict_and_metrics(compared: Comparison) -> str:
     """Regression, improvement or neither, and each metric's difference with its paired interval."""
     found = compared.differences()
-    points = [side.metrics for side in compared.both]
+    points = compared.points()
     rows = [
-        _row(name, metric, [tree.get(name, {}).get(metric) for tree in points], found.get(name, {}).get(metric))
+        [
+            *(name, title(metric)),
+            *cells([tree.get(name, {}).get(metric) for tree in points], found.get(name, {}).get(metric)),
+        ]
         for name in {**points[0], **points[1], **found}
         for metric in COMPARED
     ]
     percent = 100 * compared.rules.confidence
     head = ["condition", "metric", "base", "head", "difference", f"{percent:g}% paired interval", ""]
-    probes = regression(compared.base.probes, compared.head.probes)
-    words = "\n\n".join(filter(None, [probes, _verdict(compared, found.get(compared.headline, {}).get("auc"))]))
+    auc = _verdict(compared, found.get(compared.headline, {}).get("auc"))
+    words = "\n\n".join(filter(None, [regression(*compared.probes()), auc, deployed(compared)]))
     rules = _RULES.format(confidence=percent, condition=compared.headline)
     return "\n\n".join(["## Verdict", words, "## Metrics", table(head, rows), rules])
 
@@ -102,7 +111,7 @@ def _verdict(compared: Comparison, found: Difference | None) -> str:
     if found is None:
         why = compared.why_not() or f"{compared.headline} was not scored by both"
         return f"No verdict: {inert(why)}. Point estimates only."
-    base, head = (side.test_clips[compared.headline] for side in compared.both)
+    base, head = (clips[compared.headline] for clips in compared.clips())
     return (
         f"**{verdict(found)}**: AUC under `{compared.headline}` {found.difference:+.3f} "
         f"[{found.lo:+.3f}, {found.hi:+.3f}]; {head.n_speakers} test speakers ({head.n_patients} patients), "
@@ -119,18 +128,6 @@ def _folds(side: Side) -> str:
     return f" {n_folds}-fold cross-validation: {words}"
 
 
-def _row(condition: str, metric: str, points: list[float | None], paired: Difference | None) -> list[str]:
-    base, head = (paired.base, paired.head) if paired else points
-    cells = [condition, title(metric), *("–" if x is None else f"{x:.3f}" for x in (base, head))]
-    if base is None or head is None:
-        return [*cells, "–", "–", ""]
-    difference = paired.difference if paired else head - base
-    interval = f"[{paired.lo:+.3f}, {paired.hi:+.3f}]" if paired else "–"
-    arrow = "↑ better" if difference > 0 else "↓ worse" if difference < 0 else "="
-    sure = paired is not None and verdict(paired) in ("regression", "improvement")
-    return [*cells, f"{difference:+.3f}", interval, Marked(f"**{arrow}**") if sure else arrow]
-
-
 def _curves(compared: Comparison) -> str:
     """Both sides' ROC and learning curves, as GitHub draws them: base blue, head red."""
     parts = [part for part in (_roc(compared), _learning(compared)) if part]
@@ -139,7 +136,7 @@ def _curves(compared: Comparison) -> str:
 
 
 def _roc(compared: Comparison) -> str:
-    sides = [side.test_clips.get(compared.headline) for side in compared.both]
+    sides = [clips.get(compared.headline) for clips in compared.clips()]
     lines = {str(i): 100 * mean_roc(side.labels, side.scores)[1][1::5] for i, side in enumerate(sides) if side}
     if len(lines) < 2:
         return ""
@@ -148,26 +145,30 @@ def _roc(compared: Comparison) -> str:
 
 
 def _learning(compared: Comparison) -> str:
-    sides = [side.losses for side in compared.both]
-    if not all(sides):
+    """A chart a network that both sides have, and the lowest loss of each training of either."""
+    base, head = (side.losses for side in compared.both)
+    if not base or not head:
         return ""
-    seeds = sorted(sides[0].keys() | sides[1].keys(), key=lambda seed: (len(seed), seed))
-    rows = [[seed, *(_lowest(side.get(seed)) for side in sides)] for seed in seeds]
-    drawn = table(
-        [
-            "seed" if compared.head.scheme == "holdout" else "fold-seed",
-            "base: lowest validation loss",
-            "head: lowest validation loss",
-        ],
-        rows,
-    )
-    means = dict(enumerate(map(_mean_loss, sides)))
-    n_epochs = min(map(len, means.values()))
-    if n_epochs > 1 and np.isfinite([*means[0], *means[1]]).all():
-        lines = {str(i): mean[:n_epochs] for i, mean in means.items()}
-        title = f"Validation loss, mean over seeds, epochs 0 to {n_epochs - 1}"
-        drawn = chart(title, "epoch", "loss", n_epochs - 1, lines) + "\n\n" + drawn
-    return drawn
+    charts = [_losses(model, base[model], head[model]) for model in base if model in head][:MOST_MODELS]
+    rows = [
+        [model, training, *(_lowest(side.get(model, {}).get(training)) for side in (base, head))]
+        for model in {**base, **head}
+        for training in sorted({**base.get(model, {}), **head.get(model, {})}, key=lambda name: (len(name), name))
+    ]
+    seed = "seed" if compared.head.scheme == "holdout" else "fold-seed"
+    columns = ["model", seed, "base: lowest validation loss", "head: lowest validation loss"]
+    return "\n\n".join([*filter(None, charts), _table(columns, rows)])
+
+
+def _losses(model: str, base: Mapping[str, Floats], head: Mapping[str, Floats]) -> str:
+    """Empty where no line can be drawn."""
+    means = [_mean_loss(base), _mean_loss(head)]
+    n_epochs = min(map(len, means))
+    if n_epochs < 2 or not np.isfinite([*means[0], *means[1]]).all():
+        return ""
+    title = f"Validation loss, mean over seeds, epochs 0 to {n_epochs - 1}"
+    lines = {str(i): mean[:n_epochs] for i, mean in enumerate(means)}
+    return f"{code(model)}:\n\n{chart(title, 'epoch', 'loss', n_epochs - 1, lines)}"
 
 
 def _lowest(losses: Floats | None) -> str:

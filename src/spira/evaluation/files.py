@@ -21,18 +21,23 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
     """Raise where the table cannot be evaluated: scores pair with clips by position, so none may be missing or twice.
 
     Raises:
-        DataError: a clip lacks a score under some condition by some seed, or has two; a clip is both in validation
-            and in test of a fold; a score is no probability; a fold's validation or test clips are of one class.
+        DataError: a clip lacks a score under some condition by some seed of a model, or has two; two models did not
+            score the same clips under the same conditions; a clip is both in validation and in test of a fold; a
+            score is no probability; a fold's validation or test clips are of one class.
     """
-    n_each = table["condition"].n_unique() * table["seed"].n_unique()
-    once = table.select("fold", "condition", "seed", "clip_id").n_unique() == table.height  # in one subset of a fold
-    for part in table.partition_by("subset"):
-        keys, n_clips = part.select("condition", "seed", "clip_id"), part["clip_id"].n_unique()
-        once &= keys.n_unique() == part.height == n_each * n_clips == n_each * part["fold", "clip_id"].n_unique()
-    if not once:
+    models = table.partition_by("model", maintain_order=True)
+    for model in filter(_incomplete, models):
         raise DataError(
-            f"{path}: must have one score of each clip under each condition by each seed; dvc repro -f predict"
+            f"{path}: must have one score of each clip under each condition by each seed, has not of the model "
+            f"{model['model'][0]}; dvc repro -f predict"
         )
+    for model in models[1:]:
+        if not _scored(model).equals(_scored(models[0])):
+            names = f"{models[0]['model'][0]} and {model['model'][0]}"
+            raise DataError(
+                f"{path}: every model must score the same clips under the same conditions, {names} do not; dvc repro "
+                "-f predict"
+            )
     wrong = table.filter(~pl.col("label").is_in([0, 1]).fill_null(False))
     if not wrong.is_empty():
         raise DataError(f"{path}: label must be 0 or 1, got {wrong['label'][0]} for clip {wrong['clip_id'][0]}")
@@ -44,6 +49,22 @@ def refuse_incomplete(table: pl.DataFrame, path: Path) -> None:
             part = table.filter((pl.col("fold") == fold) & (pl.col("subset") == subset))
             where = subset if fold == HOLDOUT else f"{subset} of fold {fold}"
             require_both_classes(part["label"].to_numpy(), f"{path}: {where}")
+
+
+def _incomplete(model: pl.DataFrame) -> bool:
+    """Whether some clip lacks a score of this model, or has two."""
+    n_each = model["condition"].n_unique() * model["seed"].n_unique()
+    once = model.select("fold", "condition", "seed", "clip_id").n_unique() == model.height  # in one subset of a fold
+    for part in model.partition_by("subset"):
+        keys, n_clips = part.select("condition", "seed", "clip_id"), part["clip_id"].n_unique()
+        once &= keys.n_unique() == part.height == n_each * n_clips == n_each * part["fold", "clip_id"].n_unique()
+    return not once
+
+
+def _scored(model: pl.DataFrame) -> pl.DataFrame:
+    """What one seed of a model scored, and of whom, in one order."""
+    columns = ["subset", "fold", "condition", "clip_id", "speaker_id", "label"]
+    return model.select(columns).unique().sort(columns)
 
 
 def write_numbers(tree: Mapping[str, Any], path: Path) -> None:

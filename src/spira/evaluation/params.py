@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from spira.base.section import Columns, Count, Resamples, Section, Seed
+from spira.base.section import Columns, Count, FolderName, Resamples, Section, Seed
 from spira.features.conditions import Condition
 
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
@@ -23,6 +23,7 @@ class CalibrationParams(Section):
 
 
 class EvaluateParams(Section):
+    deploy: FolderName  # best | the name of a model
     threshold_condition: Condition  # under which validation clips choose the threshold
     threshold: ThresholdParams
     inconclusive_width: float = Field(ge=0, le=1)  # width of the band about the threshold, in score; 0 is none

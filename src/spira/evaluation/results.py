@@ -4,9 +4,9 @@ Every number is written with six decimals. A number that the clips do not determ
 """
 
 from math import isnan, nan
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 from spira.evaluation.metrics import UNDETERMINED
 
@@ -164,34 +164,21 @@ class TestSize(_Result):
     n_folds: int
 
 
-class Evaluation(_Result):
-    """All that evaluate found."""
+class ModelEvaluation(_Result):
+    """All that evaluate found of one model."""
 
-    corpus: str
-    threshold_condition: str  # under which validation chose the thresholds: its test metrics come first
-    validation_auc: Number  # under that condition; settings are chosen by it, so that test stays unseen
-    threshold: Spread  # over all models
+    validation_auc: Number  # under the threshold's condition; models and settings are chosen by it, test stays unseen
+    threshold: Spread  # over trainings
     test: TestSize
     conditions: dict[str, Condition]
+    ensemble: dict[str, Metrics] | None  # by condition, of the mean score over seeds; None for a single training
     folds: dict[str, Fold]  # empty where the corpus is split once
-    subgroups: dict[str, Subgroups]  # by column, under the condition above
+    subgroups: dict[str, Subgroups]  # by column, under the threshold's condition
 
     @property
-    def headline(self) -> Condition:
-        """What is read first."""
-        return self.conditions[self.threshold_condition]
-
-    def columns(self) -> dict[str, Any]:
-        """data/metrics.json: the few numbers that are columns of ``dvc exp show``, each metric a group."""
-        name, metrics = self.threshold_condition, self.headline.metrics
-        aucs = {condition: found.metrics.auc.mean for condition, found in self.conditions.items()}
-        interval = {f"{name}_lo": metrics.auc.lo, f"{name}_hi": metrics.auc.hi}
-        return {
-            "corpus": self.corpus,
-            "auc": aucs | interval | {"validation": self.validation_auc},
-            "sensitivity": {name: metrics.sensitivity.mean},
-            "specificity": {name: metrics.specificity.mean},
-        }
+    def aucs(self) -> dict[str, float]:
+        """By condition, the AUC on test clips."""
+        return {condition: found.metrics.auc.mean for condition, found in self.conditions.items()}
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """(head, rows): a row a condition, a column a metric."""
@@ -203,6 +190,86 @@ class Evaluation(_Result):
         return ["condition", *map(title, names)], rows
 
 
+class PairedDifference(_Result):
+    """One model's AUC less another's on the same test clips, and its interval over speakers and trainings."""
+
+    difference: Number
+    lo: Number
+    hi: Number
+    over_trainings: bool  # False: a model that is drawn has one training, so the interval is over speakers alone
+
+    @property
+    def text(self) -> str:
+        """``+0.020 [-0.010, +0.050]``."""
+        return f"{self.difference:+.3f} [{self.lo:+.3f}, {self.hi:+.3f}]"
+
+    def turned(self) -> "PairedDifference":
+        """The second model's less the first's."""
+        return self.model_copy(update={"difference": -self.difference, "lo": -self.hi, "hi": -self.lo})
+
+
+class Evaluation(_Result):
+    """All that evaluate found: of every model, how they differ, and which of them is deployed."""
+
+    corpus: str
+    threshold_condition: str  # under which validation chose the thresholds: its test metrics come first
+    deployed: str  # a key of models, chosen without the test set
+    deployed_because: str  # a sentence; names stand between backticks
+    models: dict[str, ModelEvaluation]
+    # by model, another model and condition: the first's AUC less the second's; each pair once. Empty where people are
+    # too few for an interval
+    differences: dict[str, dict[str, dict[str, PairedDifference]]]
+
+    @model_validator(mode="after")
+    def _deployed_is_known(self) -> Self:
+        if self.deployed not in self.models:
+            raise ValueError(f"{self.deployed} is deployed, and was not evaluated")
+        return self
+
+    @property
+    def deployed_model(self) -> ModelEvaluation:
+        """What everything but the comparison of the models is about."""
+        return self.models[self.deployed]
+
+    @property
+    def headline(self) -> Condition:
+        """What is read first."""
+        return self.deployed_model.conditions[self.threshold_condition]
+
+    def columns(self) -> dict[str, Any]:
+        """data/metrics.json: the few numbers that are columns of ``dvc exp show``, each metric a group."""
+        name, metrics, model = self.threshold_condition, self.headline.metrics, self.deployed_model
+        interval = {f"{name}_lo": metrics.auc.lo, f"{name}_hi": metrics.auc.hi}
+        return {
+            "corpus": self.corpus,
+            "deployed": self.deployed,
+            "auc": model.aucs | interval | {"validation": model.validation_auc},
+            "sensitivity": {name: metrics.sensitivity.mean},
+            "specificity": {name: metrics.specificity.mean},
+            "models": {
+                name: {"auc": {"validation": found.validation_auc} | found.aucs} for name, found in self.models.items()
+            },
+        }
+
+    def beside_deployed(self, model: str) -> dict[str, PairedDifference]:
+        """By condition, the AUC of another model less that of the deployed one; {} where they were not paired."""
+        if turned := self.differences.get(self.deployed, {}).get(model):
+            return {condition: found.turned() for condition, found in turned.items()}
+        return self.differences.get(model, {}).get(self.deployed, {})
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """(head, rows): a row a condition and model, side by side; a dash where there is no such number."""
+        rows = []
+        for condition in self.deployed_model.conditions:
+            for model, found in self.models.items():
+                metrics, less = found.conditions[condition].metrics, self.beside_deployed(model).get(condition)
+                together = found.ensemble[condition].auc.text if found.ensemble else "–"
+                aucs = (metrics.auc.text, less.text if less else "–", together)
+                rows.append([condition, model, *aucs, metrics.sensitivity.text, metrics.specificity.text])
+        head = ["AUC", f"AUC less that of {self.deployed}", "AUC of the ensemble", "sensitivity", "specificity"]
+        return ["condition", "model", *head], rows
+
+
 def title(metric: str) -> str:
     """The head of a metric's column."""
-    return "AUC" if metric == "auc" else metric
+    return metric.upper() if metric in ("auc", "f1") else metric

@@ -10,10 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from spira.base.array_types import Float32s, Floats, Mask, Waveform
 
 FLOOR = 1e-10  # power; -100 dB
-_RELATIVE_FLOOR = (
-    1e-6  # power, of the active level; -60 dB: below it a cell holds the recorder's noise, not the speaker
-)
-_INACTIVE = 1e-4  # power, of the active level; -40 dB: every cell of a pause, whatever is behind it
+_QUIET = np.float32(1e-4)  # power, of the active level; -40 dB: every cell of a pause, and the least of any other
 _REFERENCE_SECONDS = 0.2  # a syllable: a click is shorter, and must not become the reference
 _FRAME_SECONDS, _STEP_SECONDS = 0.025, 0.010  # of a waveform
 
@@ -51,8 +48,9 @@ def active_power(waveform: Waveform, sample_rate: int, active_db: float) -> floa
 def relative_power(power: Float32s, step_seconds: float, active_db: float) -> Float32s:
     """A spectrum's power relative to its active level, from the first active frame to the last.
 
-    The level is the mean energy of the active frames; an active cell is at least -60 dB, and every cell of an inactive
-    frame between active ones is -40 dB. Where no frame is active, all are as inactive ones, and none is cut off.
+    The level is the mean energy of the active frames; an active cell is at least -40 dB, and every cell of an inactive
+    frame between active ones is -40 dB: what is quieter is the recorder's noise, not the speaker. Where no frame is
+    active, all are as inactive ones, and none is cut off.
 
     Args:
         power: shape (n_frames, n_bands); below ``FLOOR`` it counts as silence.
@@ -62,10 +60,10 @@ def relative_power(power: Float32s, step_seconds: float, active_db: float) -> Fl
     energy = power.mean(axis=1, dtype=np.float64)
     active = active_frames(np.where(energy > FLOOR, energy, 0.0), step_seconds, active_db)
     if not active.any():
-        return np.full_like(power, _INACTIVE)
+        return np.full_like(power, _QUIET)
     places = np.flatnonzero(active)
     sound = slice(places[0], places[-1] + 1)
     level = np.float32(energy[active].mean())
-    relative = np.maximum(np.maximum(power[sound], np.float32(FLOOR)) / level, np.float32(_RELATIVE_FLOOR))
-    relative[~active[sound]] = _INACTIVE
+    relative = np.maximum(np.maximum(power[sound], np.float32(FLOOR)) / level, _QUIET)
+    relative[~active[sound]] = _QUIET
     return relative

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import pad, relu
 
 from spira.models.dropout import Dropout
 from spira.models.params import PooledCnnParams
@@ -34,7 +34,7 @@ class PooledCnn(nn.Module):
         self.classify = nn.Linear(2 * p.channels[-1], 1)
 
     def forward(self, windows: Tensor) -> Tensor:
-        frames, sound = self.standardize(windows).transpose(1, 2), ~padding(windows).transpose(1, 2)
+        frames, sound = self.standardize(windows), ~padding(windows)
         for layer in self.layers:
             frames, sound = layer(frames, sound)
         logits: Tensor = self.classify(self.dropout(mean_and_deviation(frames, sound))).squeeze(1)
@@ -44,34 +44,40 @@ class PooledCnn(nn.Module):
 class ConvTime(nn.Module):
     """A convolution over time, a normalisation of each frame, a rectifier and dropout.
 
-    ``forward``: frames (batch, n_in, n_frames) and which of them are sound, (batch, 1, n_frames) -> the same of
-    (batch, n_out, ceil(n_frames / stride)). There are zeros beyond either end, and where there is no sound.
+    ``forward``: frames (batch, n_frames, n_in) and which of them are sound, (batch, n_frames, 1) -> the same of
+    (batch, ceil(n_frames / stride), n_out). There are zeros beyond either end, and where there is no sound.
+
+    The convolution is one matrix product over the frames that each output sees. torch's own sums in an order that
+    depends on the processor, and so does its weight's gradient: see base/arithmetic.py.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        reach = dilation * (kernel // 2)
-        self.conv = nn.Conv1d(n_in, n_out, kernel, stride=stride, padding=reach, dilation=dilation)
+        self.kernel, self.stride, self.dilation = kernel, stride, dilation
+        self.linear = nn.Linear(kernel * n_in, n_out)
         self.norm = nn.LayerNorm(n_out)
         self.dropout = Dropout(dropout)
 
     def forward(self, frames: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
-        normalised = self.norm(self.conv(frames).transpose(1, 2)).transpose(1, 2)
-        sound = sound[:, :, :: self.conv.stride[0]]  # each is centred on one of the frames that it is given
-        return self.dropout(relu(normalised)).where(sound, 0.0), sound
+        reach, n_frames = self.dilation * (self.kernel // 2), frames.shape[1]
+        padded = pad(frames, (0, 0, reach, reach))
+        starts = range(0, self.kernel * self.dilation, self.dilation)
+        seen = torch.cat([padded[:, start : start + n_frames : self.stride] for start in starts], dim=2)
+        sound = sound[:, :: self.stride]  # each is centred on one of the frames that it is given
+        return self.dropout(relu(self.norm(self.linear(seen)))).where(sound, 0.0), sound
 
 
 def mean_and_deviation(frames: Tensor, sound: Tensor) -> Tensor:
     """Each channel's mean and deviation over the frames of sound.
 
     Args:
-        frames: shape (batch, n_channels, n_frames), 0 where there is no sound.
-        sound: shape (batch, 1, n_frames).
+        frames: shape (batch, n_frames, n_channels), 0 where there is no sound.
+        sound: shape (batch, n_frames, 1).
 
     Returns:
         Shape (batch, 2 * n_channels), all means first; finite also where a window has no sound.
     """
-    n = sound.sum(dim=2).clamp(min=1)
-    mean = frames.sum(dim=2) / n
-    variance = (frames - mean[:, :, None]).where(sound, 0.0).square().sum(dim=2) / n + 1e-5  # so 0 has a gradient
+    n = sound.sum(dim=1).clamp(min=1)
+    mean = frames.sum(dim=1) / n
+    variance = (frames - mean[:, None]).where(sound, 0.0).square().sum(dim=1) / n + 1e-5  # so 0 has a gradient
     return torch.cat([mean, variance * variance.rsqrt()], dim=1)  # not sqrt, which is MKL's: see base/arithmetic.py

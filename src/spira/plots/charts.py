@@ -83,6 +83,7 @@ class Row(NamedTuple):
     said: str
     at: tuple[float, float, float] | None  # estimate, low, high
     head: bool = False
+    look: int = 0  # the colour of its mark: what is of one kind looks alike
 
 
 class Attempt(NamedTuple):
@@ -156,25 +157,32 @@ def confusion_matrix(counts: Mapping[tuple[str, str], int], subtitle: str = "") 
     return _framed([shaded, base.mark_text(fontSize=20, color=_TEXT).encode(text="n:Q")], "Confusion matrix", subtitle)
 
 
-def forest(rows: Sequence[Row], reference: tuple[float, float, float], subtitle: str = "") -> Chart:
-    """AUC by group, its interval as a bar; the band is the interval of everybody together."""
+def forest(
+    rows: Sequence[Row],
+    reference: tuple[float, float, float] | None,
+    subtitle: str = "",
+    title: str = "AUC by group",
+) -> Chart:
+    """AUC by row, its interval as a bar; the band, where there is one, is an interval to hold them to."""
     width, height = _LEFT + _WIDTH + _RIGHT - _NAMES - _ESTIMATES, _ROW * len(rows)
     x = alt.X("at:Q", **_options(_share("AUC"), _below(width)))
     y = alt.Y("i:Q", axis=None, scale={"domain": [-0.5, len(rows) - 0.5], "reverse": True, "nice": False})
-    centre, low, high = reference
-    band = _chart([{"at": low, "to": high}]).mark_rect(color=COLOURS["band"]).encode(x=x, x2="to")
-    everybody = _chart([{"at": centre}]).mark_rule(color=_SOFT, opacity=0.7).encode(x=x)
-    known = [(i, row.at) for i, row in enumerate(rows) if row.at]
-    bars = _chart([{"i": i, "at": at[1], "to": at[2]} for i, at in known]).encode(x=x, y=y)
-    ends = _chart([{"i": i, "at": end} for i, at in known for end in at[1:]]).encode(x=x, y=y)
-    marks = _chart([{"i": i, "at": at[0]} for i, at in known]).encode(x=x, y=y)
-    layers = [
-        band,
-        everybody,
-        bars.mark_rule(color=_BLUE, strokeWidth=2).encode(x2="to"),
-        ends.mark_tick(color=_BLUE, orient="vertical", size=8, thickness=2, opacity=1),
-        marks.mark_square(color=_BLUE, size=64, opacity=1),
-    ]
+    layers = []
+    if reference is not None:
+        centre, low, high = reference
+        layers.append(_chart([{"at": low, "to": high}]).mark_rect(color=COLOURS["band"]).encode(x=x, x2="to"))
+        layers.append(_chart([{"at": centre}]).mark_rule(color=_SOFT, opacity=0.7).encode(x=x))
+    for look in sorted({row.look for row in rows if row.at}):
+        colour = _LINES[look % len(_LINES)]
+        known = [(i, row.at) for i, row in enumerate(rows) if row.at and row.look == look]
+        bars = _chart([{"i": i, "at": at[1], "to": at[2]} for i, at in known]).encode(x=x, y=y)
+        ends = _chart([{"i": i, "at": end} for i, at in known for end in at[1:]]).encode(x=x, y=y)
+        marks = _chart([{"i": i, "at": at[0]} for i, at in known]).encode(x=x, y=y)
+        layers += [
+            bars.mark_rule(color=colour, strokeWidth=2).encode(x2="to"),
+            ends.mark_tick(color=colour, orient="vertical", size=8, thickness=2, opacity=1),
+            marks.mark_square(color=colour, size=64, opacity=1),
+        ]
     for head in (True, False):
         texts = [{"i": i, "name": row.name, "said": row.said} for i, row in enumerate(rows) if row.head is head]
         start = -_NAMES if head else 12 - _NAMES
@@ -182,7 +190,7 @@ def forest(rows: Sequence[Row], reference: tuple[float, float, float], subtitle:
         said = _chart(texts).mark_text(align="right", fontSize=12, color=_TEXT)
         layers.append(names.encode(x=alt.value(start), y=y, text="name:N"))
         layers.append(said.encode(x=alt.value(width + _ESTIMATES - 2), y=y, text="said:N"))
-    return _framed(layers, "AUC by group", subtitle, size=(width, height), margins=(_NAMES, _ESTIMATES))
+    return _framed(layers, title, subtitle, size=(width, height), margins=(_NAMES, _ESTIMATES))
 
 
 def search_history(attempts: Sequence[Attempt], subtitle: str = "") -> Chart:

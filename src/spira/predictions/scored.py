@@ -24,6 +24,7 @@ class ScoredClips:
     scores: Floats  # (n_seeds, n_clips)
     # (n_seeds, n_clips); empty until validation has chosen them
     thresholds: Floats = field(default_factory=_not_chosen)
+    drawn: bool = True  # whether another training would score otherwise; False for a baseline
 
     @property
     def n_speakers(self) -> int:

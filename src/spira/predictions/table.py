@@ -1,4 +1,7 @@
-"""data/predictions.csv: the table of scores that predict writes, and evaluate, probe and compare read."""
+"""data/predictions.csv: the table of scores that predict writes, and evaluate, probe and compare read.
+
+A baseline has the seed 0 and no other: nothing in it is drawn.
+"""
 
 from pathlib import Path
 
@@ -12,46 +15,43 @@ from spira.predictions.scored import ScoredClips
 
 PREDICTIONS = "data/predictions.csv"
 _COLUMNS: dict[str, type[pl.DataType]] = {
-    "model": pl.String,  # that scored the clip
-    "fold": pl.String,  # whose training the model comes from
+    "model": pl.String,  # its name in params.yaml
+    "fold": pl.String,  # whose model scored the clip
     "subset": pl.String,  # validation or test
     "condition": pl.String,
-    "seed": pl.Int64,  # of that training; 0 for a baseline, in which nothing is drawn
+    "seed": pl.Int64,  # 0 for a baseline
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,  # 1 for patient
     "score": pl.Float64,  # probability of patient, [0, 1]
 }
-
-
-_OLD = {"model": "network", "fold": HOLDOUT}  # what a table has everywhere that was written before the column
+_BEFORE = {"model": "network", "fold": HOLDOUT}  # what a table says that is older than the column
 
 
 def read_predictions(path: Path) -> pl.DataFrame:
-    """One row a model, subset, condition, seed and clip, clips in the same order in each.
+    """One row a model, subset, condition, seed and clip; clips in the same order in each, models in the file's order.
 
-    Models stay in the order in which the file has them. A table from before there were folds, or several models, lacks
-    that column; all its rows are of one.
+    A table from before there were several models, or folds, lacks that column: all is of one ``network``, in one fold.
 
     Raises:
         DataError: the file is missing, lacks a column, or holds something of another type.
     """
     head = _head(path) if path.is_file() else list(_COLUMNS)
-    lacking = {name: pl.lit(value) for name, value in _OLD.items() if name not in head}
-    stored = {name: kind for name, kind in _COLUMNS.items() if name not in lacking}
-    table = read_table(path, stored).with_columns(**lacking)
-    by_model = table.partition_by("model", maintain_order=True)
-    return pl.concat([part.sort("condition", "seed", "clip_id") for part in by_model]) if by_model else table
-
-
-def models_in(table: pl.DataFrame) -> tuple[str, ...]:
-    """The names of the models, in the order of the table of ``read_predictions``."""
-    return tuple(table["model"].unique(maintain_order=True))
+    missing = {name: pl.lit(value) for name, value in _BEFORE.items() if name not in head}
+    table = read_table(path, {name: kind for name, kind in _COLUMNS.items() if name not in missing})
+    table = table.with_columns(**missing).select(_COLUMNS.keys())
+    models = table.partition_by("model", maintain_order=True)
+    return pl.concat([table.clear(), *(model.sort("condition", "seed", "clip_id") for model in models)])
 
 
 def _head(path: Path) -> list[str]:
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline().strip().split(",")
+
+
+def models_in(table: pl.DataFrame) -> tuple[str, ...]:
+    """The names of the models, in the order in which they first appear."""
+    return tuple(table["model"].unique(maintain_order=True))
 
 
 def scored_clips(table: pl.DataFrame, subset: str, model: str) -> dict[str, ScoredClips]:
@@ -60,15 +60,16 @@ def scored_clips(table: pl.DataFrame, subset: str, model: str) -> dict[str, Scor
     Args:
         table: of ``read_predictions``, in its order.
         subset: validation or test.
-        model: one of ``models_in``.
+        model: its name.
     """
     conditions = {}
-    rows = table.filter(pl.col("subset") == subset, pl.col("model") == model)
-    for (condition,), part in rows.group_by("condition", maintain_order=True):
+    own = table.filter((pl.col("subset") == subset) & (pl.col("model") == model))
+    for (condition,), part in own.group_by("condition", maintain_order=True):
         seeds = part.partition_by("seed", maintain_order=True)
         clips, speakers, folds = (tuple(seeds[0][name]) for name in ("clip_id", "speaker_id", "fold"))
-        scores = np.stack([seed["score"].to_numpy() for seed in seeds])
-        conditions[str(condition)] = ScoredClips(clips, speakers, folds, seeds[0]["label"].to_numpy(), scores)
+        labels, scores = seeds[0]["label"].to_numpy(), np.stack([seed["score"].to_numpy() for seed in seeds])
+        drawn = part["seed"].max() != 0
+        conditions[str(condition)] = ScoredClips(clips, speakers, folds, labels, scores, drawn=drawn)
     return conditions
 
 

@@ -1,6 +1,7 @@
-"""Every probe, in the order of the report: what could be predicted without breathing, and what the model relies on.
+"""Every probe, in the order of the report: what could be predicted without breathing, and what a model relies on.
 
-A new probe is one function (study, parameters) -> Finding and one entry here.
+A new probe is one function (study, parameters) -> Answer and one entry here. What depends on no model is computed in
+that function, once; the answer, scores of a model -> Finding, is then had from each model.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +19,10 @@ from spira.probes.model_behaviour import (
     ward_noise_swap,
 )
 from spira.probes.near_duplicates import Pair
-from spira.probes.shortcuts import RULE, file_header, metadata, recording_date, sound_shortcut
-from spira.probes.study import Finding, Fold, ProbeParams, Study
+from spira.probes.shortcuts import DURATION, RULE, duration, file_header, metadata, recording_date, sound_shortcut
+from spira.probes.study import Answer, Finding, Fold, ProbeParams, Scores, Study, same_for_all
+from spira.probes.within_groups import RULE as WITHIN
+from spira.probes.within_groups import within_groups
 
 
 class Probe(NamedTuple):
@@ -27,7 +30,7 @@ class Probe(NamedTuple):
 
     question: str
     rule: str  # with names of parameters in braces
-    run: Callable[[Study, ProbeParams], Finding]
+    run: Callable[[Study, ProbeParams], Answer]
 
 
 _SAME = (
@@ -35,7 +38,19 @@ _SAME = (
 )
 
 
-def near_duplicates(study: Study, p: ProbeParams) -> Finding:
+_ALIKE = (
+    "warns if the clean clips of a training and a test speaker are more alike than those of any two speakers of whom "
+    "sex or age (by more than {caliper_years:g} years) says that they are two people; such pairs are listed for "
+    "somebody to listen to"
+)
+_NO_ENCODER = Finding(
+    "not run",
+    "not run: comparing voices takes the weights of a speaker encoder in data/pretrained and `features.kind: "
+    "embedding`, and these features are none; `near_duplicates` finds the same recording, not the same voice",
+)
+
+
+def near_duplicates(study: Study, p: ProbeParams) -> Answer:
     """Is any recording in both training and test, or under two labels?"""
     across = [pair for pair in study.pairs if any(_split(fold, pair) for fold in study.folds)]
     clash = [pair for pair in study.pairs if study.labels[pair.first] != study.labels[pair.second]]
@@ -45,22 +60,13 @@ def near_duplicates(study: Study, p: ProbeParams) -> Finding:
         f"{len(study.pairs)} pairs of clips share {seconds:g} s or more of the same recording; {len(across)} of them "
         f"lie on both sides of a split and {len(clash)} have different labels"
     )
-    return Finding("fail" if across or clash else "warn" if study.pairs else "pass", why, numbers)
+    return same_for_all(Finding("fail" if across or clash else "warn" if study.pairs else "pass", why, numbers))
 
 
 def _split(fold: Fold, pair: Pair) -> bool:
     """Whether one clip of the pair is a test clip and the other is fitted on."""
     one, other = pair.first, pair.second
     return bool((fold.fit[one] and fold.test[other]) or (fold.fit[other] and fold.test[one]))
-
-
-def speaker_similarity(study: Study, p: ProbeParams) -> Finding:  # noqa: ARG001 — every probe is called alike
-    """Does one voice have two speaker ids? Not answered yet."""
-    return Finding(
-        "not run",
-        "not run: finding one voice under two speaker ids needs a speaker verification model, which this repository "
-        "does not have; `near_duplicates` finds only the same recording",
-    )
 
 
 PROBES: Mapping[str, Probe] = {
@@ -74,6 +80,7 @@ PROBES: Mapping[str, Probe] = {
     "metadata": Probe("Can the metadata alone separate patients from controls?", RULE, metadata),
     "recording_date": Probe("Can the recording date alone separate patients from controls?", RULE, recording_date),
     "file_header": Probe("Can the file format alone separate patients from controls?", RULE, file_header),
+    "duration": Probe("Can the duration alone separate patients from controls?", DURATION, duration),
     "level": Probe(
         "Can level, noise floor and bandwidth alone separate patients from controls?",
         RULE,
@@ -97,22 +104,36 @@ PROBES: Mapping[str, Probe] = {
     "matched": Probe(
         "Does the model still separate patients from controls alike in age, sex and site?", MATCHED, matched
     ),
+    "within_groups": Probe(
+        "Does the model still separate patients from controls of one site, one device and one channel?",
+        WITHIN,
+        within_groups,
+    ),
     "near_duplicates": Probe("Is a training recording also among the test recordings?", _SAME, near_duplicates),
     "speaker_similarity": Probe(
-        "Does one voice have two speaker ids, on both sides of a split?", "has no rule yet", speaker_similarity
+        "Does one voice have two speaker ids, on both sides of a split?", _ALIKE, lambda *_: same_for_all(_NO_ENCODER)
     ),
 }
 _WORST = ("fail", "warn", "pass")
 
 
-def probe_all(study: Study, p: ProbeParams) -> dict[str, dict[str, Any]]:
-    """Question, verdict, rule, why, and the figures of every probe, by its name."""
+def probe_all(study: Study, scores: Mapping[str, Scores], p: ProbeParams) -> dict[str, dict[str, Any]]:
+    """By model, its verdict, and question, verdict, rule, why and figures of every probe, by its name.
+
+    Args:
+        scores: by model.
+    """
+    answers = {name: probe.run(study, p) for name, probe in PROBES.items()}
     every = {}
-    for name, probe in PROBES.items():
-        found, rule = probe.run(study, p), probe.rule.format(**p.model_dump())
-        words = {"question": probe.question, "verdict": found.verdict, "rule": rule, "why": found.why}
-        every[name] = {**words, **found.numbers}
+    for model, own in scores.items():
+        probes = {name: _written(PROBES[name], answer(own), p) for name, answer in answers.items()}
+        every[model] = {"verdict": overall(probes), "probes": probes}
     return every
+
+
+def _written(probe: Probe, found: Finding, p: ProbeParams) -> dict[str, Any]:
+    rule = probe.rule.format(**p.model_dump())
+    return {"question": probe.question, "verdict": found.verdict, "rule": rule, "why": found.why, **found.numbers}
 
 
 def overall(found: Mapping[str, Mapping[str, Any]]) -> str:

@@ -68,10 +68,18 @@ def may_hide_a_shortcut(study: Study, names: Sequence[str], p: ProbeParams) -> b
     everyone = np.arange(study.labels.size)
     nothing = np.zeros(study.labels.size, dtype=np.bool_)
     return any(
-        0.5 + _share_of_unknown_pairs(study, name, clips, new) / 2 > p.shortcut_auc
+        could_hide_a_shortcut(_share_of_unknown_pairs(study, name, clips, new), p)
         for name in names
         for clips, new in ((everyone, nothing), (study.test_clips, _new_words(study, name)))
     )
+
+
+def could_hide_a_shortcut(share: float, p: ProbeParams) -> bool:
+    """Whether this share of the pairs of a patient and a control, all ordered rightly, would make an AUC a shortcut's.
+
+    The other pairs are taken to be ordered by chance.
+    """
+    return 0.5 + share / 2 > p.shortcut_auc
 
 
 def _share_of_unknown_pairs(study: Study, name: str, clips: Ints, new: Mask) -> float:

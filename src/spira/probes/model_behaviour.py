@@ -1,6 +1,7 @@
-"""What does the model rely on? Its scores under added noise, other speakers' ward noise, and harmless changes."""
+"""What does a model rely on? Its scores under added noise, other speakers' ward noise, and harmless changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,18 @@ from spira.probes.intervals import Measure, auc_measure, difference, estimates, 
 from spira.probes.matched_pairs import matched_pairs
 from spira.probes.missing_values import empty_columns, unknown_values, unreadable
 from spira.probes.shortcut_models import models, scaled
-from spira.probes.study import Finding, Fold, ModelScores, ProbeParams, Study, Verdict, too_few
+from spira.probes.study import (
+    Answer,
+    Finding,
+    Fold,
+    ModelScores,
+    ProbeParams,
+    Scores,
+    Study,
+    Verdict,
+    same_for_all,
+    too_few,
+)
 
 DROP = "fails if the AUC drops by more than {max_drop:g} (whole interval); warns if it drops (whole interval above 0)"
 SHIFT = (
@@ -27,18 +39,22 @@ MATCHED = (
 )
 
 
-def noise_conditions(study: Study, p: ProbeParams) -> Finding:
+def noise_conditions(study: Study, p: ProbeParams) -> Answer:
     """Does the AUC drop when noise is added to all clean clips, or to the controls alone?"""
-    if "noise_added" not in study.scores:
+    return partial(_noise_conditions, study, p)
+
+
+def _noise_conditions(study: Study, p: ProbeParams, scores: Scores) -> Finding:
+    if "noise_added" not in scores:
         return Finding("not run", "not run: no clip was scored with noise added")
-    added = study.scores["noise_added"]
+    added = scores["noise_added"]
     if few := too_few(study, added.clips, p):
         return few
-    clean = _clean(study, added.clips)
+    clean = _clean(scores, added.clips)
     controls_only = np.where(study.labels[added.clips] == 0, added.scores, clean.scores)
     found: dict[str, float] = {}
-    for name, scores in (("on_all", added), ("on_controls", ModelScores(added.clips, controls_only))):
-        found |= {f"{name}_{key}": value for key, value in _change(study, clean, scores, p).items()}
+    for name, noisy in (("on_all", added), ("on_controls", ModelScores(added.clips, controls_only))):
+        found |= {f"{name}_{key}": value for key, value in _change(study, clean, noisy, p).items()}
     why = (
         f"drop of the AUC with noise on all clips {shown(found, 'on_all_drop', '+')}, with noise on the controls only "
         f"{shown(found, 'on_controls_drop', '+')}; mean change of the scores: patients "
@@ -47,17 +63,21 @@ def noise_conditions(study: Study, p: ProbeParams) -> Finding:
     return Finding(_by_drop(max(found["on_all_drop_lo"], found["on_controls_drop_lo"]), p), why, found)
 
 
-def _clean(study: Study, clips: Ints) -> ModelScores:
+def _clean(scores: Scores, clips: Ints) -> ModelScores:
     """The scores of these clips without any change."""
-    clean = study.scores["clean"]
+    clean = scores["clean"]
     return ModelScores(clips, clean.scores[:, np.searchsorted(clean.clips, clips)])
 
 
-def ward_noise_swap(study: Study, p: ProbeParams) -> Finding:
+def ward_noise_swap(study: Study, p: ProbeParams) -> Answer:
     """Does the AUC drop when the background of a same-class speaker is replaced by one of the other class?"""
-    if not {"own_class_noise", "other_class_noise"} <= study.scores.keys():
+    return partial(_ward_noise_swap, study, p)
+
+
+def _ward_noise_swap(study: Study, p: ProbeParams, scores: Scores) -> Finding:
+    if not {"own_class_noise", "other_class_noise"} <= scores.keys():
         return Finding("not run", "not run: no clip was scored with another speaker's background")
-    own, other = study.scores["own_class_noise"], study.scores["other_class_noise"]
+    own, other = scores["own_class_noise"], scores["other_class_noise"]
     if few := too_few(study, own.clips, p):
         return few
     found = _change(study, own, other, p)
@@ -90,26 +110,26 @@ def _change(study: Study, before: ModelScores, after: ModelScores, p: ProbeParam
     return estimates(study, before.clips, p, shares={"before": first, "after": second}, differences=differences)
 
 
-def invariance(alteration: str) -> Callable[[Study, ProbeParams], Finding]:
+def invariance(alteration: str) -> Callable[[Study, ProbeParams], Answer]:
     """The probe of one alteration that changes nothing about the speaker."""
+    return lambda study, p: partial(_invariance, alteration, study, p)
 
-    def probe(study: Study, p: ProbeParams) -> Finding:
-        if alteration not in study.scores:
-            return Finding("not run", f"not run: no clip was scored with the alteration `{alteration}`")
-        after = study.scores[alteration]
-        if few := too_few(study, after.clips, p):
-            return few
-        before = _clean(study, after.clips)
-        shift = mean_measure(np.abs(after.scores - before.scores), np.ones(after.clips.size, dtype=np.bool_))
-        found = _change(study, before, after, p) | estimates(study, after.clips, p, differences={"shift": shift})
-        why = (
-            f"mean absolute change of the scores {shown(found, 'shift')}; mean change: patients "
-            f"{shown(found, 'patients_shift', '+')}, controls {shown(found, 'controls_shift', '+')}; drop of the AUC "
-            f"{shown(found, 'drop', '+')}"
-        )
-        return Finding(shift_verdict(found["shift_lo"], found["shift_hi"], p), why, found)
 
-    return probe
+def _invariance(alteration: str, study: Study, p: ProbeParams, scores: Scores) -> Finding:
+    if alteration not in scores:
+        return Finding("not run", f"not run: no clip was scored with the alteration `{alteration}`")
+    after = scores[alteration]
+    if few := too_few(study, after.clips, p):
+        return few
+    before = _clean(scores, after.clips)
+    shift = mean_measure(np.abs(after.scores - before.scores), np.ones(after.clips.size, dtype=np.bool_))
+    found = _change(study, before, after, p) | estimates(study, after.clips, p, differences={"shift": shift})
+    why = (
+        f"mean absolute change of the scores {shown(found, 'shift')}; mean change: patients "
+        f"{shown(found, 'patients_shift', '+')}, controls {shown(found, 'controls_shift', '+')}; drop of the AUC "
+        f"{shown(found, 'drop', '+')}"
+    )
+    return Finding(shift_verdict(found["shift_lo"], found["shift_hi"], p), why, found)
 
 
 def shift_verdict(lo: float, hi: float, p: ProbeParams) -> Verdict:
@@ -119,8 +139,12 @@ def shift_verdict(lo: float, hi: float, p: ProbeParams) -> Verdict:
     return "warn" if hi > p.max_shift else "pass"
 
 
-def label_permutation(study: Study, p: ProbeParams) -> Finding:
+def label_permutation(study: Study, p: ProbeParams) -> Answer:
     """Is the AUC of a simple model of all sound statistics at chance when labels are shuffled over speakers?"""
+    return same_for_all(_label_permutation(study, p))
+
+
+def _label_permutation(study: Study, p: ProbeParams) -> Finding:
     if few := too_few(study, study.test_clips, p):
         return few
     x = np.concatenate([study.sound[kind] for kind in sorted(study.sound)], axis=1)
@@ -164,37 +188,47 @@ def shuffled(study: Study, fold: Fold, rng: np.random.Generator) -> Ints:
     return np.array([new[speaker] for speaker in study.speakers])
 
 
-def matched(study: Study, p: ProbeParams) -> Finding:
+def matched(study: Study, p: ProbeParams) -> Answer:
     """Does the AUC hold among matched pairs, in which every patient has a control of the same age, sex and site?"""
     wanted = (*p.match_exactly, "age")
     if wrong := unreadable(study, wanted):
-        return wrong
+        return same_for_all(wrong)
     unknown, empty = unknown_values(study, wanted), empty_columns(study, wanted)
     if "age" in empty:
-        return Finding("not run", f"not run: {unknown}")
+        return same_for_all(Finding("not run", f"not run: {unknown}"))
     if few := too_few(study, study.test_clips, p):
-        return few
-    pairs = matched_pairs(study, [name for name in p.match_exactly if name not in empty], p.caliper_years)
+        return same_for_all(few)
+    alike = [name for name in wanted if name not in empty]
+    pairs = matched_pairs(study, [name for name in alike if name != "age"], p.caliper_years)
     if len(pairs) < p.min_pairs:
         why = f"not run: {len(pairs)} matched pairs in the test set, and {p.min_pairs} are needed"
-        return Finding("not run", f"{why}; {unknown}" if unknown else why)
-    found = _matched(study, {who for pair in pairs for who in pair}, p)
-    found["n_pairs"] = len(pairs)
-    alike = ", ".join(name for name in wanted if name not in empty)
-    why = (
-        f"among {len(pairs)} pairs of a patient and a control alike in {alike} the AUC is "
-        f"{shown(found, 'auc')}, a drop of {shown(found, 'drop', '+')} from {shown(found, 'model_auc')} for "
-        "all speakers"
-    )
-    why = f"{unknown}; {why}" if unknown else why
-    verdict = "fail" if found["drop_lo"] > 0 else "warn" if found["drop"] > p.max_drop else "pass"
-    if empty and verdict == "pass":
-        return Finding("not run", f"not run: {why}", found)
-    return Finding(verdict, why, found)  # type: ignore[arg-type]
+        return same_for_all(Finding("not run", f"{why}; {unknown}" if unknown else why))
+    members = {who for pair in pairs for who in pair}
+
+    def found(scores: Scores) -> Finding:
+        numbers = {**_among_pairs(study, members, p, scores), "n_pairs": len(pairs)}
+        why = (
+            f"among {len(pairs)} pairs of a patient and a control alike in {', '.join(alike)} the AUC is "
+            f"{shown(numbers, 'auc')}, a drop of {shown(numbers, 'drop', '+')} from {shown(numbers, 'model_auc')} for "
+            "all speakers"
+        )
+        verdict = matched_verdict(numbers, p)
+        if verdict == "pass" and empty:
+            return Finding("not run", f"not run: {unknown}; {why}", numbers)
+        return Finding(verdict, f"{unknown}; {why}" if unknown else why, numbers)
+
+    return found
 
 
-def _matched(study: Study, members: set[str], p: ProbeParams) -> dict[str, float]:
-    clips, scores = study.test_clips, study.scores[p.condition].scores
+def matched_verdict(found: Mapping[str, float], p: ProbeParams) -> Verdict:
+    """The verdict by ``MATCHED``."""
+    if found["drop_lo"] > 0:
+        return "fail"
+    return "warn" if found["drop"] > p.max_drop else "pass"
+
+
+def _among_pairs(study: Study, members: set[str], p: ProbeParams, by_condition: Scores) -> dict[str, float]:
+    clips, scores = study.test_clips, by_condition[p.condition].scores
     labels, own = study.labels[clips], np.array([study.speakers[i] in members for i in clips])
 
     def pairs_auc(weights: Floats | None) -> Floats:

@@ -1,14 +1,18 @@
-"""data/probes.json as typed values: what the report reads of each probe."""
+"""data/probes.json as typed values: what the report and compare read of each model's probes."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 
-class ProbeAnswer(BaseModel):
-    """A probe's answer in words; its figures stand beside them and are not read."""
+class _Read(BaseModel):
+    """Figures stand beside the words and are not read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class ProbeAnswer(_Read):
+    """A probe's answer in words."""
 
     question: str
     verdict: Literal["fail", "warn", "pass", "not run"]
@@ -16,9 +20,15 @@ class ProbeAnswer(BaseModel):
     why: str
 
 
-class ProbeAnswers(BaseModel):
-    """All answers, by the name of the probe."""
+class ModelAnswers(_Read):
+    """What the probes found of a model."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    verdict: Literal["fail", "warn", "pass"]  # the worst
+    probes: dict[str, ProbeAnswer]  # by name
 
-    probes: dict[str, ProbeAnswer]
+
+class ProbeAnswers(_Read):
+    """The whole file."""
+
+    corpus: str
+    models: dict[str, ModelAnswers]  # by name

@@ -7,56 +7,92 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spira.base.array_types import Floats, Mask, Waveform
+from spira.base.array_types import Floats, Ints, Mask, Waveform
 from spira.probes.background import FLOOR, BackgroundParams, frames, levels, quiet_frames
 
 _LOWEST_HZ = 50.0  # where the first band of a spectrum begins
+_LEAST_OFFSET = 1e-4  # of full scale: -80 dB
 
 
 def statistics(
-    waveform: Waveform, sample_rate: int, quiet: BackgroundParams, n_bands: int, edge_seconds: float
+    waveform: Waveform,
+    sample_rate: int,
+    quiet: BackgroundParams,
+    n_bands: int,
+    edge_seconds: float,
+    background_seconds: float,
 ) -> Mapping[str, Floats]:
     """The statistics of one recording, by kind.
+
+    The background is measured in as much silence of every recording, that nearest to its ends. All of it would say how
+    much there is, and whether breath is drawn in it: pauses between words are a symptom, not a room.
 
     Args:
         waveform: shape (time,).
         quiet: what counts as background.
         n_bands: of a spectrum, evenly spaced in the logarithm of frequency.
         edge_seconds: of sound at either end.
+        background_seconds: of silence, at most.
     """
     edge = round(edge_seconds * sample_rate)
     loudness = levels(waveform, sample_rate, quiet)
-    power = _spectra(waveform, sample_rate, quiet)
-    silent = quiet_frames(loudness, quiet)[: len(power)]
+    cut = _cut(waveform, sample_rate, quiet)
+    power = _spectra(cut)
+    silent = quiet_frames(loudness, quiet)
+    room = outermost(silent, round(background_seconds / quiet.step_seconds))
     return {
-        "level": _level(waveform, loudness, silent, power, sample_rate),
+        "level": _level(waveform, loudness, silent, room, cut, power, sample_rate),
         "spectrum": _shape(_bands(power.mean(axis=0), sample_rate, n_bands)),
-        "background": _background(power[silent], sample_rate, n_bands),
+        "background": _background(power[room], sample_rate, n_bands),
         "edges": np.concatenate(
             [
-                _bands(_spectra(part, sample_rate, quiet).mean(axis=0), sample_rate, n_bands)
+                _bands(_spectra(_cut(part, sample_rate, quiet)).mean(axis=0), sample_rate, n_bands)
                 for part in (waveform[:edge], waveform[-edge:])
             ]
         ),
     }
 
 
-def _level(waveform: Waveform, loudness: Floats, silent: Mask, power: Floats, sample_rate: int) -> Floats:
-    """Peak, level of what is not background, noise floor, bandwidth in kHz, offset from zero."""
-    speech = loudness[: len(silent)][~silent]
+def outermost(silent: Mask, n_frames: int) -> Ints:
+    """Places of the silent frames that are nearest to either end of the recording, at most ``n_frames``, rising."""
+    places = np.flatnonzero(silent)
+    depths = np.minimum(places, silent.size - 1 - places)
+    return np.sort(places[np.argsort(depths, kind="stable")[: max(1, n_frames)]])
+
+
+def _level(
+    waveform: Waveform,
+    loudness: Floats,
+    silent: Mask,
+    room: Ints,
+    cut: NDArray[np.float32],
+    power: Floats,
+    sample_rate: int,
+) -> Floats:
+    """Peak, level of what is not background, noise floor, bandwidth in kHz, offset from zero.
+
+    The offset is that of the silence: over a whole recording it would say how much of it is speech. Under -80 dB it
+    counts as none.
+    """
+    speech = loudness[~silent]
     total = np.cumsum(power.mean(axis=0))
     widest = np.searchsorted(total, 0.999 * total[-1]) / (power.shape[1] - 1) * sample_rate / 2000
     peak = 20 * np.log10(np.abs(waveform).max() + np.sqrt(FLOOR))
-    offset = 20 * np.log10(abs(float(waveform.mean(dtype=np.float64))) + np.sqrt(FLOOR))
+    offset = 20 * np.log10(max(abs(float(cut[room].mean(dtype=np.float64))), _LEAST_OFFSET))
     loud = np.median(speech) if speech.size else np.median(loudness)
-    return np.array([peak, loud, np.quantile(loudness, 0.05), widest, offset])
+    return np.array([peak, loud, np.median(loudness[room]), widest, offset])
 
 
-def _spectra(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> Floats:
+def _cut(waveform: Waveform, sample_rate: int, p: BackgroundParams) -> NDArray[np.float32]:
+    """The frames whose levels are ``levels``, shape (n_frames, length)."""
+    return frames(waveform, round(p.frame_seconds * sample_rate), round(p.step_seconds * sample_rate))
+
+
+def _spectra(cut: NDArray[np.float32]) -> Floats:
     """Power by frame and frequency from 0 Hz to half the rate, shape (n_frames, n_frequencies)."""
-    length, step = round(p.frame_seconds * sample_rate), round(p.step_seconds * sample_rate)
-    cut = frames(waveform, length, step)
+    length = cut.shape[1]
     tapered = cut * np.hanning(length).astype(np.float32)
     return np.asarray(np.abs(np.fft.rfft(tapered, axis=1)) ** 2 / length, dtype=np.float64)
 
@@ -76,6 +112,6 @@ def _shape(bands: Floats) -> Floats:
 
 
 def _background(power: Floats, sample_rate: int, n_bands: int) -> Floats:
-    """Mean level and standard deviation of each band over the quiet frames."""
+    """Mean level and standard deviation of each band over these quiet frames."""
     each = _bands(power, sample_rate, n_bands)
     return np.concatenate([_bands(power.mean(axis=0), sample_rate, n_bands), each.std(axis=0)])

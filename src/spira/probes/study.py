@@ -1,10 +1,10 @@
-"""The types of the probes: what every probe reads, and what it answers.
+"""The types of the probes: what every probe reads of a corpus and of a model, and what it answers.
 
 Scores, labels, groups and their conventions are those of ``spira.evaluation.metrics``; intervals are those of
 ``spira.probes.intervals``, over resampled speakers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
@@ -23,6 +23,7 @@ Verdict = Literal["fail", "warn", "pass", "not run"]
 class ProbeParams(Section):
     condition: Condition  # under which the model must beat a shortcut
     metadata: Columns = Field(min_length=1)  # columns of the table of clips that describe the speaker
+    within: Columns  # columns within whose values the AUC is measured, beside the channel
     match_exactly: Columns  # columns in which a matched pair agrees
     caliper_years: float = Field(ge=0, le=150)  # between the ages of a matched pair
     min_pairs: Count  # with fewer matched pairs the probe is not run
@@ -39,6 +40,7 @@ class ProbeParams(Section):
     n_inner_folds: int = Field(strict=True, ge=2, le=100)  # of cross-validation, which chooses among these
     n_bands: int = Field(strict=True, ge=2, le=64)  # of a spectrum
     edge_seconds: Seconds  # of sound at either end
+    background_seconds: Seconds  # of silence, that nearest to the ends; as much in every recording
     fingerprint: FingerprintParams
     n_resamples: Resamples  # of the speakers, for intervals
     confidence: Annotated[float, Field(gt=0, lt=1)]
@@ -53,22 +55,25 @@ class Fold(NamedTuple):
 
 
 class ModelScores(NamedTuple):
-    """The model's scores of some clips under one condition or alteration."""
+    """A model's scores of some clips under one condition or alteration."""
 
     clips: Ints  # places in the study's clips, rising
     scores: Floats  # (n_seeds, n), one a place
 
 
+Scores = Mapping[str, ModelScores]  # of one model, by condition and alteration
+
+
 @dataclass(frozen=True)
 class Study:
-    """A corpus, its split, and the model's scores. Every array and column has one entry a clip, in one order."""
+    """A corpus and its split: all that no model changes. Every array and column has one entry a clip, in one order."""
 
     speakers: tuple[str, ...]
     labels: Ints  # (n_clips,)
     folds: tuple[Fold, ...]  # a clip is a test clip of one at most
+    sample_rate: int  # Hz, of `n_samples` in columns; a file's own is `source_sample_rate`
     columns: Mapping[str, Sequence[str]]  # of the table of clips; "" where unknown
     sound: Mapping[str, Floats] = field(default_factory=dict)  # by kind, ``sound_statistics``, (n_clips, n_statistics)
-    scores: Mapping[str, ModelScores] = field(default_factory=dict)  # by condition and alteration
     pairs: tuple[Pair, ...] = ()  # clips that are nearly the same sound
 
     @property
@@ -85,14 +90,23 @@ class Finding(NamedTuple):
     numbers: Mapping[str, float] = MappingProxyType({})
 
 
-def too_few(study: Study, clips: Ints, p: ProbeParams) -> Finding | None:
+# The scores of a model -> what the probe finds. Whatever depends on no model has been computed before there is one of
+# these, once for all models.
+Answer = Callable[[Scores], Finding]
+
+
+def same_for_all(found: Finding) -> Answer:
+    """The answer that no model changes."""
+    return lambda _: found
+
+
+def too_few(study: Study, clips: Ints, p: ProbeParams, where: str = "the test set has") -> Finding | None:
     """``not run`` where a class has too few speakers for an interval over speakers; None where both have enough."""
     for label, name in enumerate(CLASSES):
         n_speakers = len({study.speakers[i] for i in clips if study.labels[i] == label})
         if n_speakers < p.min_speakers:
             return Finding(
                 "not run",
-                f"not run: the test set has {n_speakers} {name} speakers, and an interval over speakers needs "
-                f"{p.min_speakers}",
+                f"not run: {where} {n_speakers} {name} speakers, and an interval over speakers needs {p.min_speakers}",
             )
     return None

@@ -55,6 +55,12 @@ class Section(NamedTuple):
     title: str
     blocks: Sequence[Line | Table]
     figures: Sequence[Figure] = ()
+    model: str = ""  # whose numbers these are, where they are of one model
+
+    @property
+    def heading(self) -> Line:
+        """The title, and the model's name."""
+        return (self.title, ": ", Code(self.model)) if self.model else self.title
 
 
 def sentence(text: str) -> tuple[str, ...]:
@@ -88,7 +94,11 @@ def _html(part: str) -> Markup:
 
 def markdown(sections: Sequence[Section]) -> str:
     """The sections as Markdown, each under a heading of the second level."""
-    blocks = [text for section in sections for text in (f"## {section.title}", *map(markdown_block, section.blocks))]
+    blocks = [
+        text
+        for section in sections
+        for text in (f"## {markdown_line(section.heading)}", *map(markdown_block, section.blocks))
+    ]
     return "\n\n".join(blocks)
 
 

@@ -40,36 +40,90 @@ def unwritten(card: Card) -> list[str]:
     return [name for name, value in card.model_dump().items() if not value.strip()]
 
 
-def model_card(card: Card, verdict: str, sections: Sequence[Section], params: Mapping[str, Any]) -> str:
+def model_card(
+    card: Card,
+    model: str,
+    opening: str,
+    subsets: Sequence[Sequence[str]],
+    sections: Sequence[Section],
+    params: Mapping[str, Any],
+) -> str:
     """The model card, as Markdown.
 
     Args:
         card: what a person wrote.
-        verdict: the first sentence of the report, as Markdown.
+        model: the name of the one that is deployed.
+        opening: the first sentences of the report, as Markdown: the verdict, and why this model.
+        subsets: the table of subsets, its head first.
         sections: those of the report that the card repeats.
         params: params.yaml.
     """
-    model, train = params["model"], params["train"]
-    facts = [
-        ["model", model["kind"]],
-        ["starts from", model["init_from"]],
-        ["input", f"{params['features']['kind']} of {params['windows']['seconds']:g} s at {params['sample_rate']} Hz"],
-        ["output", "probability of patient in [0, 1]: the mean over a recording's windows"],
-        ["repetitions", f"{len(params['seeds'])} seeds {params['seeds']}, split {params['split']['scheme']}"],
-        ["training", f"{train['optimizer']}, at most {train['max_epochs']} epochs; the lowest validation loss is kept"],
-    ]
     parts = [
         "# Model card",
-        verdict,
+        opening,
         "## The model",
-        table(["", ""], facts),
+        table(["", ""], _facts(model, params)),
+        "## On how many people it was tried",
+        people(subsets),
         _quoted(card, ("intended_use", "out_of_scope_use", "limitations", "interpretation", "contact")),
         markdown(sections),
         "## TRIPOD+AI",
         "What this repository can answer itself, and what a person must (Collins et al., BMJ 2024).",
-        table(["item", "answer"], _tripod(card, params)),
+        table(["item", "answer"], _tripod(card, model, params)),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _facts(model: str, params: Mapping[str, Any]) -> list[list[str]]:
+    """What the deployed model is, from the parameters."""
+    sound, train, scheme = params["features"]["kind"], params["train"], params["split"]["scheme"]
+    rate, seeds, beside = params["sample_rate"], params["seeds"], [*params["models"]["networks"]]
+    beside = [name for name in (*beside, *params["models"]["baselines"]) if name != model]
+    common = [["model", model], ["trained beside it", ", ".join(beside) or "nothing"]]
+    if model in params["models"]["baselines"]:
+        return [
+            *common,
+            ["kind", "a baseline: nothing in it is drawn, so it has no seeds"],
+            ["input", f"{sound} of a whole recording at {rate} Hz"],
+            ["output", "probability of patient in [0, 1]"],
+            ["repetitions", f"one fit a fold, split {scheme}"],
+            ["training", "its settings are selected by folds within the training speakers"],
+        ]
+    return [
+        *common,
+        ["kind", "a network"],
+        ["starts from", params["network"]["init_from"]],
+        ["input", f"{sound} of {params['windows']['seconds']:g} s at {rate} Hz"],
+        ["output", "probability of patient in [0, 1]: the mean over a recording's windows"],
+        ["repetitions", f"{len(seeds)} seeds {seeds}, split {scheme}"],
+        ["training", f"{train['optimizer']}, at most {train['max_epochs']} epochs; the lowest validation loss is kept"],
+    ]
+
+
+def people(subsets: Sequence[Sequence[str]]) -> str:
+    """One sentence: on how many speakers and patients it was trained, its threshold chosen, and it was tested.
+
+    Of several folds it gives the fewest and the most.
+
+    Args:
+        subsets: the table of subsets, its head first.
+    """
+    rows = [dict(zip(subsets[0], row, strict=True)) for row in subsets[1:]]
+    folds = len({row["fold"] for row in rows})
+
+    def size(subset: str) -> str:
+        speakers, patients = (
+            _span([int(row[column]) for row in rows if row["subset"] == subset]) for column in ("speakers", "patients")
+        )
+        return f"{speakers} speakers ({patients} patients)"
+
+    where = f"In each of {folds} folds: trained" if folds > 1 else "Trained"
+    return f"{where} on {size('train')}, threshold chosen on {size('validation')}, tested on {size('test')}."
+
+
+def _span(counts: Sequence[int]) -> str:
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def data_card(
@@ -119,7 +173,7 @@ def _shown(text: str) -> str:
     return "\n".join(inert(line, len(text)) for line in text.strip().splitlines())
 
 
-def _tripod(card: Card, params: Mapping[str, Any]) -> list[list[str]]:
+def _tripod(card: Card, model: str, params: Mapping[str, Any]) -> list[list[str]]:
     def person(name: str) -> str:
         text = getattr(card, name)
         return Marked(inert(text, len(text))) or BY_A_PERSON
@@ -135,7 +189,7 @@ def _tripod(card: Card, params: Mapping[str, Any]) -> list[list[str]]:
         ["10 sample size", "as large as the corpus; the intervals show how much it can prove"],
         ["11 missing data", "a recording is used or refused by name; an unknown fact is a group of its own"],
         ["12a how data were used", f"{split['scheme']} by speaker, stratified; nothing is chosen on the test set"],
-        ["12c model and its building", f"{params['model']['kind']}; every parameter is in the report"],
+        ["12c model and its building", f"{model}; every parameter is in the report"],
         [
             "12e measures",
             "AUC, sensitivity, specificity, calibration, net benefit, under each condition of noise",

@@ -15,6 +15,21 @@ from spira.report.plots import (
 )
 
 
+def models_figure(found: Evaluation) -> Figure:
+    """The AUC of every model under each condition."""
+    rows = []
+    for condition in found.deployed_model.conditions:
+        rows.append(Row(condition, "", None, head=True))
+        for look, (name, model) in enumerate(found.models.items()):
+            auc = model.conditions[condition].metrics.auc
+            rows.append(Row(name, auc.text, _interval(auc), look=look))
+    return Figure(
+        svg(forest(rows, None, title="AUC by model and condition")),
+        "A square is a model's AUC, its bar the interval over speakers. That two bars overlap does not mean that two "
+        "models are alike: both classified the same people, so the table's difference is surer than either AUC.",
+    )
+
+
 def roc_figure(plots: Plots, conditions: Sequence[str]) -> Figure:
     """The ROC curve of each condition."""
     return Figure(
@@ -55,7 +70,7 @@ def forest_figure(found: Evaluation) -> Figure:
     """The AUC of each subgroup beside that of everybody."""
     everybody = found.headline.metrics.auc
     rows = [Row("everybody", everybody.text, _interval(everybody), head=True)]
-    for column, subgroups in found.subgroups.items():
+    for column, subgroups in found.deployed_model.subgroups.items():
         rows.append(Row(column, "", None, head=True))
         for name, group in subgroups.groups.items():
             people = f"{name} ({group.n_speakers})"

@@ -1,7 +1,7 @@
 """The files that the report reads, and the page and texts that it writes."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import md5
 from io import BytesIO
 from pathlib import Path
@@ -92,18 +92,26 @@ def render(content: Mapping[str, Any], template: Path = TEMPLATE) -> str:
         raise DataError(f"{template}: cannot be rendered: {error}") from error
 
 
-def read_probes(path: Path) -> dict[str, ProbeAnswer]:
-    """By name, the answers in data/probes.json.
+def read_probes(path: Path, models: Collection[str]) -> dict[str, dict[str, ProbeAnswer]]:
+    """By model and probe, the answers in data/probes.json.
+
+    Args:
+        path: of that file.
+        models: that were evaluated; in the order of what is returned.
 
     Raises:
-        DataError: the file is missing, or has another form than this version of the code writes.
+        DataError: the file is missing, has another form than this version of the code writes, or is about other models.
     """
     try:
-        return ProbeAnswers.model_validate(read_json(path)).probes
+        found = ProbeAnswers.model_validate(read_json(path)).models
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
         raise DataError(f"{path}: {key}: {problem['msg']}; another version wrote it: dvc repro probe") from error
+    if found.keys() != set(models):
+        names = f"{', '.join(models)}, got {', '.join(found)}"
+        raise DataError(f"{path}: expected answers about the models that were evaluated, {names}; dvc repro probe")
+    return {model: found[model].probes for model in models}
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:

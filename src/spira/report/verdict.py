@@ -16,19 +16,25 @@ class Verdict(NamedTuple):
 
 
 def verdict(found: Evaluation, probes: Mapping[str, ProbeAnswer]) -> Verdict:
-    """A probe that fails comes before any number; a probe that did not run counts for nothing."""
+    """A probe that fails comes before any number; a probe that did not run counts for nothing.
+
+    Args:
+        found: whose deployed model it is about.
+        probes: the answers about that model, by probe.
+    """
     auc = found.headline.metrics.auc
+    model = Code(found.deployed)
     measured = (Unbroken(auc.text), " under ", Code(found.threshold_condition))
     names: dict[str, list[str]] = {}
     for name, probe in probes.items():
         names.setdefault(probe.verdict, []).append(name)
     if failed := names.get("fail"):
-        doubt = ("Do not trust this result: ", *_named(failed), " failed. The AUC, ", *measured)
+        doubt = ("Do not trust this result: ", *_named(failed), " failed. The AUC of ", model, ", ", *measured)
         return Verdict("fail", (*doubt, ", may reflect something other than breathing."))
     if auc.lo <= 0.5:
-        doubt = ("There is no evidence that the model separates patients from controls: the interval of its AUC, ",)
+        doubt = ("There is no evidence that ", model, " separates patients from controls: the interval of its AUC, ")
         return Verdict("fail", (*doubt, *measured, ", includes 0.5, which is guessing."))
-    better = ("The model separates patients from controls better than guessing: AUC ", *measured, ".")
+    better = ("The model ", model, " separates patients from controls better than guessing: AUC ", *measured, ".")
     if warned := names.get("warn"):
         return Verdict("warn", (*better, " There is a doubt: ", *_named(warned), " warned."))
     if not names.get("pass"):

@@ -1,4 +1,4 @@
-"""evaluate: the scores of every clip -> metrics with intervals and curves to plot."""
+"""evaluate: every model's scores of every clip -> metrics with intervals, curves to plot, and which one is deployed."""
 
 if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
@@ -22,7 +22,7 @@ from spira.evaluation.protocol import plot_columns
 from spira.evaluation.subgroups import group_names
 from spira.evaluation.test_set import make_test_sets
 from spira.evaluation.worst_clips import worst_clips
-from spira.predictions.table import read_predictions, scored_clips
+from spira.predictions.table import models_in, read_predictions, scored_clips
 
 
 def run(
@@ -38,18 +38,21 @@ def run(
 ) -> None:
     scores = read_predictions(predictions)
     refuse_incomplete(scores, predictions)
-    validation = scored_clips(scores, "validation")[evaluate.threshold_condition]
-    test_sets = make_test_sets(validation, scored_clips(scores, "test"), evaluate)
-    test = test_sets[evaluate.threshold_condition].clips
-    facts = clip_facts(test.clips, evaluate.subgroups, clips)
+    validation, test_sets = {}, {}
+    for model in models_in(scores):
+        validation[model] = scored_clips(scores, "validation", model)[evaluate.threshold_condition]
+        test_sets[model] = make_test_sets(validation[model], scored_clips(scores, "test", model), evaluate)
+    tested = next(iter(test_sets.values()))[evaluate.threshold_condition].clips.clips  # the same for every model
+    facts = clip_facts(tested, evaluate.subgroups, clips)
     groups = {column: group_names(column, cells, evaluate) for column, cells in facts.items()}
     found = evaluate_test_sets(origin(corpus), validation, test_sets, groups, evaluate)
-    write_worst(worst_clips(test, evaluate.n_worst), test, clip_facts(test.clips, FACTS, clips), worst)
-    for condition, test_set in test_sets.items():
+    test = test_sets[found.deployed][evaluate.threshold_condition].clips
+    write_worst(worst_clips(test, evaluate.n_worst), test, clip_facts(tested, FACTS, clips), worst)
+    for condition, test_set in test_sets[found.deployed].items():
         write_plots(plot_columns(test_set, evaluate.calibration.n_bins), condition, plots)
     write_evaluation(found, evaluation)
     write_numbers(found.columns(), metrics)
-    print(table(*found.table()))
+    print(f"{table(*found.table())}\n\n{found.deployed_because}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""probe: clips, scores and altered clips' scores -> what could be predicted without breathing, a verdict a probe."""
+"""probe: clips, scores and altered clips' scores -> what could be predicted without breathing, a verdict a model."""
 
 if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
@@ -24,13 +24,13 @@ from spira.clips.subsets import read_subsets
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.evaluation.origin import origin
 from spira.predictions.scored import ScoredClips
-from spira.predictions.table import read_predictions, scored_clips
+from spira.predictions.table import models_in, read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
-from spira.probes.catalogue import overall, probe_all
+from spira.probes.catalogue import probe_all
 from spira.probes.near_duplicates import Pair, fingerprint, near_duplicates
-from spira.probes.shortcuts import HEADER
+from spira.probes.shortcuts import HEADER, LENGTH
 from spira.probes.sound_statistics import statistics
-from spira.probes.study import Fold, ModelScores, ProbeParams, Study
+from spira.probes.study import Fold, ModelScores, ProbeParams, Scores, Study
 from spira.probes.summary import probe_report
 
 
@@ -49,14 +49,15 @@ def run(
     pairs: Path = Path("data/near_duplicates.csv"),
     n_workers: int | None = None,
 ) -> None:
-    names = {*probe.metadata, *probe.match_exactly, "age", "recorded_on", *HEADER}
+    names = {*probe.metadata, *probe.within, *probe.match_exactly, "age", "recorded_on", LENGTH, *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
+    scores = _scores(table, predictions, altered)
     waveforms = read_waveforms(table, clips)
     measured = progress(
         ordered_map(
             lambda clip: (
-                statistics(clip, sample_rate, background, probe.n_bands, probe.edge_seconds),
+                statistics(clip, sample_rate, background, probe.n_bands, probe.edge_seconds, probe.background_seconds),
                 fingerprint(clip, sample_rate),
             ),
             waveforms,
@@ -70,15 +71,15 @@ def run(
         speakers=tuple(table["speaker_id"]),
         labels=table["label"].cast(pl.Int64).to_numpy(),
         folds=_folds(table, subsets),
+        sample_rate=sample_rate,
         columns={name: table[name].to_list() for name in names},
         sound={kind: np.stack([statistic[kind] for statistic in sound]) for kind in sound[0]},
-        scores=_model_scores(table, predictions, altered),
         pairs=tuple(near_duplicates(prints, probe.fingerprint)),
     )
-    found = probe_all(study, probe)
-    write_numbers({"corpus": origin(corpus), "verdict": overall(found), "probes": found}, probes)
+    found = probe_all(study, scores, probe)
+    write_numbers({"corpus": origin(corpus), "models": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
-    text = probe_report(origin(corpus), overall(found), found, probe.confidence)
+    text = probe_report(origin(corpus), found, probe.confidence)
     write_bytes(text.encode(), report)
     print(text)
 
@@ -90,17 +91,25 @@ def _folds(table: pl.DataFrame, path: Path) -> tuple[Fold, ...]:
     return tuple(Fold(among(fold.train + fold.validation), among(fold.test)) for fold in read_subsets(path).values())
 
 
-def _model_scores(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, ModelScores]:
-    """The scores of the test clips, by condition and alteration."""
-    unaltered = read_predictions(predictions)
+def _scores(table: pl.DataFrame, predictions: Path, altered: Path) -> dict[str, Scores]:
+    """By model, the scores of the test clips by condition and alteration."""
+    unaltered, changed = read_predictions(predictions), read_predictions(altered)
     refuse_incomplete(unaltered, predictions)
-    every: Mapping[str, ScoredClips] = scored_clips(unaltered, "test")
-    every = {**every, **scored_clips(read_predictions(altered), "test")}
     place = {clip: i for i, clip in enumerate(table["clip_id"])}
+    if unknown := sorted({*unaltered["clip_id"], *changed["clip_id"]} - place.keys()):
+        raise DataError(f"{predictions}: scores {unknown[0]}, which is not in the table of clips; run dvc repro")
+    if set(models_in(unaltered)) != set(models_in(changed)):
+        names = [", ".join(models_in(scored)) for scored in (unaltered, changed)]
+        raise DataError(f"{altered}: expected scores of the models {names[0]}, got {names[1]}; run dvc repro")
+    return {
+        model: _placed({**scored_clips(unaltered, "test", model), **scored_clips(changed, "test", model)}, place)
+        for model in models_in(unaltered)
+    }
+
+
+def _placed(every: Mapping[str, ScoredClips], place: Mapping[str, int]) -> dict[str, ModelScores]:
     found = {}
     for name, test in every.items():
-        if unknown := [clip for clip in test.clips if clip not in place]:
-            raise DataError(f"{predictions}: scores {unknown[0]}, which is not in the table of clips; run dvc repro")
         clips = np.array([place[clip] for clip in test.clips])
         order = np.argsort(clips)
         found[name] = ModelScores(clips[order], test.scores[:, order])

@@ -64,7 +64,7 @@ def run(
     files = [evaluation, probes, worst, subsets, card, params, requirements]
     sources = Sources(
         evaluation=found,
-        probes=read_probes(probes),
+        probes=read_probes(probes, found.models),
         plots=read_plots(plots),
         subsets=people,
         params=all_params,
@@ -81,12 +81,13 @@ def run(
         "audio": audio,
         "clips": _pictures(read_rows(worst, sheet=True), clips, sample_rate, audio=audio),
     }
-    written, repeated = read_card(card), [report.results, report.subgroups, report.calibration]
+    written = read_card(card)
+    repeated = [report.side_by_side, report.results, report.subgroups, report.calibration]
     write_texts(
         {
             page: render(content),
             twin: report.markdown(),
-            model: model_card(written, report.opening, repeated, all_params),
+            model: model_card(written, found.deployed, report.opening, people, repeated, all_params),
             data: data_card(written, found.corpus, people, _known_facts(clips), all_params),
         }
     )

@@ -12,7 +12,7 @@ from spira.base.errors import DataError
 from spira.base.tables import read_json
 from spira.sweeps.clones import Snapshot
 from spira.sweeps.optuna_study import Trial
-from spira.sweeps.plan import Plan
+from spira.sweeps.plan import Plan, Training
 
 WORK = Path(".dvc/tmp/sweep")  # of each plan its notes, logs and workplaces
 RESULTS = Path("data/sweeps")  # of each study its history, as a table and pictures
@@ -49,26 +49,26 @@ def minutes(folder: Path) -> dict[str, float]:
     return {line["commit"]: line["minutes"] for line in _lines(folder / "minutes.jsonl")}
 
 
-def live_curve(data: Path, fold: str, seed: int, log: str) -> list[float]:
-    """The validation losses that training has written so far, one an epoch; [] before the first.
+def live_curve(data: Path, training: Training, log: str) -> list[float]:
+    """The validation losses that a training has written so far, one an epoch; [] before the first.
 
     Args:
         log: what DVC said so far. Until it names the stage, the file there is the curve of the commit that the
             experiment starts from, which DVC checks out first; when it does, that file is gone.
     """
-    if f"tage 'train@{fold}-{seed}'" not in log:  # Running stage ..., or Stage ... is cached, or did not change
+    if f"tage '{training.stage}'" not in log:  # Running stage ..., or Stage ... is cached, or did not change
         return []
     try:
-        text = (data / "curves" / fold / str(seed) / "plots/metrics/validation/loss.tsv").read_text(encoding="utf-8")
+        text = (data / "curves" / training.folder / "plots/metrics/validation/loss.tsv").read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     whole = text[: text.rfind("\n") + 1]  # a line that is being written waits
     return [float(row["loss"]) for row in csv.DictReader(whole.splitlines(), delimiter="\t")]
 
 
-def validation_loss(data: Path, fold: str, seed: int) -> float:
+def validation_loss(data: Path, training: Training) -> float:
     """The lowest of one training, as the stage that trains wrote it beside the weights."""
-    path = data / "models" / fold / str(seed) / "model.json"
+    path = data / "models" / training.folder / "model.json"
     loss = read_json(path).get("validation_loss")
     if not isinstance(loss, float):
         raise DataError(f"{path}: validation_loss must be a number, got {loss!r}")

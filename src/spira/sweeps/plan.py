@@ -13,6 +13,7 @@ from spira.base.section import Section
 
 # Part of a git ref, and of a file's name. DVC lets no two experiments of a commit share one.
 RowName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9]+([-_.][a-z0-9]+)*$")]
+ModelName = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9_]+$")]
 Scalar = bool | int | float | str
 DIGITS = 4  # of a number that a study proposes; more says nothing and is tiring to read
 
@@ -57,19 +58,43 @@ class Choices(Section):
 class StudyParams(Section):
     """How many trials, and how the next one is found; what is varied stands in ``study.parameters``."""
 
-    objective: Literal[
-        "validation_loss"
-    ]  # mean over folds and seeds of the lowest; nothing of the test set can be named
+    model: ModelName  # whose loss it is: one of those that ``models`` names
+    # mean over the model's trainings of the lowest; nothing of the test set can be named
+    objective: Literal["validation_loss"]
     n_trials: PositiveInt
     n_startup: NonNegativeInt  # drawn at random, and never pruned, before the others are compared with them
     seed: NonNegativeInt
-    prune: bool  # stop a trial whose validation loss is worse than the median of the earlier ones at that epoch
+    # stop a trial whose validation loss is worse than the median of the earlier ones at that epoch; a network's alone
+    prune: bool
 
 
 @dataclass(frozen=True)
 class Study:
     params: StudyParams
     parameters: dict[str, Range | Choices]  # by dotted parameter
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a model."""
+
+    model: str
+    fold: str
+    seed: int  # 0 of a baseline, which draws nothing
+    stage: str  # in dvc.yaml's matrix
+
+    @property
+    def folder(self) -> str:
+        """Of its model and of its curve, each in its own folder of data/."""
+        return f"{self.model}/{self.fold}/{self.seed}"
+
+
+def trainings(model: str, params: Mapping[str, Any]) -> list[Training]:
+    """Those of a model in the order in which DVC runs them: a network's by fold and seed, a baseline's by fold."""
+    folds = list(map(str, params["split"]["folds"]))
+    if model in params["models"]["baselines"]:
+        return [Training(model, fold, 0, f"fit@{model}-{fold}") for fold in folds]
+    return [Training(model, fold, seed, f"train@{model}-{fold}-{seed}") for fold in folds for seed in params["seeds"]]
 
 
 @dataclass(frozen=True)

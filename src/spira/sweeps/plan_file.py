@@ -56,6 +56,8 @@ def _problems(name: str, tree: dict[str, Any], params: dict[str, Any]) -> Proble
         yield from _study_problems(tree["study"], params)
     if not wrong_kinds:
         yield from _unknown("base", tree.get("base", {}), params)
+        if isinstance(tree.get("study"), dict):
+            yield from _model_problems(tree["study"], params["models"], tree.get("base", {}))
         for row, overrides in tree.get("rows", {}).items():
             yield from _unknown(f"rows.{row}", overrides, params)
         for column, cells in tree.get("published", {}).items():
@@ -71,6 +73,17 @@ def _study_problems(tree: object, params: dict[str, Any]) -> Problems:
     yield from _unknown("study.parameters", tree["parameters"], params)
     for key, value in tree["parameters"].items():
         yield from check(f"study.parameters.{key}", _kind(value), value)
+
+
+def _model_problems(study: dict[str, Any], models: dict[str, Any], base: dict[str, Any]) -> Problems:
+    """A study follows a model that is there, and gives up none whose loss has no curve."""
+    named = (base.get(f"models.{kind}", models[kind]) for kind in ("networks", "baselines"))
+    networks, baselines = (names if isinstance(names, list) else [names] for names in named)  # check refuses the latter
+    name, known = study.get("model"), [*networks, *baselines]
+    if isinstance(name, str) and name not in known:
+        yield "study.model", f"must be one that models names, {' or '.join(map(str, known))}, got {name!r}"
+    if name in baselines and study.get("prune"):
+        yield "study.prune", f"must be false: {name} is a baseline, and its loss has no curve to be given up by"
 
 
 def _kind(value: object) -> type[Range] | type[Choices]:

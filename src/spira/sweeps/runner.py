@@ -61,8 +61,8 @@ class Trials:
 
     def trained(self, row: str) -> bool:
         """Whether a training ran, rather than came from DVC's cache, so that the time it took says something."""
-        log = self._logs / f"{self._plan.experiment(row)}.log"
-        return "Running stage 'train@" in log.read_text(encoding="utf-8", errors="replace")
+        log = (self._logs / f"{self._plan.experiment(row)}.log").read_text(encoding="utf-8", errors="replace")
+        return any(f"Running stage '{stage}@" in log for stage in ("train", "fit"))
 
     def _wait(self, place: Workplace, name: str, overrides: list[str], watch: Watch | None) -> tuple[int, bool]:
         """(exit status, whether the watch gave up). Nothing that the experiment started is left."""

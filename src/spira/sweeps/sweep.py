@@ -16,7 +16,7 @@ from spira.base.params import read
 from spira.sweeps.clones import Snapshot, Workplace, alone, devices, experiment, furnish, missed, slots, snapshot
 from spira.sweeps.log import RESULTS, WORK, Ledger, live_curve, validation_loss
 from spira.sweeps.optuna_study import Trial, importances, proposal, unpromising
-from spira.sweeps.plan import Plan, Study, applied
+from spira.sweeps.plan import Plan, Study, applied, trainings
 from spira.sweeps.plots import draw_study
 from spira.sweeps.runner import Trials
 
@@ -85,7 +85,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
     """One trial of a study: its parameters from the history as it is when it starts, its loss from training's files."""
     number, asked = int(row), dict[str, Any]()
     settings = applied(params, plan.base)
-    trainings = [(str(fold), seed) for fold in settings["split"]["folds"] for seed in settings["seeds"]]
+    deciding = trainings(study.params.model, settings)
     max_epochs = settings["train"]["max_epochs"]
     curve: list[tuple[int, float]] = []
     history = ledger.trials()
@@ -98,8 +98,8 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         """Each epoch is looked at once, in order, so that the verdict does not depend on when somebody looks."""
         seen = [
             (i * max_epochs + epoch, loss)
-            for i, (fold, seed) in enumerate(trainings)
-            for epoch, loss in enumerate(live_curve(data, fold, seed, log))
+            for i, training in enumerate(deciding)
+            for epoch, loss in enumerate(live_curve(data, training, log))
         ]
         for point in seen[len(curve) :]:
             curve.append(point)
@@ -108,7 +108,7 @@ def _trial(plan: Plan, study: Study, params: dict[str, Any], ledger: Ledger, tri
         return False
 
     def finish(place: Workplace, seconds: float, *, pruned: bool = False) -> str:
-        losses = [] if pruned else [validation_loss(place.folder / "data", *training) for training in trainings]
+        losses = [] if pruned else [validation_loss(place.folder / "data", training) for training in deciding]
         loss = sum(losses) / len(losses) if losses else None
         if not pruned:
             place.collect(plan.experiment(row))

@@ -5,8 +5,8 @@ difficulties with some people.
 
 Source:
     Obuchowski and Rockette, Communications in Statistics B, 1995, and Hillis, Statistics in Medicine, 2007 and 2014:
-    readers nested in tests, which are here trainings nested in revisions. Over people alone it is DeLong, DeLong and
-    Clarke-Pearson, Biometrics, 1988; with several clips a speaker, Obuchowski, Biometrics, 1997.
+    readers nested in tests, which are here trainings nested in models or in revisions. Over people alone it is DeLong,
+    DeLong and Clarke-Pearson, Biometrics, 1988; with several clips a speaker, Obuchowski, Biometrics, 1997.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,15 @@ _CLASSES = {"auc": (0, 1), "sensitivity": (1,), "specificity": (0,)}  # whose cl
 
 @dataclass(frozen=True)
 class Trainings:
-    """The distinct trainings of two revisions: one that says the same in both is one."""
+    """The distinct trainings of two sides, models or revisions: one that says the same in both is one."""
 
     scores: Floats  # (n_trainings, n_clips)
     thresholds: Floats  # (n_trainings, n_clips)
     base: tuple[int, ...]  # rows of scores, one a seed
     head: tuple[int, ...]
+    # (base, head): whether another training of it would differ. A side in which nothing is drawn is not a draw, so it
+    # has no variance over trainings; what it shares with the other over speakers counts all the same
+    drawn: tuple[bool, bool] = (True, True)
 
     @property
     def shares(self) -> Floats:
@@ -40,9 +43,11 @@ class Trainings:
 
     @property
     def populations(self) -> list[list[int]]:
-        """Draws of the same thing: each revision's trainings, or all of them where the revisions have one in common."""
-        base, head = set(self.base), set(self.head)
-        return [sorted(base | head)] if base & head else [sorted(base), sorted(head)]
+        """Draws of the same thing: the trainings of each drawn side, or of both where the two have one in common."""
+        sides = [set(side) for side, drawn in zip((self.base, self.head), self.drawn, strict=True) if drawn]
+        if len(sides) == 2 and sides[0] & sides[1]:
+            sides = [sides[0] | sides[1]]
+        return [sorted(side) for side in sides]
 
 
 class Error(NamedTuple):
@@ -50,15 +55,22 @@ class Error(NamedTuple):
 
     size: float  # the standard error
     freedom: float  # degrees of freedom of its estimate
-    over_trainings: bool  # False: some revision has a single training, so the error is over people alone
+    over_trainings: bool  # False: a side that is drawn has a single training, so the error is over people alone
 
 
-def distinct(base: Floats, base_thresholds: Floats, head: Floats, head_thresholds: Floats) -> Trainings:
+def distinct(
+    base: Floats,
+    base_thresholds: Floats,
+    head: Floats,
+    head_thresholds: Floats,
+    drawn: tuple[bool, bool] = (True, True),
+) -> Trainings:
     """Each training once, by its scores and its thresholds.
 
     Args:
         base, head: scores, shape (n_seeds, n_clips), of the same clips in the same order.
         base_thresholds, head_thresholds: the threshold of each clip, shape (n_seeds, n_clips).
+        drawn: as in ``Trainings``.
     """
     places: dict[tuple[bytes, bytes], int] = {}
     members = [
@@ -67,7 +79,7 @@ def distinct(base: Floats, base_thresholds: Floats, head: Floats, head_threshold
     ]
     firsts = [members.index(place) for place in places.values()]
     every, cuts = (np.concatenate(pair)[firsts] for pair in ((base, head), (base_thresholds, head_thresholds)))
-    return Trainings(every, cuts, tuple(members[: len(base)]), tuple(members[len(base) :]))
+    return Trainings(every, cuts, tuple(members[: len(base)]), tuple(members[len(base) :]), drawn)
 
 
 def metric_by_training(
@@ -110,7 +122,7 @@ def _below(others: Floats, scores: Floats) -> Floats:
 def error_of_difference(trainings: Trainings, metrics: Floats, covariance: Floats, freedom: int) -> Error:
     """The error of head's mean less base's, over other people and other trainings.
 
-    Trainings of one revision differ by their own luck and because each finds other people hard. Their spread on this
+    Trainings of one side differ by their own luck and because each finds other people hard. Their spread on this
     test set holds both, so the second is taken out of what resampled people would give.
 
     Args:

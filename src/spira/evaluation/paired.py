@@ -1,9 +1,9 @@
-"""Two revisions' scores of the same clips -> how much better or worse, and how sure.
+"""Two sides' scores of the same clips -> how much better or worse, and how sure.
 
-Conventions: those of ``spira.evaluation.metrics``. A difference is head minus base, so above 0 is better.
-Both revisions score the same people, so what makes a person hard for both cancels out. Each has its own
-trainings, drawn independently: the same seed of other code is another training. An interval speaks of other
-people and of other trainings at once: see ``spira.compare.variance``.
+The sides are two revisions, or two models of one. Conventions: those of ``spira.evaluation.metrics``. A difference is
+head minus base, so above 0 is better. Both sides score the same people, so what makes a person hard for both cancels
+out. Each has its own trainings, drawn independently: the same seed of other code is another training. An interval
+speaks of other people and of other trainings at once: see ``spira.evaluation.variance``.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from spira.base.errors import DataError
-from spira.compare.variance import distinct, error_of_difference, metric_by_training
+from spira.evaluation.variance import distinct, error_of_difference, metric_by_training
 from spira.predictions.scored import ScoredClips
 
 COMPARED = ("auc", "sensitivity", "specificity")
@@ -28,7 +28,7 @@ class Difference:
     difference: float
     lo: float
     hi: float
-    over_trainings: bool  # whether it allows for other trainings, as for other speakers; one seed cannot say
+    over_trainings: bool  # whether it allows for other trainings, as for other speakers; one drawn training cannot say
 
 
 def why_not_paired(base: ScoredClips, head: ScoredClips) -> str | None:
@@ -54,7 +54,8 @@ def paired_differences(
 ) -> dict[str, Difference]:
     """The difference of each named metric of ``COMPARED``, with its interval over other speakers and other trainings.
 
-    Where a revision has one seed, the interval is over other speakers alone, and says so.
+    Where a side has one seed, the interval is over other speakers alone, and says so; but for a baseline, in which
+    nothing is drawn, that is all there is.
 
     Raises:
         DataError: the two did not score the same clips of the same people, or too few people.
@@ -63,16 +64,17 @@ def paired_differences(
         raise DataError(f"no paired interval: {reason}")
     place = {clip: i for i, clip in enumerate(head.clips)}
     order = [place[clip] for clip in base.clips]
-    trainings = distinct(base.scores, base.thresholds, head.scores[:, order], head.thresholds[:, order])
+    after, cuts = head.scores[:, order], head.thresholds[:, order]
+    trainings = distinct(base.scores, base.thresholds, after, cuts, (base.drawn, head.drawn))
     found = {}
     for name in names:
         metrics, covariance = metric_by_training(name, base.labels, base.speakers, trainings)
-        before, after = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
+        before, later = (float(metrics[list(members)].mean()) for members in (trainings.base, trainings.head))
         error = error_of_difference(trainings, metrics, covariance, base.n_speakers - 2)
         reach = float(stdtrit(error.freedom, 0.5 + confidence / 2)) * error.size
-        difference = round(after - before, 12)  # the same pairs summed in another order differ by 1e-16
+        difference = round(later - before, 12)  # the same pairs summed in another order differ by 1e-16
         lo, hi = max(round(difference - reach, 12), -1.0), min(round(difference + reach, 12), 1.0)
-        found[name] = Difference(before, after, difference, lo, hi, error.over_trainings)
+        found[name] = Difference(before, later, difference, lo, hi, error.over_trainings)
     return found
 
 
