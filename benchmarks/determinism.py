@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 from measuring import unsettled
 from spira.base.arithmetic import Arithmetic, variables
-from spira.models.params import FEATURES
+from spira.models.params import NETWORKS
 from stage_path import SEEDS, prepare, run_to_features, run_to_metrics, run_to_probes, run_training
 
 WORKERS, THREADS, REPEATS = (0, 1, 2, 8), (1, 2), 3  # 0 is a worker a core
@@ -40,7 +40,7 @@ def run_path(folder: Path, kind: str, workers: int) -> None:
     """From recordings to probes in the folder; of a kind that is not the committed one, two epochs and the metrics."""
     changes: dict[str, dict[str, object]] = {}
     if kind:
-        changes = {"model": {"kind": kind}, "features": {"kind": FEATURES[kind][0]}, "train": {"max_epochs": 2}}
+        changes = {"models": {"networks": [kind]}, "features": {"kind": NETWORKS[kind][0]}, "train": {"max_epochs": 2}}
     with pytest.MonkeyPatch.context() as patch:
         prepare(folder, patch, **changes)
         run_to_features(workers)
@@ -127,8 +127,8 @@ def apart(one: Path, other: Path) -> tuple[float, float]:
 
 def kinds(folder: Path) -> None:
     names = ["1 and 2 threads", *(f"as {name}" for name in PROCESSORS), "`native`"]
-    print(f"| `model.kind` | {' | '.join(names)} |\n|{' --- |' * (1 + len(names))}")
-    for kind in FEATURES:
+    print(f"| network | {' | '.join(names)} |\n|{' --- |' * (1 + len(names))}")
+    for kind in NETWORKS:
         one = {"OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(folder / "cache")}
         base = ran(folder / kind / "1", one, kind)
         others = [ran(folder / kind / "2", one | {"OMP_NUM_THREADS": "2"}, kind)]
