@@ -292,6 +292,21 @@ def test_no_noise_of_the_test_set_is_used_before(
     assert said in capsys.readouterr().out
 
 
+def test_a_clip_of_two_subsets_has_the_noise_of_each(workspace: Path) -> None:
+    """As under cross-validation: the array of one condition is no other's, though its clips are; clean ones are."""
+    clips = pl.read_csv(workspace / "data/subsets.csv")["clip_id"].to_list()
+    subsets = ("train", "validation", "test")
+    rows = [(fold, clip, subsets[(i + fold) % 3]) for fold in range(3) for i, clip in enumerate(clips)]
+    table = pl.DataFrame(rows, schema=["fold", "clip_id", "subset"], orient="row")
+    table.write_csv(workspace / "data/subsets.csv")
+    run(workspace)
+    made = contents(workspace)
+    features = Path("data/features")
+    assert made[features / "test/clean-3.npy"] == made[features / "validation/clean-3.npy"]
+    assert made[features / "test/noisy-3.npy"] != made[features / "validation/noisy-3.npy"]
+    assert made == from_nothing(workspace)
+
+
 def test_all_noise_is_used_everywhere_where_none_is_to_be_kept(
     workspace: Path, drawn: list[tuple[str, int, frozenset[str], int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
