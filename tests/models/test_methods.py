@@ -22,9 +22,9 @@ from spira.clips.arrays import read_array
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import IndexRow, write_index, write_shard
-from spira.models.loading import load_model
-from spira.models.trained import Network
+from spira.predictions.loading import load_model
 from spira.predictions.table import models_in, read_predictions, scored_clips
+from spira.predictions.trained import Network
 from spira.stages import featurize
 from stage_path import prepare, run_predict, run_to_features, run_training
 

@@ -18,8 +18,8 @@ from spira.base.params import load
 from spira.clips.arrays import ArrayWriter
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import longest_clip, read_renderings
-from spira.models.loading import load_model
 from spira.models.params import CpuKernels, NetworkParams
+from spira.predictions.loading import load_model
 from spira.predictions.scoring import score
 from spira.stages import train
 from spira.training.params import TrainParams

@@ -46,7 +46,7 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     facts = json.loads(Path("data/models/pooled_cnn/holdout/1/model.json").read_text())
     assert facts["best_epoch"] >= 1
     first, second = (load_file(f"data/models/pooled_cnn/holdout/{seed}/weights.safetensors") for seed in SEEDS)
-    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("conv.weight"))
+    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("linear.weight"))
 
     predictions = pl.read_csv("data/predictions.csv")
     assert predictions.group_by("model", "subset", "condition", "seed").len()["len"].to_list() == [6] * (12 + 6)

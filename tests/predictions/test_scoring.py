@@ -12,11 +12,11 @@ import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
+from spira.baselines.statistics import FrameLayout, Regression, Statistics, clip_statistics
 from spira.features.windows import Windows
 from spira.models.build import build
-from spira.models.statistics import FrameLayout, Regression, Statistics, clip_statistics
-from spira.models.trained import Model, Network
 from spira.predictions.scoring import clip_scores, score
+from spira.predictions.trained import Model, Network
 from tiny import network_params
 
 

@@ -18,8 +18,8 @@ from spira.base.tables import read_json
 from spira.clips.arrays import ArrayWriter
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.features.store import IndexRow, read_windows, write_index, write_shard
-from spira.models.loading import load_model
 from spira.models.store import read_weights, save_model
+from spira.predictions.loading import load_model
 from spira.predictions.table import write_predictions
 from spira.training.loop import train_epochs
 from spira.training.nan_guard import NanGuard

@@ -1,4 +1,4 @@
-"""Schedules have their published values, the loss is cross-entropy, and the lowest validation loss wins."""
+"""Schedules have their published values, the loss is cross-entropy, and the epoch that is asked for is kept."""
 
 import math
 from dataclasses import replace
@@ -215,7 +215,7 @@ def test_beyond_the_expected_steps_the_rate_of_a_cosine_stays_the_last() -> None
 
 def test_the_lowest_validation_loss_wins_and_patience_ends_it() -> None:
     """Epoch 2 of 5 wins; a tie keeps the earlier; two epochs without a lower loss are enough."""
-    best = BestWeights(patience=2)
+    best = BestWeights("lowest", patience=2)
     stops = []
     for epoch, loss in enumerate([0.9, 0.5, 0.5, 0.7], start=1):
         stops.append(best.update(epoch, loss, [("w", torch.tensor(float(epoch)))]))
@@ -223,10 +223,21 @@ def test_the_lowest_validation_loss_wins_and_patience_ends_it() -> None:
     assert (best.epoch, best.loss, float(best.weights["w"])) == (2, 0.5, 2.0)
 
 
+def test_the_last_epoch_is_kept_whatever_its_loss_and_none_ends_it_early() -> None:
+    """With a handful of validation speakers their losses say little, and patience would end a training by chance."""
+    best = BestWeights("last", patience=1)
+    stops = [
+        best.update(epoch, loss, [("w", torch.tensor(float(epoch)))])
+        for epoch, loss in enumerate([0.5, 0.9, 0.7], start=1)
+    ]
+    assert stops == [False, False, False]
+    assert (best.epoch, best.loss, float(best.weights["w"])) == (3, 0.7, 3.0)
+
+
 def test_the_kept_weights_are_a_copy() -> None:
     """Training goes on in place; what was best must not go with it."""
     weight = torch.tensor([1.0])
-    best = BestWeights(patience=2)
+    best = BestWeights("lowest", patience=2)
     best.update(1, 0.5, [("w", weight)])
     weight += 1
     assert float(best.weights["w"]) == 1.0

@@ -52,7 +52,7 @@ def test_resumed_training_is_the_uninterrupted_one(kind: str, norm: str, options
 
 def test_a_state_does_not_change_with_the_training_that_it_copies() -> None:
     """Epoch 1's state, taken before epoch 2, is not epoch 2's; nor are the best weights those that go on."""
-    net, best = fresh("spiraconv", "group", process=2), BestWeights(patience=9)
+    net, best = fresh("spiraconv", "group", process=2), BestWeights("lowest", patience=9)
     p = params(max_epochs=2)
     states: list[State] = []
     for epoch in train_epochs(net, clips("overlap", *SIZE), p, seed=3, names=["?"] * N_CLIPS):
@@ -66,7 +66,7 @@ def test_a_state_does_not_change_with_the_training_that_it_copies() -> None:
 
 def test_early_stopping_goes_on_counting() -> None:
     """One epoch without a lower loss before the kill and one after it are two; what was best stays so, to the bit."""
-    before, after = BestWeights(patience=2), BestWeights(patience=2)
+    before, after = BestWeights("lowest", patience=2), BestWeights("lowest", patience=2)
     weights = [("loss", torch.tensor([0.1]))]  # a weight may have any name
     assert [before.update(1, 1 / 3, weights), before.update(2, 0.5, [])] == [False, False]
     after.resume(before.state())

@@ -12,7 +12,7 @@ Sizes = Annotated[
     tuple[Annotated[int, Field(gt=0, le=4096)], ...], Field(min_length=1, max_length=100)
 ]  # one a convolution
 PannsKind = Literal["cnn6", "cnn10", "cnn14"]
-Block = Literal["small", "large"]  # of statistics: see models/statistics.py
+Block = Literal["small", "large"]  # of statistics: see baselines/statistics.py
 InversePenalty = Annotated[float, Field(gt=0, le=10**9)]  # scikit-learn's C; less is smoother
 CpuKernels = Literal["compiled", "torch"]  # see models/build.py; no weight depends on which, but for rounding
 

@@ -21,7 +21,7 @@ _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueEr
 def save_model(weights: dict[str, Tensor], facts: Mapping[str, Any], folder: Path) -> None:
     """Writes ``weights.safetensors`` (no pickle) and ``model.json`` (parameters of features and model, and results).
 
-    models/loading.py reads them.
+    predictions/loading.py reads them.
     """
     require_finite(weights, folder / "weights.safetensors")
     write_json(facts, folder / "model.json")

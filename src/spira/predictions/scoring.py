@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from spira.base.array_types import Floats
+from spira.baselines.statistics import Statistics
 from spira.features.windows import Windows, make_windows, one_view_each
-from spira.models.statistics import Statistics
 from spira.models.threads import in_threads
-from spira.models.trained import Model
+from spira.predictions.trained import Model
 
 
 def score(model: Model, clips: Sequence[Tensor], *, step: int, batch_size: int) -> Floats:

@@ -12,6 +12,7 @@ from spira.base.section import Section as ParamSection
 from spira.evaluation.markdown import Marked, inert, table
 from spira.report.blocks import Section, markdown
 
+_KEPT = {"last": "the last epoch", "lowest": "the epoch with the lowest validation loss"}
 BY_A_PERSON = Marked("*to be written by a person*")
 
 
@@ -96,7 +97,7 @@ def _facts(model: str, params: Mapping[str, Any]) -> list[list[str]]:
         ["input", f"{sound} of {params['windows']['seconds']:g} s at {rate} Hz"],
         ["output", "probability of patient in [0, 1]: the mean over a recording's windows"],
         ["repetitions", f"{len(seeds)} seeds {seeds}, split {scheme}"],
-        ["training", f"{train['optimizer']}, at most {train['max_epochs']} epochs; the lowest validation loss is kept"],
+        ["training", f"{train['optimizer']}, at most {train['max_epochs']} epochs; kept: {_KEPT[train['keep']]}"],
     ]
 
 

@@ -24,8 +24,8 @@ from spira.features.noise import NoiseParams, clip_generator, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
 from spira.models.device import prepare
-from spira.models.loading import load_model
 from spira.models.params import CpuKernels, ModelsParams
+from spira.predictions.loading import load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import score
 from spira.predictions.table import write_predictions

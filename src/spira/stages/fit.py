@@ -20,15 +20,15 @@ from torch import Tensor
 from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
+from spira.baselines.regression import ClipStatistics, fit, log_loss, select
+from spira.baselines.statistics import FrameLayout, Regression, clip_statistics
 from spira.clips.parallel import ordered_map
 from spira.clips.subsets import read_fold
 from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
 from spira.features.params import FeatureParams
 from spira.features.store import read_renderings
 from spira.models.params import BaselineParams, Block
-from spira.models.statistics import FrameLayout, Regression, clip_statistics
 from spira.models.store import save_model
-from spira.training.regression import ClipStatistics, fit, log_loss, select
 
 
 def run(

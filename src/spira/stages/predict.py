@@ -18,8 +18,8 @@ from spira.features.conditions import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import read_renderings
 from spira.models.device import prepare
-from spira.models.loading import load_model
 from spira.models.params import CpuKernels, ModelsParams
+from spira.predictions.loading import load_model
 from spira.predictions.params import PredictParams
 from spira.predictions.scoring import score
 from spira.predictions.table import write_predictions

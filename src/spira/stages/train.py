@@ -124,7 +124,7 @@ def run(
     ]
     inputs += [pretrained / network.init_from] if adopted else []
     settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
-    checkpoint, best = Checkpoint(f"{model}-{fold}-{seed}", settings, inputs), BestWeights(train.patience)
+    checkpoint, best = Checkpoint(f"{model}-{fold}-{seed}", settings, inputs), BestWeights(train.keep, train.patience)
 
     place, name = Path(model, fold, str(seed)), f"{model} fold {fold} seed {seed}"
     with Live(str(curves / place), dvcyaml=None, save_dvc_exp=False, report=None) as live:

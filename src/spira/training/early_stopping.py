@@ -1,6 +1,7 @@
-"""Early stopping: keep the weights of the best epoch, stop when none is better for a while."""
+"""Which epoch's weights are kept: the last one's, or the best one's, and then when to stop."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,20 +10,23 @@ from spira.training.state import State, cpu_copy
 
 
 class BestWeights:
-    """The weights of the epoch with the lowest validation loss so far."""
+    """The weights of the epoch with the lowest validation loss so far, or of the last one."""
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
+    def __init__(self, keep: Literal["last", "lowest"], patience: int) -> None:
+        self.keep, self.patience = keep, patience
         self.loss = float("inf")
         self.epoch = 0
         self.weights: dict[str, Tensor] = {}
 
     def update(self, epoch: int, loss: float, weights: Iterable[tuple[str, Tensor]]) -> bool:
-        """Compares an epoch with the best so far; True where it is time to stop. A tie keeps the earlier epoch."""
-        if loss < self.loss:
+        """Takes an epoch's weights where they are to be kept so far; True where it is time to stop.
+
+        A tie of losses keeps the earlier epoch. Where the last epoch is kept, none is the last before its time.
+        """
+        if self.keep == "last" or loss < self.loss:
             self.loss, self.epoch = loss, epoch
             self.weights = {name: cpu_copy(tensor) for name, tensor in weights}
-        return epoch - self.epoch >= self.patience
+        return self.keep == "lowest" and epoch - self.epoch >= self.patience
 
     def state(self) -> State:
         loss = torch.tensor(self.loss, dtype=torch.float64)

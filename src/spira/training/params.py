@@ -18,7 +18,8 @@ class TrainParams(Section):
     batch_size: int = Field(gt=0, le=65_536)  # windows an optimizer step
     micro_batch_size: int = Field(gt=0, le=4096)  # windows a forward pass; gradients are summed over a batch
     max_epochs: int = Field(gt=0, le=100_000)
-    patience: int = Field(gt=0, le=100_000)  # epochs without a lower validation loss
+    keep: Literal["last", "lowest"]  # whose weights: of the last epoch, or of that with the lowest validation loss
+    patience: int = Field(gt=0, le=100_000)  # epochs without a lower validation loss; read where keep is lowest
     optimizer: Literal["adam", "adamw", "radam"]
     lr: float = Field(gt=0, le=100)  # at its highest
     weight_decay: float = Field(ge=0, le=100)

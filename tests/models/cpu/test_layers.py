@@ -21,7 +21,7 @@ from spira.features.store import IndexRow, read_renderings, shard_path, write_in
 from spira.models.build import build, with_cpu_kernels
 from spira.models.cpu.layers import CompiledBlocks
 from spira.models.dropout import drawing_from, new_generator
-from spira.models.loading import load_model
+from spira.predictions.loading import load_model
 from spira.predictions.scoring import score
 from spira.training.loop import train_epochs
 from tiny import network_params

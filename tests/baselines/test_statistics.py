@@ -12,9 +12,7 @@ from scipy.fft import dct
 
 from spira.base.array_types import Float32s, Floats
 from spira.base.errors import DataError
-from spira.models.loading import load_model
-from spira.models.params import Block
-from spira.models.statistics import (
+from spira.baselines.statistics import (
     MODULATIONS,
     FrameLayout,
     Regression,
@@ -25,7 +23,9 @@ from spira.models.statistics import (
     pauses,
     runs,
 )
+from spira.models.params import Block
 from spira.models.store import save_model
+from spira.predictions.loading import load_model
 
 RATE = 100.0  # frames a second
 MFCC, MEL = FrameLayout("mfcc", 40, RATE), FrameLayout("mel", 40, RATE)

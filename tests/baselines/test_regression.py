@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
-from spira.training.regression import ClipStatistics, fit, inner_folds, log_loss, select
+from spira.baselines.regression import ClipStatistics, fit, inner_folds, log_loss, select
 from tiny import statistics_params
 
 P = statistics_params()

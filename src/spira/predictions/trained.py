@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from spira.models.statistics import Statistics
+from spira.baselines.statistics import Statistics
 
 
 class Network(NamedTuple):

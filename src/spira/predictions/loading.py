@@ -13,11 +13,11 @@ from torch import Tensor
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
 from spira.base.tables import read_json
+from spira.baselines.statistics import FrameLayout, Regression, Statistics
 from spira.models.build import MODELS, build, with_cpu_kernels
 from spira.models.params import CpuKernels, NetworkParams
-from spira.models.statistics import FrameLayout, Regression, Statistics
 from spira.models.store import require_finite
-from spira.models.trained import Model, Network
+from spira.predictions.trained import Model, Network
 
 
 def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> Model:

@@ -62,7 +62,7 @@ class Statistics:
     """A fitted baseline. A clip is scored by itself and unpadded: its score does not depend on what is beside it.
 
     Source:
-        Cox, "The regression analysis of binary sequences", 1958; training/regression.py fits it.
+        Cox, "The regression analysis of binary sequences", 1958; baselines/regression.py fits it.
     """
 
     block: Block

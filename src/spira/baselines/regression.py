@@ -9,8 +9,8 @@ import numpy as np
 
 from spira.base.array_types import Floats, Ints, Mask
 from spira.base.errors import DataError
+from spira.baselines.statistics import Regression
 from spira.models.params import Block, StatisticsParams
-from spira.models.statistics import Regression
 
 
 @dataclass(frozen=True)
