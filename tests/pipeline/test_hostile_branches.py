@@ -425,6 +425,7 @@ def test_a_deployed_model_without_scores_gives_no_verdict(
     branch.made("evil", {"data/evaluation.json": json.dumps(tree)})
     text = branch.report("evil", capsys)
     assert f"## Verdict\n\nNo verdict: {why}" in text
+    assert ("The deployed model changed" in text) == (deployed is not None)
     assert "| statistics | noisy | " in text
 
 

@@ -11,11 +11,13 @@ from spira.evaluation.paired import Difference, verdict
 
 def deployed(compared: Comparison) -> str:
     """Which model the verdict is about, and whether it is another than before; empty where no commit says so."""
-    base, head = (code(model) if model else "one that it does not name" for model in compared.models)
+    base, head = (code(model) if model else "not named" for model in compared.models)
     if compared.models == (None, None):
         return ""
-    if compared.models[0] == compared.models[1]:
+    if base == head:
         text = f"Deployed model: {head}."
+    elif None in compared.models:
+        text = f"Deployed model: {base} at base, {head} at head."
     else:
         text = f"**The deployed model changed**: base deploys {base}, head {head}."
     return text + (f" Why, at head: {inert(compared.head.because)}" if compared.head.because else "")
