@@ -173,7 +173,7 @@ def our_aucs() -> dict[str, dict[str, float]]:
 
 
 def shifts() -> dict[str, dict[str, float]]:
-    """By model: mean absolute change of the score by gain and by padding, and the AUC that the background swap costs."""
+    """By model: mean absolute change of the score by gain and by padding, and what the background swap costs in AUC."""
     clean, altered = (read_predictions(Path(f"data/{name}.csv")) for name in ("predictions", "altered"))
     found = {}
     for model in models_in(clean):

@@ -10,7 +10,16 @@ from threadpoolctl import threadpool_limits
 
 from spira.base.array_types import Floats
 from spira.base.errors import DataError
-from spira.baselines.regression import ClipStatistics, fit, inner_folds, log_loss, select
+from spira.baselines.regression import (
+    Choice,
+    ClipStatistics,
+    fit,
+    held_out_fits,
+    inner_folds,
+    log_loss,
+    select,
+    validation_groups,
+)
 from tiny import statistics_params
 
 P = statistics_params()
@@ -120,6 +129,21 @@ def test_the_seed_and_the_threads_change_no_bit_of_a_fit() -> None:
             found.append((select(given, P), fit(given, "large", 0.1)))
     assert found[0][0] == found[1][0]
     assert_array_equal(found[0][1].weight, found[1][1].weight)
+
+
+def test_a_validation_speaker_is_held_out_once_and_is_in_all_other_fits() -> None:
+    """By fitting the same from the definition; both classes are spread over the groups."""
+    training, other = clips(), clips(9, seed=1)
+    validation = replace(other, speakers=[f"v{name}" for name in other.speakers])
+    fits = held_out_fits(training, validation, Choice("small", 0.1, 0.0), 4)
+    assert_array_equal(np.sum([group for group, _ in fits], axis=0), 1)
+    speakers = np.asarray(validation.speakers)
+    for group, got in fits:
+        assert set(validation.labels[group]) == {0, 1}
+        assert not set(speakers[group]) & set(speakers[~group])
+        assert_array_equal(got.weight, fit(training.joined(validation.subset(~group)), "small", 0.1).weight)
+    assert len({got.weight.tobytes() for _, got in fits}) == 4
+    assert len(validation_groups(clips(2), 4)) == 2
 
 
 @pytest.mark.parametrize(("n_speakers", "n_folds"), [(4, 2), (6, 3)])

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from spira.baselines.statistics import FrameLayout, Regression, Statistics, clip_statistics
 from spira.features.windows import Windows
 from spira.models.build import build
-from spira.predictions.scoring import clip_scores, score
+from spira.predictions.scoring import clip_scores, score, score_each
 from spira.predictions.trained import Model, Network
 from tiny import network_params
 
@@ -98,6 +99,18 @@ def test_a_clip_has_one_score_alone_and_in_company(kind: str) -> None:
     np.testing.assert_allclose(alone, together, atol=0 if kind == "baseline" else 1e-6)
     backwards = score(model, clips[::-1], step=16, batch_size=3)[::-1]
     np.testing.assert_allclose(backwards, together, atol=0 if kind == "baseline" else 1e-6)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_each_clip_is_scored_by_its_own_model() -> None:
+    """Two baselines in turn: as each scores its clips alone, in the order of the clips."""
+    clips, first = clips_of(5), baseline()
+    second = replace(first, regression=replace(first.regression, bias=-0.5))
+    models = [first, second, first, second, second]
+    got = score_each(models, clips, step=16, batch_size=8)
+    alone = [model.probability(clip.numpy()) for model, clip in zip(models, clips, strict=True)]
+    assert got.tolist() == alone
+    assert second.probability(clips[0].numpy()) < alone[0]
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -14,6 +14,7 @@ from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.tables import write_json
 
+HELD_OUT = "held_out"  # folder in a baseline's: the same fitted without some validation speakers, one folder each
 # What torch.load and safetensors raise for a file that is cut short, is an error page, or carries code.
 _UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, OSError, LookupError, TypeError)
 

@@ -16,7 +16,7 @@ from spira.base.tables import read_json
 from spira.baselines.statistics import FrameLayout, Regression, Statistics
 from spira.models.build import MODELS, build, with_cpu_kernels
 from spira.models.params import CpuKernels, NetworkParams
-from spira.models.store import require_finite
+from spira.models.store import HELD_OUT, require_finite
 from spira.predictions.trained import Model, Network
 
 
@@ -37,6 +37,14 @@ def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> Model
         raise DataError(
             f"{path}: the weights do not fit the model that model.json beside it describes: {error}"
         ) from error
+
+
+def load_held_out(folder: Path, device: torch.device, kernels: CpuKernels) -> dict[str, Model]:
+    """By validation clip, the model that was fitted without its speaker; {} where the model in ``folder`` met none."""
+    found: dict[str, Model] = {}
+    for part in sorted((folder / HELD_OUT).glob("*")):
+        found |= dict.fromkeys(read_json(part / "model.json")["clips"], load_model(part, device, kernels))
+    return found
 
 
 def _network(

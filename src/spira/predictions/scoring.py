@@ -37,6 +37,18 @@ def score(model: Model, clips: Sequence[Tensor], *, step: int, batch_size: int) 
     return scores
 
 
+def score_each(models: Sequence[Model], clips: Sequence[Tensor], *, step: int, batch_size: int) -> Floats:
+    """``score`` of each clip by its own model; those of one model are scored together.
+
+    A baseline is fitted to validation clips too, and each of them is scored by one that has not met its speaker.
+    """
+    scores = np.empty(len(clips))
+    for model in {id(model): model for model in models}.values():
+        own = [i for i, other in enumerate(models) if other is model]
+        scores[own] = score(model, [clips[i] for i in own], step=step, batch_size=batch_size)
+    return scores
+
+
 def clip_scores(net: nn.Module, windows: Windows, n_clips: int, batch_size: int) -> Tensor:
     """The mean over its windows of the probability of `patient`, for each clip.
 

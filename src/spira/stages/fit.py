@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 from operator import attrgetter
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
-from spira.baselines.regression import ClipStatistics, fit, log_loss, select
+from spira.baselines.regression import ClipStatistics, fit, held_out_fits, log_loss, select
 from spira.baselines.statistics import FrameLayout, Regression, clip_statistics
 from spira.clips.parallel import ordered_map
 from spira.clips.subsets import read_fold
@@ -28,7 +29,7 @@ from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
 from spira.features.params import FeatureParams
 from spira.features.store import read_renderings
 from spira.models.params import BaselineParams, Block
-from spira.models.store import save_model
+from spira.models.store import HELD_OUT, save_model
 
 
 def run(
@@ -49,15 +50,23 @@ def run(
     clips = _statistics(*read_renderings(training, TRAINING_VIEWS, members.train), p.blocks, layout, n_workers)
     choices = select(clips, p)
     chosen = min(choices, key=attrgetter("loss"))
-    regression = fit(clips, chosen.block, chosen.inverse_penalty)
     frames, table = _read_validation(validation, members.validation)
     held_out = _statistics(frames, table, (chosen.block,), layout, n_workers)
+    regression = fit(clips.joined(held_out), chosen.block, chosen.inverse_penalty)
+    fits = held_out_fits(clips, held_out, chosen, p.n_inner_folds)
     facts: dict[str, Any] = {"fold": fold, "seed": 0, "sample_rate": sample_rate, "features": features.model_dump()}
     facts |= {"model": model, "baseline": baseline.model_dump(), "n_features": features.n_features(sample_rate)}
     facts |= {"block": chosen.block, "inverse_penalty": chosen.inverse_penalty}
     facts |= {"inner_losses": [choice._asdict() for choice in choices], "n_statistics": len(regression.weight)}
-    facts["validation_loss"] = log_loss(regression, held_out, chosen.block)
-    save_model(_weights(regression), facts, models / model / fold / "0")
+    losses = [log_loss(other, held_out.subset(group), chosen.block) for group, other in fits]
+    weights = [held_out.weights[group].sum() for group, _ in fits]
+    facts["validation_loss"] = float(np.average(losses, weights=weights))
+    folder = models / model / fold / "0"
+    rmtree(folder / HELD_OUT, ignore_errors=True)  # of a run with more groups, where DVC was not asked
+    save_model(_weights(regression), facts, folder)
+    for number, (group, other) in enumerate(fits):
+        names = sorted(set(table["clip_id"].filter(pl.Series(group))))
+        save_model(_weights(other), facts | {"clips": names}, folder / HELD_OUT / str(number))
     print(
         f"{model} fold {fold}: block {chosen.block}, penalty {chosen.inverse_penalty:g}, inner loss {chosen.loss:.4f}, "
         f"validation {facts['validation_loss']:.4f}"

@@ -19,9 +19,10 @@ from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import read_renderings
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, ModelsParams
-from spira.predictions.loading import load_model
+from spira.models.store import HELD_OUT
+from spira.predictions.loading import load_held_out, load_model
 from spira.predictions.params import PredictParams
-from spira.predictions.scoring import score
+from spira.predictions.scoring import score_each
 from spira.predictions.table import write_predictions
 
 
@@ -46,15 +47,16 @@ def run(
     _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
     tables = []
     for fold, clips in folds.items():
-        loaded = {
-            (name, seed): load_model(trained / name / fold / str(seed), device, cpu_kernels) for name, seed in trainings
-        }
+        folders = {(name, seed): trained / name / fold / str(seed) for name, seed in trainings}
+        loaded = {training: load_model(folder, device, cpu_kernels) for training, folder in folders.items()}
+        unmet = {training: load_held_out(folder, device, cpu_kernels) for training, folder in folders.items()}
         for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
             for condition in CONDITIONS:
                 frames, table = read_renderings(folder, condition, members)
                 names = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
                 for (name, seed), model in loaded.items():
-                    scores = score(model, frames, step=step, batch_size=predict.batch_size)
+                    models_of_clips = [unmet[name, seed].get(clip, model) for clip in table["clip_id"]]
+                    scores = score_each(models_of_clips, frames, step=step, batch_size=predict.batch_size)
                     tables.append(table.with_columns(**names, model=pl.lit(name), seed=seed, score=scores))
     write_predictions(pl.concat(tables), out)
 
@@ -63,7 +65,7 @@ def _warn_of_leftovers(trained: Path, used: Sequence[str]) -> None:
     """Prints the folders of what left params.yaml: DVC counts them as part of ``data/models``."""
     for file in sorted(trained.rglob("model.json")):
         folder = file.parent
-        if folder.relative_to(trained).as_posix() not in used:
+        if folder.parent.name != HELD_OUT and folder.relative_to(trained).as_posix() not in used:
             print(
                 f"{folder}: not used, params.yaml lists no such model, fold and seed; remove it, or dvc.lock will "
                 "count it"
