@@ -18,7 +18,7 @@ from statistics import median
 from measuring import interleaved, unsettled
 from spira.base.arithmetic import processor
 
-STAGES = ["featurize", "train holdout 1", "predict", "evaluate", "alter", "probe"]
+STAGES = ["featurize", "train pooled_cnn holdout 1", "predict", "evaluate", "alter", "probe"]
 WAYS = ("native", "portable")
 ROUNDS = 3
 OUT = Path("docs/explanation/arithmetic.json")

@@ -24,9 +24,9 @@ from spira.predictions.scored import ScoredClips
 HERE = Path(__file__).parent
 CLIPS_A_SPEAKER = 2  # as in the demo
 CONFIDENCE = 0.95
-AUC = 0.86  # of base, over all people: the demo's under `noisy`
-# Of a score's logit, within a class; fractions of its variance, fitted to the demo's three trainings under `noisy`
-# by an analysis of variance (docs/explanation/verdicts.md).
+AUC = 0.86  # of base, over all people: the demo's under `noisy`, by the recipe of that day
+# Of a score's logit, within a class; fractions of its variance, fitted to the same recipe's three trainings under
+# `noisy` by an analysis of variance (docs/explanation/verdicts.md).
 SPEAKER, CLIP, TRAINING_BY_SPEAKER, TRAINING_BY_CLIP = 0.68, 0.28, 0.02, 0.02
 # What changed code finds hard in other speakers than before, as such a fraction. One revision cannot show it: it is
 # assumed to be five times what two trainings of one revision differ by.

@@ -148,7 +148,7 @@ def write_noise(folder: Path) -> None:
 
 
 def run_stage(stage: str, at: Path) -> None:
-    """A stage as `dvc repro` runs it but for windows of 1 s, one view, and models that learnt nothing."""
+    """A stage as `dvc repro` runs it but for windows of 1 s, one noisy view, and models that learnt nothing."""
     from spira.base.params import load
     from spira.ingest.acceptance import IngestParams
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+ROWS = ("condition", "clean", "noisy")  # with the head; `noisy_controls` takes a page to explain
 COLUMNS = ("condition", "model", "AUC", "sensitivity", "specificity")  # more would not fit on a line
 WIDTH = 120
 
@@ -38,7 +39,7 @@ def results(report: str) -> str:
     *prose, table = report.partition("\n## ")[0].strip().split("\n\n")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     kept = [rows[0].index(name) for name in COLUMNS]
-    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
+    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows if row[0] in ROWS or row[0].startswith("-")]
     return "\n\n".join([*map(_wrapped, prose), "\n".join(lines)]) + "\n"
 
 

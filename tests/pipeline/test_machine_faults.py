@@ -285,6 +285,7 @@ def test_c2_no_decoder_sends_itself_such_a_signal(number: int) -> None:
     """Somebody else did."""
 
     def work(_: str) -> None:
+        signal.signal(number, signal.SIG_DFL)  # nohup and a shell's & leave some of them ignored
         os.kill(os.getpid(), number)
 
     with Guard(work, Limits(1, 64), 1) as guard:

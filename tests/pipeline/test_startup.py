@@ -10,7 +10,7 @@ import pytest
 
 from closures import ROOT, STAGES
 
-TENSORS = {"alter", "featurize", "predict", "train"}
+TENSORS = {"alter", "featurize", "fit", "predict", "train"}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])}
 OPTIMIZES = """
 from tiny import train_params
@@ -55,7 +55,7 @@ def test_params_yaml_is_checked_without_torch(tmp_path: Path) -> None:
     (tmp_path / "sound.yaml").write_text(text)
     (tmp_path / "typo.yaml").write_text(text.replace("max_epochs:", "max_epoch:"))
     (tmp_path / "range.yaml").write_text(text.replace("  batch_size: 16 ", "  batch_size: 0 "))
-    (tmp_path / "contradiction.yaml").write_text(text.replace("kind: spiraconv_v2", "kind: cnn6"))
+    (tmp_path / "contradiction.yaml").write_text(text.replace("networks: [pooled_cnn]", "networks: [cnn6]"))
     code = f"""
 from pathlib import Path
 from spira.stages.check import run

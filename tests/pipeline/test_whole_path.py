@@ -39,7 +39,7 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
     """Twice, with one worker and one thread, and with three and two: the same bytes, and a test AUC over 0.9."""
     whole_path(tmp_path / "first", monkeypatch, n_workers=1)
     metrics = json.loads(Path("data/evaluation.json").read_text())
-    auc = metrics["conditions"]["noisy"]["metrics"]["auc"]
+    auc = metrics["models"]["pooled_cnn"]["conditions"]["noisy"]["metrics"]["auc"]
     assert auc["mean"] > 0.9
     assert auc["lo"] <= auc["mean"] <= auc["hi"]
 
@@ -70,7 +70,7 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
         assert all(set(found) >= {"question", "verdict", "rule", "why"} for found in probes.values())
         assert probes["polarity"]["verdict"] == "pass"  # no feature keeps the sign
         assert probes["recording_date"]["why"] == "not run: `recorded_on` is unknown for 24 of 24 clips"
-    assert Path("data/probes.md").read_text().startswith("All probes that were run pass the model `")
+        assert model["verdict"] in ("pass", "warn")  # six test clips leave an interval wide
     assert Path("data/near_duplicates.csv").read_text() == "clip_id,other_clip_id,bit_errors,delay_seconds\n"
 
     torch.set_num_threads(2)
@@ -124,13 +124,14 @@ def test_a_diverged_loss_stops_at_that_step_and_names_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NaN reaches neither the weights nor the metrics: no model is written."""
-    prepare(tmp_path, monkeypatch, train={"optimizer": "adamw", "lr": 100.0, "weight_decay": 100.0})
+    diverging = {"optimizer": "adamw", "lr": 100.0, "weight_decay": 100.0}
+    prepare(tmp_path, monkeypatch, train=diverging, models={"networks": ["spiraconv_v2"]})
     run_to_features(1)
     with pytest.raises(
-        DataError, match=r"the (loss|gradient) became \S+ in epoch 1, .*clip_\d\d\.wav.*lower train\.lr"
+        DataError, match=r"the (loss|gradient) became \S+ in epoch \d, .*clip_\d\d\.wav.*lower train\.lr"
     ):
         run_training(1)
-    assert not Path("data/models/pooled_cnn/holdout/1").exists()
+    assert not Path("data/models/spiraconv_v2/holdout/1").exists()
 
 
 def test_cuda_that_is_not_there_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ class Reader:
             "https://<server>": self.server.url,
             "train.max_epochs=15": "train.max_epochs=1",
             "seeds=[1,2,3,4]": "seeds=[1,2]",  # one more, as on the page, which starts from three
-            "spira sweep": f"{FEW_TRIALS} experiments/penalty.yaml && spira sweep",
+            "spira sweep": f"{FEW_TRIALS} experiments/gate.yaml && spira sweep",
             "do sleep 5": "do sleep 1",
         }.items():
             line = line.replace(written, meant)

@@ -142,13 +142,13 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     [
         ("long", "make test-long"),
         ("long", "make reliability"),
-        ("search", "spira sweep experiments/penalty.yaml"),
-        ("search", "spira sweep experiments/simplest.yaml"),
+        ("search", "spira sweep experiments/gate.yaml"),
+        ("search", "spira sweep experiments/learning_rate.yaml"),
         ("speed", "make bench-quick AGAINST=docs/explanation/speed.json"),
     ],
 )
 def test_every_week_somebody_looks_who_forgets_nothing(job: str, command: str) -> None:
-    """Settings are searched, network and logistic regression compared, speed and memory held to what they were."""
+    """Settings of the baseline and of the network are searched, speed and memory held to what they were."""
     assert "cron" in TREES["weekly"]["on"]["schedule"][0]
     lines = [line for step in TREES["weekly"]["jobs"][job]["steps"] for line in step.get("run", "").splitlines()]
     assert command in lines
@@ -229,12 +229,12 @@ def comment(folder: Path, **more: str) -> Path:
 
 def test_a_comment_shows_no_more_than_text_whatever_made_the_artifact(tmp_path: Path) -> None:
     """It calls nobody, draws nothing, links nowhere, and is no longer than GitHub takes; names of stages stay."""
-    hostile = r"@a @@b \377@c <img src=x> ![x](y) [x][y] https://evil.example \033[31m `train@holdout-1`\n"
+    hostile = r"@a @@b \377@c <img src=x> ![x](y) [x][y] https://evil.example \033[31m `train@pooled_cnn-holdout-1`\n"
     comment(tmp_path, NUMBER="7", EXISTING="", ARTIFACT=hostile)
     said = (tmp_path / "body.md").read_text(errors="replace").rpartition("#artifacts).\n\n")[2]
     assert not re.search(r"(?<![A-Za-z0-9_])@", said)
     assert not any(active in said for active in ("<", "](", "][", "://", "\033"))
-    assert "`train@holdout-1`" in said
+    assert "`train@pooled_cnn-holdout-1`" in said
 
 
 def test_a_long_artifact_becomes_a_comment_that_github_takes(tmp_path: Path) -> None:

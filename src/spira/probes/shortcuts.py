@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import polars as pl
 
 from spira.base.array_types import Floats
@@ -88,9 +89,14 @@ def file_header(study: Study, p: ProbeParams) -> Answer:
     return _columns(study, HEADER, partial(_formats, study), p)
 
 
+def _log_length(known: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    lengths = typed(known)[LENGTH].cast(pl.Float64).to_numpy()
+    return pl.DataFrame(pl.Series(LENGTH, np.log(lengths)).fill_nan(None))
+
+
 def duration(study: Study, p: ProbeParams) -> Answer:
     """Can the duration alone separate the classes? It may be a symptom, and the sentence says so."""
-    answer = _columns(study, (LENGTH,), lambda known: typed(known).select(pl.col(LENGTH).log()), p, duration_verdict)
+    answer = _columns(study, (LENGTH,), _log_length, p, duration_verdict)
 
     def found(scores: Scores) -> Finding:
         plain = answer(scores)
@@ -112,9 +118,14 @@ def _formats(study: Study, known: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     counts = ("n_bytes", LENGTH, "source_sample_rate", "n_channels")
     of_file = typed({name: study.columns.get(name) or blank for name in counts}).cast(pl.Float64)
     n_samples = pl.col(LENGTH) * pl.col("source_sample_rate") / study.sample_rate * pl.col("n_channels")
-    bytes_a_sample = of_file.select((2 * (pl.col("n_bytes") / n_samples).log(2)).round() / 2).to_series()
-    columns = {"n_bytes": bytes_a_sample, "source_sample_rate": of_file["source_sample_rate"].log()}
-    return table.with_columns(**{name: column for name, column in columns.items() if name in known})
+    bytes_a_sample = of_file.select(pl.col("n_bytes") / n_samples).to_series()
+    columns = {
+        "n_bytes": np.round(2 * np.log2(bytes_a_sample.to_numpy())) / 2,
+        "source_sample_rate": np.log(of_file["source_sample_rate"].to_numpy()),
+    }
+    return table.with_columns(
+        pl.Series(name, column).fill_nan(None) for name, column in columns.items() if name in known
+    )
 
 
 def _columns(
