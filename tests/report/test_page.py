@@ -364,7 +364,7 @@ def test_the_cards_have_the_report_s_numbers(made: Made) -> None:
 def test_the_card_says_on_how_few_people_it_was_tried(made: Made) -> None:
     """Speakers and patients of every subset; of several folds the fewest and the most; and what a baseline is."""
     said = "Trained on 40 speakers (20 patients), threshold chosen on 16 speakers (8 patients), tested on 20 speakers"
-    assert f"{said} (10 patients)." in made.model
+    assert f"{said} (10 patients).\n" in made.model
     head, *rows = [line.split(",") for line in SUBSETS.split()]
     other = [["2", name, str(int(n) + 2), patients] for _, name, n, patients in rows]
     assert people([head, *([["1", *row[1:]] for row in rows]), *other]).startswith(
@@ -373,6 +373,7 @@ def test_the_card_says_on_how_few_people_it_was_tried(made: Made) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | MODEL_PARAMS
     card = Card(**dict.fromkeys(Card.model_fields, ""))
     text = model_card(card, BASELINE, "said", [head, *rows], [], params)
+    assert "(10 patients). The baseline is then fitted to the validation speakers too; the threshold" in text
     assert "| kind | a baseline: nothing in it is drawn, so it has no seeds |" in text
     assert f"| trained beside it | {NETWORK} |" in text
 

@@ -13,6 +13,10 @@ from spira.evaluation.markdown import Marked, inert, table
 from spira.report.blocks import Section, markdown
 
 _KEPT = {"last": "the last epoch", "lowest": "the epoch with the lowest validation loss"}
+_UNMET = (
+    "The baseline is then fitted to the validation speakers too; the threshold is chosen by scores of fits that have "
+    "not met them."
+)
 BY_A_PERSON = Marked("*to be written by a person*")
 
 
@@ -65,7 +69,7 @@ def model_card(
         "## The model",
         table(["", ""], _facts(model, params)),
         "## On how many people it was tried",
-        people(subsets),
+        " ".join([people(subsets), *([_UNMET] if model in params["models"]["baselines"] else [])]),
         _quoted(card, ("intended_use", "out_of_scope_use", "limitations", "interpretation", "contact")),
         markdown(sections),
         "## TRIPOD+AI",
