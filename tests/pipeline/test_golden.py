@@ -25,10 +25,19 @@ FEATURES = [
     [68.75733, 30.89358, -3.23692, -1.46359],
     [65.01946, 9.34244, -12.86689, 0.97166],
 ]
-LOSSES = [0.62412, 0.61689]
-SCORES = [0.48259, 0.49382, 0.49052, 0.46385, 0.48761, 0.49053]
 FEATURES_DIGEST = "081e32113b0e10eec0efd99a41f4f473de24d83fa86f044719206fcf7be23847"
-WEIGHTS_DIGEST = "dfc4627549279b462a8e513a5661264e6068085c87ac0c0dd964e5007ca2c334"
+TRAININGS: dict[str, tuple[list[float], list[float], str]] = {  # losses, scores, and the digest of the weights
+    "spiraconv_v2": (
+        [0.62412, 0.61689],
+        [0.48259, 0.49382, 0.49052, 0.46385, 0.48761, 0.49053],
+        "dfc4627549279b462a8e513a5661264e6068085c87ac0c0dd964e5007ca2c334",
+    ),
+    "pooled_cnn": (
+        [0.79397, 0.72692],
+        [0.45677, 0.46122, 0.45201, 0.46341, 0.46307, 0.4719],
+        "38de3d45bf41b5d7d0b4bf7a4925794646ae4b369723fd0b586aad34ba4a29b3",
+    ),
+}
 
 
 def sound(n: int) -> np.ndarray:
@@ -46,11 +55,12 @@ def test_features_are_these_numbers() -> None:
     assert sha256(frames.tobytes()).hexdigest() == FEATURES_DIGEST
 
 
-def test_a_training_ends_at_these_scores() -> None:
-    """Two epochs of SpiraConvV2, seed 1."""
+@pytest.fixture(scope="module")
+def windows() -> Windows:
+    """One window of each of six sounds, every second one a patient's."""
     frames = torch.cat([Frames(params(), RATE)(torch.from_numpy(sound(i))) for i in range(6)])
     n = len(frames) // 6
-    windows = Windows(
+    return Windows(
         frames=(frames,),
         arrays=torch.zeros(6, dtype=torch.int64),
         starts=torch.arange(6) * n,
@@ -61,11 +71,17 @@ def test_a_training_ends_at_these_scores() -> None:
         weights=torch.ones(6, dtype=torch.float64),
         length=n,
     )
+
+
+@pytest.mark.parametrize("kind", TRAININGS)
+def test_a_training_ends_at_these_scores(kind: str, windows: Windows) -> None:
+    """Two epochs of a network, seed 1."""
+    losses, scores, digest = TRAININGS[kind]
     torch.manual_seed(1)
-    net = with_cpu_kernels(build("spiraconv_v2", network_params(), n, 40), "compiled")
+    net = with_cpu_kernels(build(kind, network_params(), windows.length, 40), "compiled")
     p = train_params(device="cpu", batch_size=3, schedule="constant", lr=0.001, max_epochs=2)
-    losses = [epoch.loss for epoch in islice(train_epochs(net, windows, p, seed=1, names=["?"] * 6), 2)]
-    np.testing.assert_allclose(losses, LOSSES, atol=0.001)
-    np.testing.assert_allclose(clip_scores(net, windows, 6, 4).numpy(), SCORES, atol=0.001)
+    found = [epoch.loss for epoch in islice(train_epochs(net, windows, p, seed=1, names=["?"] * 6), 2)]
+    np.testing.assert_allclose(found, losses, atol=0.001)
+    np.testing.assert_allclose(clip_scores(net, windows, 6, 4).numpy(), scores, atol=0.001)
     weights = b"".join(weight.detach().numpy().tobytes() for weight in net.parameters())
-    assert sha256(weights).hexdigest() == WEIGHTS_DIGEST
+    assert sha256(weights).hexdigest() == digest
