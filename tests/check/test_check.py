@@ -254,6 +254,12 @@ ACROSS: list[tuple[list[Edit], str, str]] = [  # each edit is sound in its own s
         r"must be at most half of sample_rate=8000, got 4001\.0",
     ),
     ([("seeds", "seeds: [1, 2, 1]")], "seeds", r"must differ from each other, got \[1, 2, 1\]"),
+    ([("seeds", "seeds: [0, 1]")], "seeds", r"must be from 1, for 0 is written for a baseline, .* got \[0, 1\]"),
+    (
+        [("evaluate.deploy", "deploy: statistic")],
+        "evaluate.deploy",
+        r"must be best or pooled_cnn or statistics, got 'statistic'; did you mean 'statistics'\?",
+    ),
     (
         [("corpus", "corpus: mine"), ("noise_corpus", "noise_corpus: mine")],
         "noise_corpus",

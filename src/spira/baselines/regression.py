@@ -60,9 +60,9 @@ def select(clips: ClipStatistics, p: StatisticsParams) -> list[Choice]:
     Raises:
         DataError: there are fewer than two speakers of a class, so that some fold would be fitted to one class.
     """
-    folds = list(inner_folds(clips, p))
+    parts = [(clips.subset(~held_out), clips.subset(held_out)) for held_out in inner_folds(clips, p)]
     choices = product(p.blocks, p.inverse_penalties)
-    return [Choice(block, penalty, _inner_loss(clips, folds, block, penalty)) for block, penalty in choices]
+    return [Choice(block, penalty, _inner_loss(parts, block, penalty)) for block, penalty in choices]
 
 
 def inner_folds(clips: ClipStatistics, p: StatisticsParams) -> Iterator[Mask]:
@@ -112,12 +112,10 @@ def held_out_fits(
     ]
 
 
-def _inner_loss(clips: ClipStatistics, folds: Sequence[Mask], block: Block, inverse_penalty: float) -> float:
-    losses = []
-    for held_out in folds:
-        regression = fit(clips.subset(~held_out), block, inverse_penalty)
-        losses.append(log_loss(regression, clips.subset(held_out), block) * clips.weights[held_out].sum())
-    return float(sum(losses) / clips.weights.sum())
+def _inner_loss(parts: Sequence[tuple[ClipStatistics, ClipStatistics]], block: Block, inverse_penalty: float) -> float:
+    """The mean of ``log_loss`` over what is held out of each part, fitted to the rest of it."""
+    losses = [log_loss(fit(rest, block, inverse_penalty), held_out, block) for rest, held_out in parts]
+    return float(np.average(losses, weights=[held_out.weights.sum() for _, held_out in parts]))
 
 
 def fit(clips: ClipStatistics, block: Block, inverse_penalty: float) -> Regression:

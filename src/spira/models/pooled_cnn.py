@@ -47,8 +47,8 @@ class ConvTime(nn.Module):
     ``forward``: frames (batch, n_frames, n_in) and which of them are sound, (batch, n_frames, 1) -> the same of
     (batch, ceil(n_frames / stride), n_out). There are zeros beyond either end, and where there is no sound.
 
-    The convolution is one matrix product over the frames that each output sees. torch's own sums in an order that
-    depends on the processor, and so does its weight's gradient: see base/arithmetic.py.
+    The convolution is one matrix product over the frames that each output sees: base/arithmetic.py holds the order of
+    such a product's sums on every processor, and with torch's own convolutions the PANNs differ between processors.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, dilation: int, dropout: float) -> None:

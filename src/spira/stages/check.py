@@ -22,6 +22,7 @@ from spira.base.section import FolderName, SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
+from spira.evaluation.deploy import BEST
 from spira.evaluation.params import EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
@@ -92,6 +93,10 @@ def _across(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
         )
     if len(set(p["seeds"])) < len(p["seeds"]):
         yield "seeds", f"must differ from each other, got {list(p['seeds'])}"
+    if 0 in p["seeds"]:
+        yield "seeds", f"must be from 1, for 0 is written for a baseline, which has none, got {list(p['seeds'])}"
+    if (deploy := p["evaluate"].deploy) not in (known := [BEST, *p["models"].names]):
+        yield "evaluate.deploy", f"must be {' or '.join(known)}, got {deploy!r}; {suggest(deploy, known)}"
     shapes = list(_shapes(p["sample_rate"], p["ingest"].max_seconds, p["features"], p["windows"]))
     yield from shapes or _training(p)
 
