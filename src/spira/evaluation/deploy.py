@@ -6,8 +6,7 @@ Nothing but validation clips can enter: the functions are given nothing else.
 from collections.abc import Mapping, Set
 
 from spira.base.errors import ParamKeyError
-
-BEST = "best"
+from spira.evaluation.params import BEST
 
 
 def deployed(aucs: Mapping[str, float], baselines: Set[str], deploy: str, condition: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from spira.base.section import Columns, Count, FolderName, Resamples, Section, Seed
 from spira.features.conditions import Condition
 
+BEST = "best"  # of evaluate.deploy: the model of the highest AUC on validation clips
 _NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
@@ -23,7 +24,7 @@ class CalibrationParams(Section):
 
 
 class EvaluateParams(Section):
-    deploy: FolderName  # best | the name of a model
+    deploy: FolderName  # BEST, or the name of a model
     threshold_condition: Condition  # under which validation clips choose the threshold
     threshold: ThresholdParams
     inconclusive_width: float = Field(ge=0, le=1)  # width of the band about the threshold, in score; 0 is none

@@ -22,8 +22,7 @@ from spira.base.section import FolderName, SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
-from spira.evaluation.deploy import BEST
-from spira.evaluation.params import EvaluateParams, ReportParams
+from spira.evaluation.params import BEST, EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
