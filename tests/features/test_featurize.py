@@ -18,6 +18,7 @@ from spira.base.array_types import Waveform
 from spira.base.errors import DataError
 from spira.base.params import load, parse, read
 from spira.clips.arrays import read_array
+from spira.encoders.params import EmbeddingParams
 from spira.features import store as frames
 from spira.features.cache import Shards
 from spira.features.conditions import CONDITIONS
@@ -68,11 +69,13 @@ def run(at: Path, sample_rate: int = 16_000, **changed: Mapping[str, object]) ->
     featurize.run(
         sample_rate,
         parse(FeatureParams, tree["features"] | changed.get("features", {})),
+        parse(EmbeddingParams, tree["embedding"] | changed.get("embedding", {})),
         parse(WindowParams, {"seconds": 1.0, "step_seconds": 1.0} | dict(changed.get("windows", {}))),
         parse(NoiseParams, tree["noise"] | {"views": 1} | changed.get("noise", {})),
         clips=at / "data/clips",
         noises=at / "data/noise",
         subsets=at / "data/subsets.csv",
+        pretrained=at / "data/pretrained",
         out=at / "data/features",
     )
 
