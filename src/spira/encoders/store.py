@@ -94,7 +94,7 @@ def _build(architecture: Architecture, layer: int, weights: Mapping[str, Tensor]
     if any(odd.values()):
         found = "; ".join(f"{kind}: {_listed(names)}" for kind, names in odd.items() if names)
         raise DataError(f"{path}: must hold the weights of embedding.architecture={architecture}; {found}")
-    net.load_state_dict({name: weight.float() for name, weight in given.items()})
+    net.load_state_dict({name: weight.float() for name, weight in given.items()}, assign=True)
     encoder.eval().requires_grad_(False)
     return encoder
 
