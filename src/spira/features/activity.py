@@ -46,7 +46,8 @@ def active_power(waveform: Waveform, sample_rate: int, active_db: float) -> floa
 def at_active_level(waveform: Waveform, sample_rate: int, active_db: float) -> Waveform:
     """The waveform from its first active frame to its last, scaled to an active level of -30 dBFS.
 
-    So neither a gain nor silence around the sound changes it. Where all is silent, it is given back as it is.
+    So neither a gain nor silence around the sound changes it: beyond its ends a recording is taken to be silent, and
+    the first active frame may begin there. Where all is silent, the waveform is given back as it is.
 
     Args:
         waveform: shape (time,), time >= 1.
@@ -56,12 +57,14 @@ def at_active_level(waveform: Waveform, sample_rate: int, active_db: float) -> W
     Returns:
         Shape (time,), float32; its mean square over the active frames is 0.001.
     """
-    energy, length, step = _energies(waveform, sample_rate)
+    around = 3 * round(_STEP_SECONDS * sample_rate)  # samples; whole steps, and more than a frame
+    padded = np.pad(waveform, (around, around))
+    energy, length, step = _energies(padded, sample_rate)
     active = active_frames(energy, step / sample_rate, active_db)
     if not active.any():
         return waveform
     places = np.flatnonzero(active)
-    sound = waveform[places[0] * step : places[-1] * step + length]
+    sound = padded[places[0] * step : places[-1] * step + length]
     return np.asarray(sound * np.float32(np.sqrt(_LEVEL / energy[active].mean())))
 
 
