@@ -82,10 +82,10 @@ def run_to_metrics() -> None:
     evaluate.run("tiny", load("evaluate", EvaluateParams))
 
 
-def run_to_probes(n_workers: int) -> None:
+def run_alter(seeds: tuple[int, ...], n_workers: int) -> None:
     alter.run(
         load("models", ModelsParams),
-        SEEDS,
+        seeds,
         16_000,
         load("features", FeatureParams),
         load("embedding", EmbeddingParams),
@@ -97,4 +97,8 @@ def run_to_probes(n_workers: int) -> None:
         load("cpu_kernels", CpuKernels),
         n_workers=n_workers,
     )
+
+
+def run_to_probes(n_workers: int) -> None:
+    run_alter(SEEDS, n_workers)
     probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)
