@@ -25,7 +25,7 @@ SECTIONS = {
     "Experiments": {
         "sweep": "Run a table or a study of experiments/ as DVC experiments.",
         "table": "Print what came out of a table or a study.",
-        "convert-encoder": "Write an encoder's published weights as safetensors.",
+        "import-encoder": "Write an encoder's published weights as safetensors.",
     },
     "Storage": {
         "push": "Send this revision's data to the remote.",

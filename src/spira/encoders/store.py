@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
     except _UNREADABLE as error:
         raise DataError(
-            f"{path}: must be a complete .safetensors file (`spira convert-encoder` makes one): "
+            f"{path}: must be a complete .safetensors file (`spira import-encoder` makes one): "
             f"{str(error).splitlines()[0]}"
         ) from error
 

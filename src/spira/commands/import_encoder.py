@@ -1,4 +1,4 @@
-"""convert-encoder: a published pickle of weights -> safetensors."""
+"""import-encoder: a published pickle of weights -> safetensors."""
 
 from pathlib import Path
 from typing import get_args
@@ -20,7 +20,7 @@ def command(architecture: Architecture, source: Path, out: Path) -> None:
 
     \b
     Example:
-      spira convert-encoder resemblyzer pretrained.pt data/pretrained/resemblyzer.safetensors
+      spira import-encoder resemblyzer pretrained.pt data/pretrained/resemblyzer.safetensors
 
     Exit codes: 0 written; 1 the file is missing, damaged or of another architecture; nothing is written.
     """
