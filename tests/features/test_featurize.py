@@ -405,7 +405,7 @@ class Counted(nn.Module):
         return self.gain * waveform[: 256 * (len(waveform) // 256)].reshape(-1, 256)
 
 
-EMBEDDING = {"features": {"kind": "embedding"}, "embedding": {"file": "e.safetensors"}}
+EMBEDDING: dict[str, Any] = {"features": {"kind": "embedding"}, "embedding": {"file": "e.safetensors"}}
 
 
 @pytest.fixture

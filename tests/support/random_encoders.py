@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def write_resemblyzer(path: Path, changes: Mapping[str, Tensor] | None = None, s
     return weights
 
 
-def small_transformer(architecture: str) -> torch.nn.Module:
+def small_transformer(architecture: str) -> Any:
     """A model of a few random weights that torchaudio builds as it builds the base size."""
     if architecture == "wavlm_base":
         return models.wavlm_model(**SMALL, encoder_num_buckets=320, encoder_max_distance=800).eval()
