@@ -101,4 +101,5 @@ def run_alter(seeds: tuple[int, ...], n_workers: int) -> None:
 
 def run_to_probes(n_workers: int) -> None:
     run_alter(SEEDS, n_workers)
-    probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)
+    sections = load("features", FeatureParams), load("embedding", EmbeddingParams), load("background", BackgroundParams)
+    probe.run("tiny", 16_000, *sections, load("probe", ProbeParams), n_workers=n_workers)
