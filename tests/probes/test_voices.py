@@ -1,12 +1,18 @@
 """One voice under two speaker ids is seen, and two people who merely sound alike are not called one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from random_encoders import sound, write_resemblyzer
 from spira.base.array_types import Floats
 from spira.base.params import load
+from spira.encoders.params import EmbeddingParams
+from spira.features.params import FeatureParams
 from spira.probes.study import Finding, Fold, ProbeParams, Study
 from spira.probes.voices import NO_ENCODER, alike_pairs, speaker_similarity
+from spira.stages.probe import encode_voices
 from tiny import ROOT
 
 P = load("probe", ProbeParams, path=ROOT / "params.yaml")
@@ -89,3 +95,23 @@ def test_without_an_encoder_it_says_what_it_takes() -> None:
     s = study(voices=None)
     assert found(s) == NO_ENCODER
     assert alike_pairs(s, P) == []
+
+
+def test_the_stage_encodes_one_voice_a_clip_whatever_its_level_and_the_features(tmp_path: Path) -> None:
+    """In the order of the clips, by one thread as by two; without weights, of another sort or at another rate, none."""
+    write_resemblyzer(tmp_path / "e.safetensors")
+    features = load("features", FeatureParams, path=ROOT / "params.yaml")
+    embedding = load("embedding", EmbeddingParams, path=ROOT / "params.yaml")
+    resemblyzer = embedding.model_copy(update={"architecture": "resemblyzer", "file": "e.safetensors"})
+    clips = [sound(1.0), sound(2.0, seed=1), np.float32(4) * sound(1.0)]
+    one, two = (encode_voices(clips, 16_000, features, resemblyzer, tmp_path, n) for n in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one.shape == (3, 256)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one[0], one[2])
+    assert (one[0] != one[1]).any()
+    np.testing.assert_allclose(np.square(one).sum(axis=1), 1)
+    other = resemblyzer.model_copy(update={"architecture": "hubert_base"})
+    for p, rate in ((embedding, 16_000), (other, 16_000), (resemblyzer, 22_050)):
+        assert encode_voices(clips, rate, features, p, tmp_path, 1) is None

@@ -82,7 +82,7 @@ def run(
         columns={name: table[name].to_list() for name in names},
         sound={kind: np.stack([statistic[kind] for statistic in sound]) for kind in sound[0]},
         pairs=tuple(near_duplicates(prints, probe.fingerprint)),
-        voices=_voices(waveforms, sample_rate, features, embedding, pretrained, n_workers),
+        voices=encode_voices(waveforms, sample_rate, features, embedding, pretrained, n_workers),
     )
     found = probe_all(study, scores, probe)
     write_numbers({"corpus": origin(corpus), "models": found}, probes)
@@ -93,7 +93,7 @@ def run(
     print(text)
 
 
-def _voices(
+def encode_voices(
     waveforms: Sequence[Waveform],
     sample_rate: int,
     features: FeatureParams,
