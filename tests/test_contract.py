@@ -12,9 +12,10 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from closures import EXACT, ROOT, SOURCE, STAGES, closure, code_deps, expanded, imported, own, rewritten
+from closures import EXACT, ROOT, STAGES, code_deps, expanded, rewritten
 from spira.base.params import read
 from spira.compare.revision import folder_hash
+from spira.package.closure import SOURCE, closure, imported, own
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 LOCK = YAML(typ="safe", pure=True).load((ROOT / "dvc.lock").read_text())["stages"]
@@ -36,8 +37,8 @@ TIERS = (  # imports go from a later tier to an earlier one, and never within on
     {"clips", "demo", "models", "plots", "remote", "split"},
     {"baselines", "doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
-    {"check", "evaluation"},
-    {"probes"},
+    {"check", "evaluation", "scorer"},
+    {"package", "probes"},
     {"report"},
     {"compare"},
     {"stages"},
@@ -72,6 +73,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "decoding",
         "ffmpeg",
         "file_names",
+        "mono",
         "privacy",
         "samples",
         "sandbox",
@@ -79,11 +81,13 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "waveforms",
     },
     "models": {"store"},
+    "package": {"build", "closure", "golden"},
     "plots": {"png"},
     "predictions": {"loading", "table"},
     "remote": {"server", "synchronization", "transfer", "uploads"},
     "report": {"files"},
     "repository": {"git"},
+    "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
     "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
     "training": {"checkpoint"},
 }

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
-from closures import ROOT, SOURCE
+from closures import ROOT
 from console_script import console_script
 from shims import latin_1
 from spira.commands.spira import COMPLETION, EXIT_CODES, SECTIONS, SUBCOMMANDS, run
+from spira.package.closure import SOURCE
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "80"}
 
