@@ -30,6 +30,19 @@ for name in WHICH_REPOSITORY:  # set by git where a hook of it runs the suite: t
     os.environ.pop(name, None)
 
 
+# Minutes each. The first makes the clone that most of the others copy; the second needs none, and so does not wait.
+LONGEST = (
+    "tests/pipeline/test_kfold_pipeline.py",
+    "tests/remote/test_storage.py",
+    "tests/sweeps/test_sweep.py",
+    "tests/pipeline/test_pipeline.py",
+    "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[README.md]",
+    "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[docs/how-to/extend.md]",
+    "tests/training/",
+    "tests/base/test_arithmetic.py",
+)
+
+
 class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]
     """A file's tests share what is slow to make, so one worker runs them; the pages of test_docs.py share little."""
 
@@ -43,7 +56,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileO
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, so that the workers end together."""
-    items.sort(key=lambda item: "pipeline" not in item.keywords)
+
+    def rank(item: pytest.Item) -> int:
+        files = [n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)]
+        return files[0] if files else len(LONGEST) + ("pipeline" not in item.keywords)
+
+    items.sort(key=rank)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

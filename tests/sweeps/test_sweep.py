@@ -230,17 +230,15 @@ def experiments(clone: Clone) -> set[str]:
 def real(reproduced: Clone) -> Clone:
     """The real pipeline on the tiny corpus; the stages after `evaluate` are frozen: no sweep reads them."""
     clone = reproduced.copy("sweep")
-    clone.dvc("freeze", "alter", "probe", "report")
-    clone.commit("three stages rest")
+    clone.rest()
     return clone
 
 
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[Clone]:
-    """One stage that only pretends to train; the other end of the test's processes is seen to."""
-    clone = Clone(tmp_path / "a fake's [1]")
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """One stage that only pretends to train."""
+    clone = Clone(tmp_path_factory.mktemp("fake") / "committed")
     (clone.folder / "src/spira").mkdir(parents=True)  # no code of ours runs there
-    (tmp_path / "notes").mkdir()
     params = PARAMS | {"models": {"networks": ["pooled_cnn"], "baselines": []}}
     (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copy2(ROOT / "tests/support/fake_training.py", clone.folder / "src/fake_training.py")
@@ -271,6 +269,15 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
     clone.run("dvc", "init", "-q")
     (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
     clone.commit("a fake")
+    return clone
+
+
+@pytest.fixture
+def fake(committed: Clone, tmp_path: Path) -> Iterator[Clone]:
+    """A copy of its own for each test, and the end of the processes that the test leaves."""
+    clone = Clone(tmp_path / "a fake's [1]")
+    shutil.copytree(committed.folder, clone.folder, symlinks=True)
+    (tmp_path / "notes").mkdir()
     yield clone
     for note in (tmp_path / "notes").glob("pid-*"):
         if alive(int(note.name.removeprefix("pid-"))):
