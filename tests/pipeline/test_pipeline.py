@@ -99,9 +99,8 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
     adopted = json.loads((clone.folder / "data/models/pooled_cnn/holdout/1/model.json").read_text())["adopted"]
     assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (16, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
-    with Repo(str(clone.folder)) as repo:
-        (stale,) = repo.status("train@pooled_cnn-holdout-1").values()
-    assert stale == [{"changed deps": {"data/pretrained/before.safetensors": "modified"}}]
+    stale = json.loads(clone.run("dvc", "status", "--json", "train@pooled_cnn-holdout-1").stdout)
+    assert stale["train@pooled_cnn-holdout-1"] == [{"changed deps": {"data/pretrained/before.safetensors": "modified"}}]
 
 
 def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:

@@ -34,6 +34,7 @@ THAT_TRAIN_OFTEN = {
     "README.md",
     "docs/explanation/real-voices.md",
     "docs/getting-started/experiments.md",
+    "docs/how-to/bring-a-corpus.md",
     "docs/how-to/extend.md",
     "docs/how-to/mistakes.md",
 }
