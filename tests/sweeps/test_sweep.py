@@ -277,6 +277,7 @@ def fake(committed: Clone, tmp_path: Path) -> Iterator[Clone]:
     """A copy of its own for each test, and the end of the processes that the test leaves."""
     clone = Clone(tmp_path / "a fake's [1]")
     shutil.copytree(committed.folder, clone.folder, symlinks=True)
+    clone.git("status")  # writes the copies' own times into git's index
     (tmp_path / "notes").mkdir()
     yield clone
     for note in (tmp_path / "notes").glob("pid-*"):
