@@ -1,0 +1,90 @@
+"""Connections that end: those of a client that stops sending, and those that a decoder's process inherits."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's HTTP, which waits for the head of a request no longer than for the next on a connection.
+
+    uvicorn waits for ever for a head that has begun. A body has its own time limit, in ``bodies``.
+    """
+
+    _head_clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _watch_head(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_clock()
+        elif self._head_clock is None:
+            self._head_clock = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
+
+    def _stop_clock(self) -> None:
+        if self._head_clock is not None:
+            self._head_clock.cancel()
+            self._head_clock = None
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that is bound and does not listen yet: a client is refused until the server is there.
+
+    Raises:
+        OSError: the port is taken, or the host is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def keep_from_children() -> None:
+    """Every process that this one forks from now on has none of its connections, and ends with it.
+
+    A decoder that is started anew would hold connections of clients open, and the port after a ``kill -9``.
+    """
+    parent = os.getpid()
+
+    def leave() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        _replace_connections()
+
+    os.register_at_fork(after_in_child=leave)
+
+
+def _replace_connections() -> None:
+    """Puts /dev/null in the place of each: its number stays taken, so that nobody closes another file by it."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in [int(path.name) for path in Path("/proc/self/fd").glob("*")]:  # none where there is no /proc
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
+            if one.family in {socket.AF_INET, socket.AF_INET6}:
+                os.dup2(null, descriptor)
+    os.close(null)

@@ -1,0 +1,49 @@
+"""What a server takes at once, how much and how long, and what it says of itself."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_FILES = 16  # of one request: a person's recordings are few
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all together, may ask of the machine."""
+
+    n_scored: int  # requests that are scored at once
+    n_waiting: int  # requests that wait for one of these to end
+    n_bytes: int  # of one request's body
+    seconds: float  # from a request's first byte to its answer
+
+    @property
+    def n_bytes_together(self) -> int:
+        """Of all bodies that are in memory at once."""
+        return self.n_bytes * (self.n_scored + self.n_waiting)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may ask."""
+
+    token: str | None  # that a request must bring; None where none is asked for
+    hosts: tuple[str, ...]  # names by which a client may call the server; ("*",) is any
+
+
+class About(BaseModel):
+    """Which model answers, and what it takes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    notice: str
+    version: str = Field(description="of the program")
+    package: str = Field(description="SHA-256 of the package's SHA256SUMS, which holds every other hash")
+    model: str
+    corpus: str = Field(description="whose recordings it was trained on")
+    tasks: tuple[str, ...] = Field(description="what was said in them: names for the recordings of a request")
+    threshold: float = Field(description="a score from it upwards is positive")
+    inconclusive_width: float = Field(description="width of the band about the threshold that is inconclusive")
+    min_seconds: float = Field(description="of a recording")
+    max_seconds: float = Field(description="of a recording")
+    max_megabytes: float = Field(description="of a request")
+    max_files: int = Field(description="of a request")
