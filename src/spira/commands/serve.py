@@ -54,9 +54,12 @@ def command(
     Exit codes: 1 the package cannot be used, the port is taken or a token is missing; 130 and 143 after Ctrl-C and
     SIGTERM, which let what is being scored end.
     """
-    arithmetic.settle()  # before NumPy and torch are imported
-    from spira.server.run import access, run
-    from spira.server.settings import Limits
+    from spira.server.connections import listening
+    from spira.server.settings import Limits, access
 
     allowed = access(host, os.environ.get(TOKEN))
-    run(package, host, port, Limits(decoders, queue, max_megabytes * 2**20, seconds), allowed)
+    with listening(host, port) as bound:  # what is wrong is said before seconds of loading
+        arithmetic.settle()  # before NumPy and torch are imported
+        from spira.server.run import run
+
+        run(package, bound, Limits(decoders, queue, max_megabytes * 2**20, seconds), allowed)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 from fastapi import HTTPException, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
@@ -82,6 +82,13 @@ async def _recordings(request: Request, body: bytes) -> dict[str, bytes]:
         raise HTTPException(status, f"not a form that can be read: {error.message}") from error
     except Exception as error:  # a character set that is none, and whatever else a stranger may write
         raise HTTPException(422, "not a form that can be read") from error
+    try:
+        return await _files(form)
+    finally:
+        await form.close()
+
+
+async def _files(form: FormData) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for field, file in form.multi_items():
         if isinstance(file, UploadFile):

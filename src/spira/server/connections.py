@@ -11,6 +11,8 @@ from pathlib import Path
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from spira.base.errors import DataError
+
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
@@ -49,17 +51,21 @@ class PatientProtocol(H11Protocol):
 def listening(host: str, port: int) -> socket.socket:
     """A socket that is bound and does not listen yet: a client is refused until the server is there.
 
+    Args:
+        host: a name or an address of this machine.
+        port: 0 is any that is free.
+
     Raises:
-        OSError: the port is taken, or the host is none of this machine's.
+        DataError: the port is taken, or the host is none of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise DataError(f"--host {host} --port {port}: {error.strerror}; take another, such as {port + 1}") from error
     return bound
 
 

@@ -3,66 +3,35 @@
 import logging
 from collections.abc import Mapping
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
 
 from uvicorn import Config
 from uvicorn import Server as Uvicorn
 
-from spira.base.errors import DataError
 from spira.scorer.answer import NOTICE
 from spira.scorer.scorer import GOLDEN, Scorer
 from spira.server.app import LOG, Server, make_app
-from spira.server.connections import PatientProtocol, keep_from_children, listening
+from spira.server.connections import PatientProtocol, keep_from_children
 from spira.server.page import make_page
 from spira.server.settings import MAX_FILES, About, Access, Limits
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 _SECONDS_HEAD = 5  # for the head of a request, and between two on one connection
 _CONNECTIONS = 500  # at once; a process may have about a thousand files
 
 
-def is_loopback(host: str) -> bool:
-    """Whether this machine alone can reach it; a name but ``localhost`` may be anybody's."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def access(host: str, token: str | None) -> Access:
-    """Who may ask a server on this host.
-
-    On loopback the server's names are known, and a page of elsewhere that calls it by a name of its own is refused.
-
-    Raises:
-        DataError: others can reach the host, and there is no token.
-    """
-    if token:
-        return Access(token, _LOCAL if is_loopback(host) else ("*",))
-    if not is_loopback(host):
-        raise DataError(
-            f"--host {host}: other machines can reach it, so whoever asks must bring a token: "
-            "export SPIRA_SERVE_TOKEN=$(openssl rand -hex 20)"
-        )
-    return Access(None, _LOCAL)
-
-
-def run(package: Path, host: str, port: int, limits: Limits, allowed: Access) -> None:
+def run(package: Path, bound: socket, limits: Limits, allowed: Access) -> None:
     """Serves until SIGTERM or Ctrl-C, which let what is being scored end.
 
     Args:
         package: its folder.
-        host: the address to listen on.
-        port: its number; 0 is any that is free.
+        bound: to the address to listen on.
         limits: what is taken.
         allowed: from whom.
 
     Raises:
-        DataError: the port is taken, or the package cannot be used.
+        DataError: the package cannot be used.
     """
-    bound = _bound(host, port)
     keep_from_children()
     with Scorer(package, n_decoders=limits.n_scored) as scorer:
         page = make_page(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
@@ -81,16 +50,10 @@ def run(package: Path, host: str, port: int, limits: Limits, allowed: Access) ->
             timeout_graceful_shutdown=int(limits.seconds) + 1,
         )
         _log_to_stderr()
+        host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        LOG.info("%s Model %s on http://%s:%d", NOTICE, scorer.manifest.model, shown, bound.getsockname()[1])
+        LOG.info("%s Model %s on http://%s:%d", NOTICE, scorer.manifest.model, shown, port)
         Uvicorn(config).run([bound])
-
-
-def _bound(host: str, port: int) -> socket:
-    try:
-        return listening(host, port)
-    except OSError as error:
-        raise DataError(f"--host {host} --port {port}: {error.strerror}; spira serve --port {port + 1}") from error
 
 
 def _golden(package: Path) -> Mapping[str, bytes]:

@@ -1,10 +1,14 @@
 """What a server takes at once, how much and how long, and what it says of itself."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spira.base.errors import DataError
+
 MAX_FILES = 16  # of one request: a person's recordings are few
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,32 @@ class Access:
 
     token: str | None  # that a request must bring; None where none is asked for
     hosts: tuple[str, ...]  # names by which a client may call the server; ("*",) is any
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this machine alone can reach it; a name but ``localhost`` may be anybody's."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def access(host: str, token: str | None) -> Access:
+    """Who may ask a server on this host.
+
+    On loopback the server's names are known, and a page of elsewhere that calls it by a name of its own is refused.
+
+    Raises:
+        DataError: others can reach the host, and there is no token.
+    """
+    if token:
+        return Access(token, _LOCAL if is_loopback(host) else ("*",))
+    if not is_loopback(host):
+        raise DataError(
+            f"--host {host}: other machines can reach it, so whoever asks must bring a token: "
+            "export SPIRA_SERVE_TOKEN=$(openssl rand -hex 20)"
+        )
+    return Access(None, _LOCAL)
 
 
 class About(BaseModel):
