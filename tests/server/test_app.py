@@ -223,18 +223,18 @@ def test_where_there_is_no_file_it_says_how_to_send_one() -> None:
             (form({}), MULTIPART),
             (b"", MULTIPART),
         ):
-            assert ask(port, "POST", "/v1/predict", body, **headers).status == 422, (body, headers)
-        assert "--form sentence=@" in ask(port, "POST", "/v1/predict", field, **MULTIPART).json["detail"]
-        assert ask(port, "POST", "/v1/predict", whole, **strange).status in (200, 400, 422)
+            assert ask(port, "POST", "/v1/predict", body, headers).status == 422, (body, headers)
+        assert "--form sentence=@" in ask(port, "POST", "/v1/predict", field, MULTIPART).json["detail"]
+        assert ask(port, "POST", "/v1/predict", whole, strange).status in (200, 400, 422)
         twice = whole[: whole.rindex(b"--a-bound")] + whole
-        assert "same name" in ask(port, "POST", "/v1/predict", twice, **MULTIPART).json["detail"]
+        assert "same name" in ask(port, "POST", "/v1/predict", twice, MULTIPART).json["detail"]
         assert ask(port, "GET", "/v1/predict").status == 405
 
 
 def test_a_recording_that_was_not_made_is_inconclusive() -> None:
     """A field without a byte, as a form sends it where nothing was chosen."""
     with running() as port:
-        got = ask(port, "POST", "/v1/predict", form({"a": b"", "b": bytes(700)}, ""), **MULTIPART)
+        got = ask(port, "POST", "/v1/predict", form({"a": b"", "b": bytes(700)}, ""), MULTIPART)
     assert (got.status, got.json["score"]) == (200, 0.7)
     assert [one["diagnosis"] for one in got.json["recordings"]] == ["inconclusive", "positive"]
 
@@ -244,7 +244,7 @@ def test_a_field_may_have_any_name(name: str) -> None:
     with running() as port:
         quoted = name.replace('"', "%22").encode("utf-8", "surrogatepass")
         body = form({"X": bytes(700)}).replace(b'"X"', b'"' + quoted + b'"')
-        got = ask(port, "POST", "/v1/predict", body, **MULTIPART)
+        got = ask(port, "POST", "/v1/predict", body, MULTIPART)
     assert (got.status, got.json["score"]) == (200, 0.7)
 
 
@@ -284,12 +284,12 @@ def test_with_a_token_only_who_has_it_is_answered() -> None:
     """Scores and metrics; that it lives, is ready and which model it has may be known to all."""
     with running(access=Access("secret", ("*",))) as port:
         for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic secret"}):
-            got = predict(port, {"a": b"x"}, **given)
+            got = predict(port, {"a": b"x"}, given)
             assert (got.status, got.headers["www-authenticate"]) == (401, "Bearer")
-            assert ask(port, "GET", "/metrics", **given).status == 401
+            assert ask(port, "GET", "/metrics", headers=given).status == 401
         right = {"Authorization": "Bearer secret"}
-        assert predict(port, {"a": b"x"}, **right).status == 200
-        assert ask(port, "GET", "/metrics", **right).status == 200
+        assert predict(port, {"a": b"x"}, right).status == 200
+        assert ask(port, "GET", "/metrics", headers=right).status == 200
         assert {ask(port, "GET", path).status for path in ("/", "/health", "/ready", "/version")} == {200}
 
 
@@ -307,16 +307,16 @@ def test_on_loopback_a_page_of_elsewhere_cannot_call_it_by_its_own_name(host: st
     assert is_loopback(host)
     allowed = access(host, None)
     with running(access=allowed) as port:
-        assert ask(port, "GET", "/version", Host="evil.example:80").status == 400
-        assert ask(port, "GET", "/version", Host=f"localhost:{port}").status == 200
+        assert ask(port, "GET", "/version", headers={"Host": "evil.example:80"}).status == 400
+        assert ask(port, "GET", "/version", headers={"Host": f"localhost:{port}"}).status == 200
 
 
 def test_no_page_of_elsewhere_may_read_an_answer() -> None:
     """CORS is closed, and the page loads nothing from elsewhere."""
     with running() as port:
         origin = {"Origin": "https://evil.example"}
-        asked = ask(port, "OPTIONS", "/v1/predict", Access_Control_Request_Method="POST", **origin)
-        got = predict(port, {"a": bytes(700)}, **origin)
+        asked = ask(port, "OPTIONS", "/v1/predict", headers={"Access-Control-Request-Method": "POST", **origin})
+        got = predict(port, {"a": bytes(700)}, origin)
         policy = ask(port, "GET", "/").headers["content-security-policy"]
     assert asked.status == 405
     assert not [name for reply in (asked, got) for name in reply.headers if name.startswith("access-control")]

@@ -83,7 +83,7 @@ def test_random_forms_get_an_answer_or_a_sentence(served: Served) -> None:
         body = bytearray(whole)
         for place in rng.integers(len(body) if rng.random() < 0.3 else 200, size=3).tolist():
             body[place] = int(rng.integers(256))
-        found.add(ask(served.port, "POST", "/v1/predict", bytes(body), **MULTIPART).status)
+        found.add(ask(served.port, "POST", "/v1/predict", bytes(body), MULTIPART).status)
     assert found <= {200, 413, 422}
     assert {200, 422} <= found
 
@@ -106,7 +106,7 @@ def test_its_log_has_statuses_and_no_word_of_what_was_sent(served: Served) -> No
     """Neither a file's name nor a field's nor its content; an access log would have the query."""
     secret = b"maria-da-silva"
     body = form({secret.decode(): secret * 3}, f"{secret.decode()}.wav")
-    assert ask(served.port, "POST", f"/v1/predict?{secret.decode()}", body, **MULTIPART).status == 200
+    assert ask(served.port, "POST", f"/v1/predict?{secret.decode()}", body, MULTIPART).status == 200
     assert ask(served.port, "GET", f"/{secret.decode()}").status == 404
     log = served.log.read_text()
     assert " INFO 200 in " in log
@@ -121,7 +121,7 @@ def test_a_killed_server_leaves_neither_a_process_nor_its_port(package: Path, tm
         assert len(decoders) == 3
         killed.end(signal.SIGKILL)
         until = time.monotonic() + 30
-        while any(Path(f"/proc/{pid}/cmdline").exists() for pid in decoders):
+        while any(map(lives, decoders)):
             assert time.monotonic() < until
             time.sleep(0.05)
     with Served(package, tmp_path, "--port", str(port)) as served:
@@ -138,7 +138,13 @@ def test_a_killed_server_leaves_neither_a_process_nor_its_port(package: Path, tm
         assert got.startswith(b"HTTP/1.1 200 ")
         assert b'"score":0.' in got
         assert served.process.wait(60) == 143
-    assert not any(Path(f"/proc/{pid}").exists() for pid in decoders)
+    assert not any(map(lives, decoders))
+
+
+def lives(pid: int) -> bool:
+    """Whether the process is there and has not ended; who adopts one that has may not look after it at once."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_package_or_a_port_that_cannot_be_used_is_one_sentence(served: Served, tmp_path: Path) -> None:
@@ -194,7 +200,7 @@ async def _try_page(port: int, folder: Path) -> None:
         await page.until("document.querySelector('[data-name=rhyme] button').ariaPressed === 'false'")
         await _score(page)
         assert await page.value("document.querySelector('[data-name=rhyme] .answer').textContent")
-        assert page.complaints == []
+        assert [one for one in page.complaints if "'canceled': True" not in one] == []  # players of earlier recordings
         assert all(url.startswith((f"http://127.0.0.1:{port}/", "blob:")) for url in page.requested)
 
 

@@ -42,12 +42,13 @@ def form(files: Mapping[str, bytes], file_name: str = "recording.wav") -> bytes:
     return b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
 
 
-def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
-    """One request on a connection of its own; ``_`` in a header's name stands for ``-``."""
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """One request on a connection of its own."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
     try:
-        spelt = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, spelt)
+        connection.request(method, path, body, {**(headers or {})})
         response = connection.getresponse()
         got = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, got, response.read().decode())
@@ -55,8 +56,8 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, **headers:
         connection.close()
 
 
-def predict(port: int, files: Mapping[str, bytes], **headers: str) -> Reply:
-    return ask(port, "POST", "/v1/predict", form(files), **MULTIPART, **headers)
+def predict(port: int, files: Mapping[str, bytes], headers: Mapping[str, str] | None = None) -> Reply:
+    return ask(port, "POST", "/v1/predict", form(files), {**MULTIPART, **(headers or {})})
 
 
 class Served:
