@@ -305,6 +305,7 @@ def test_what_others_can_reach_needs_a_token(host: str) -> None:
 def test_on_loopback_a_page_of_elsewhere_cannot_call_it_by_its_own_name(host: str) -> None:
     """What a name server may make of a stranger's name is not answered."""
     assert is_loopback(host)
+    assert access(host, "secret") == Access("secret", ("*",))
     allowed = access(host, None)
     with running(access=allowed) as port:
         assert ask(port, "GET", "/version", headers={"Host": "evil.example:80"}).status == 400

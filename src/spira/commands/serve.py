@@ -40,11 +40,11 @@ TOKEN = "SPIRA_SERVE_TOKEN"
 def command(
     *, package: Path, host: str, port: int, decoders: int, queue: int, max_megabytes: int, seconds: float
 ) -> None:
-    """Serve the packaged model over HTTP: research, not a diagnosis.
+    """Serve the packaged model over HTTP, with a page to try it.
 
-    A page to try it is at http://127.0.0.1:8000/, its description at /openapi.json. Only this machine reaches it,
-    unless --host says otherwise; then whoever asks must bring the token that SPIRA_SERVE_TOKEN holds. Nothing of a
-    recording is written or logged.
+    Research, not a diagnosis. The page is at http://127.0.0.1:8000/, a description for programs at /openapi.json. Only
+    this machine reaches it, unless --host says otherwise; then whoever asks must bring the token that
+    SPIRA_SERVE_TOKEN holds. Nothing of a recording is written or logged.
 
     \b
     Example:

@@ -97,8 +97,12 @@ class Server:
         self.ready = False
 
     async def warm_up(self) -> None:
-        """Raises what the scorer raises: then the server is never ready."""
-        await self._queue(self._golden, _deadline(self._limits.seconds))
+        """Where the scorer fails, the server is never ready, and the log says where."""
+        try:
+            await self._queue(self._golden, None)
+        except Exception as error:
+            _log(error)
+            return
         self.ready = True
         LOG.info("ready")
 
@@ -120,7 +124,7 @@ class Server:
         finally:
             seconds = asyncio.get_running_loop().time() - start
             self.metrics.requests.labels(str(status)).observe(seconds)
-            LOG.info("%d in %.3f s, %d recordings", status, seconds, n_recordings)
+            LOG.info("%d in %.3f s, recordings: %d", status, seconds, n_recordings)
 
     async def _answer(self, request: Request, deadline: float) -> Answer:
         if not self.ready:
@@ -133,8 +137,7 @@ class Server:
         except TimeoutError as error:
             raise HTTPException(504, f"no answer within {self._limits.seconds:g} s") from error
         except Exception as error:
-            # Its text, its notes and its locals may hold a recording: the log has its kind and its place alone.
-            LOG.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))  # noqa: TRY400
+            _log(error)
             failed = Refused(code=MACHINE, reason="the server failed, and nothing is known of it; its log says where")
             band = Band(self.about.threshold, self.about.inconclusive_width)
             return answer(dict.fromkeys(recordings, failed), band, self.about.package)
@@ -144,8 +147,9 @@ def _not_ready() -> HTTPException:
     return HTTPException(503, "not ready yet", {"Retry-After": "5"})
 
 
-def _deadline(seconds: float) -> float:
-    return asyncio.get_running_loop().time() + seconds
+def _log(error: Exception) -> None:
+    """Its kind and its place alone: its text and its notes may hold a recording."""
+    LOG.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
 def make_app(server: Server) -> FastAPI:

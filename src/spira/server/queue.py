@@ -23,12 +23,12 @@ class Queue:
         self._threads = ThreadPoolExecutor(limits.n_scored, "score")
         self._places = BoundedSemaphore(limits.n_scored + limits.n_waiting)
 
-    async def __call__(self, recordings: Mapping[str, bytes], deadline: float) -> Answer:
+    async def __call__(self, recordings: Mapping[str, bytes], deadline: float | None) -> Answer:
         """The scorer's answer.
 
         Args:
             recordings: by name, their bytes.
-            deadline: on the clock of the event loop. A request that still waits is then taken out; one that is being
+            deadline: on the clock of the event loop; None for none. A request that still waits is then taken out; one that is being
                 scored keeps its place until its decoder has ended, by its own limits.
 
         Raises:

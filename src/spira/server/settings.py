@@ -45,13 +45,14 @@ def is_loopback(host: str) -> bool:
 def access(host: str, token: str | None) -> Access:
     """Who may ask a server on this host.
 
-    On loopback the server's names are known, and a page of elsewhere that calls it by a name of its own is refused.
+    Without a token the server's names are those of loopback, and a page of elsewhere that calls it by a name of its own
+    is refused. With one, a proxy may call it by any.
 
     Raises:
         DataError: others can reach the host, and there is no token.
     """
     if token:
-        return Access(token, _LOCAL if is_loopback(host) else ("*",))
+        return Access(token, ("*",))
     if not is_loopback(host):
         raise DataError(
             f"--host {host}: other machines can reach it, so whoever asks must bring a token: "
