@@ -158,6 +158,17 @@ def test_it_is_ready_once_the_golden_recordings_are_scored() -> None:
         assert predict(port, {"a": b"x"}).status == 200
 
 
+def test_where_the_golden_recordings_cannot_be_scored_it_is_never_ready(caplog: pytest.LogCaptureFixture) -> None:
+    """It stays alive to say so."""
+
+    def fails(_: Mapping[str, bytes]) -> Answer:
+        raise RuntimeError
+
+    with caplog.at_level(logging.INFO), running(fails, golden={"g": b"x"}, wait=False) as port:
+        until(lambda: "RuntimeError" in caplog.text)
+        assert [ask(port, "GET", path).status for path in ("/health", "/ready")] == [200, 503]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("SECRET"), MemoryError("SECRET"), TypeError("SECRET")])
 def test_an_error_of_the_scorer_is_an_answer_and_the_log_has_its_place_alone(
     error: Exception, caplog: pytest.LogCaptureFixture
@@ -186,7 +197,10 @@ def test_a_body_over_the_limit_is_refused_whether_its_length_is_said_or_not() ->
             sent.sendall(head(10**9))
             assert sent.recv(100).startswith(b"HTTP/1.1 413 ")
         with socket.create_connection(("127.0.0.1", port)) as sent:
-            sent.sendall(head(None) + b"".join(b"4000\r\n" + bytes(0x4000) + b"\r\n" for _ in range(7)))
+            sent.sendall(head(None))
+            for _ in range(7):
+                sent.sendall(b"4000\r\n" + bytes(0x4000) + b"\r\n")
+                time.sleep(0.05)  # so that no piece is over the limit by itself
             assert sent.recv(100).startswith(b"HTTP/1.1 413 ")
         assert predict(port, {"a": bytes(99_000)}).status == 200
         assert predict(port, {f"{i}": b"x" for i in range(MAX_FILES)}).status == 200
@@ -277,7 +291,7 @@ def test_bodies_that_arrive_at_once_are_bounded_together() -> None:
             one.sendall(head(90_000) + bytes(80_000))
         statuses = sorted(everything(one)[9:12] for one in stalled)
         assert statuses == [b"408"] * 2 + [b"503"] * 6
-        assert predict(port, {"a": bytes(700)}).status == 200  # and the room is free again
+        assert predict(port, {"a": bytes(99_000)}).status == 200  # and the room is free again
 
 
 def test_with_a_token_only_who_has_it_is_answered() -> None:

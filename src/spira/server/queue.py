@@ -28,8 +28,8 @@ class Queue:
 
         Args:
             recordings: by name, their bytes.
-            deadline: on the clock of the event loop; None for none. A request that still waits is then taken out; one that is being
-                scored keeps its place until its decoder has ended, by its own limits.
+            deadline: on the clock of the event loop; None for none. A request that still waits is then taken out; one
+                that is being scored keeps its place until its decoder has ended, by its own limits.
 
         Raises:
             QueueFullError: there is no place.
