@@ -14,12 +14,12 @@ import pytest
 
 from bad_audio import ACCEPTED, LIMITS, crafted, mutated
 from browser import CHROMIUM, Tab, tab
-from packaged import write_package
 from served import MULTIPART, Served, ask, form, predict
 from sounds import encoded, pcm, tones, wav
 from spira.package.golden import golden_recordings
 from spira.scorer.scorer import Scorer
 from tiny import ROOT
+from untrained_package import write_package
 
 SOUND = wav(pcm(tones(16000, seconds=3)))
 MEGABYTES = 8

@@ -1,19 +1,14 @@
 """Connections that end: those of a client that stops sending, and those that a decoder's process inherits."""
 
 import asyncio
-import ctypes
 import os
-import signal
 import socket
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from spira.base.errors import DataError
-
-_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class PatientProtocol(H11Protocol):
@@ -71,20 +66,11 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def keep_from_children() -> None:
-    """Every process that this one forks from now on has none of its connections, and ends with it.
+    """Every process that this one forks from now on has none of its connections.
 
-    A decoder that is started anew would hold connections of clients open, and the port after a ``kill -9``.
+    A decoder that is started anew would hold those of clients open, and for a moment the port after a ``kill -9``.
     """
-    parent = os.getpid()
-
-    def leave() -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        _replace_connections()
-
-    os.register_at_fork(after_in_child=leave)
+    os.register_at_fork(after_in_child=_replace_connections)
 
 
 def _replace_connections() -> None:
