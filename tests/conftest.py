@@ -14,6 +14,7 @@ from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from packaged import Packaged, made
 from pipeline_clone import Clone
 from spira.repository.git import WHICH_REPOSITORY
 from spira.stages import ingest
@@ -68,6 +69,18 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Clon
             folder.mkdir(parents=True)
             stages.write_text(json.dumps(Clone.made(folder).stages))
     return Clone(folder, tuple(json.loads(stages.read_text())))
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Packaged:
+    """Packed once, by the first worker that wants it; its tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "packaged"
+    with FileLock(root.with_suffix(".lock")):
+        if not (root / "packages").is_dir():
+            root.mkdir()
+            made(root)
+    return Packaged(root)
 
 
 @pytest.fixture(autouse=True)

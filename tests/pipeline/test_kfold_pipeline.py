@@ -47,7 +47,8 @@ def clone(reproduced: Clone) -> Clone:
 def test_each_fold_is_trained_and_the_rest_runs_once(clone: Clone) -> None:
     """In the order in which a sweep looks at them; and then there is nothing to do."""
     assert [stage for stage in clone.stages if stage.startswith("train")] == TRAININGS
-    assert clone.stages[-5:] == ("predict", "evaluate", "alter", "probe", "report")
+    assert clone.stages[-6:] == ("predict", "evaluate", "alter", "probe", "report", "package")
+    assert [path.name for path in (clone.folder / "data/package").iterdir()] == ["README.md"]  # nothing is deployed
     assert clone.dvc("repro") == []
 
 

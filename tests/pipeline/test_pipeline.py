@@ -13,7 +13,7 @@ from pipeline_clone import Clone, ran
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
 TRAIN = ["train@pooled_cnn-holdout-1", "fit@statistics-holdout"]
-AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report"]
+AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report", "package"]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")
-    assert clone.dvc("repro") == ["evaluate", "probe", "report"]
+    assert clone.dvc("repro") == ["evaluate", "probe", "report", "package"]
 
 
 def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:

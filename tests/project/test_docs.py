@@ -158,7 +158,7 @@ def test_every_command_on_the_page_does_what_it_says(
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     reader = Reader(folder, server, remote=page.name != "mistakes.md")
     if page_name(page) in THAT_TRAIN_OFTEN:
-        reader.type("dvc freeze alter probe report && git commit -qam 'three stages rest'")
+        reader.type("dvc freeze alter probe report package && git commit -qam 'four stages rest'")
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or (_needs_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
             continue

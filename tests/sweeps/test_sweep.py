@@ -249,7 +249,7 @@ def experiments(clone: Clone) -> set[str]:
 def real(reproduced: Clone) -> Clone:
     """The real pipeline on the tiny corpus; the stages after `evaluate` are frozen: no sweep reads them."""
     clone = reproduced.copy("sweep")
-    clone.dvc("freeze", "alter", "probe", "report")
+    clone.dvc("freeze", "alter", "probe", "report", "package")
     clone.commit("three stages rest")
     return clone
 

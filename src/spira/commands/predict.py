@@ -21,11 +21,11 @@ TOGETHER = "together, as one person"
 @click.option("--package", type=click.Path(path_type=Path), default=Path("data/package"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer, on one line.")
 def command(files: tuple[Path, ...], package: Path, as_json: bool) -> int:
-    """Score recordings of one person: research, not a diagnosis.
+    """Score recordings of one person by the packaged model.
 
-    The package is the folder that `dvc repro` makes of the deployed model. A recording goes the way that it went in
-    training: the same limits, decoder, resampler, features and scoring. A file that ingest would refuse has no score,
-    and its reason stands there instead. The person's score is the mean of the others.
+    Research, not a diagnosis. The package is the folder that `dvc repro` makes of the deployed model. A recording goes
+    the way that it went in training: the same limits, decoder, resampler, features and scoring. A file that ingest
+    would refuse has no score, and its reason stands there instead. The person's score is the mean of the others.
 
     \b
     Example:
