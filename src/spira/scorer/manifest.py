@@ -1,4 +1,4 @@
-"""package.json: all that is needed to use a deployed model, and the hashes of what it was made from."""
+"""All that is needed to use a deployed model, and the hashes of what it was made from: a package's `package.json`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
