@@ -30,6 +30,10 @@ TOOLS = {
     "botocore",
     "psutil",
     "optuna",
+    "fastapi",
+    "prometheus_client",
+    "starlette",
+    "uvicorn",
 }  # locked in requirements-tools.txt; no number depends on them
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
@@ -38,7 +42,7 @@ TIERS = (  # imports go from a later tier to an earlier one, and never within on
     {"baselines", "doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
     {"check", "evaluation", "scorer"},
-    {"package", "probes"},
+    {"package", "probes", "server"},
     {"report"},
     {"compare"},
     {"stages"},
@@ -88,6 +92,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "report": {"files"},
     "repository": {"git"},
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
+    "server": {"connections", "run"},
     "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
     "training": {"checkpoint"},
 }

@@ -83,7 +83,7 @@ def test_without_a_subcommand_the_help_is_shown_as_wrong_usage() -> None:
     [
         ("doctr", "no subcommand 'doctr'; did you mean doctor?"),
         ("tabel", "no subcommand 'tabel'; did you mean table?"),
-        ("revew", "no subcommand 'revew'; did you mean review?"),
+        ("revew", "no subcommand 'revew'; did you mean review or serve?"),
         ("xyzzy", "no subcommand 'xyzzy'; spira --help lists them"),
     ],
 )

@@ -20,6 +20,7 @@ SECTIONS = {
     },
     "Use a model": {
         "predict": "Score recordings of one person by the packaged model.",
+        "serve": "Serve the packaged model over HTTP, with a page to try it.",
     },
     "Compare": {
         "compare": "Say which of two commits or experiments is better.",
