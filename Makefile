@@ -18,7 +18,7 @@ BENCH_evaluate := evaluation_speed
 BENCH_probes := probe_studies
 BENCH_review := planted_pull_requests
 BENCH_trainings := side_by_side
-BENCHES := arithmetic coverage evaluate gpu overhead probes review scale speed startup trainings
+BENCHES := arithmetic coverage evaluate gpu overhead probes review scale serve speed startup trainings
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help
@@ -86,7 +86,7 @@ lock: ## write the two requirements files anew from pyproject.toml: the newest v
 	.venv-lock/bin/python -m pip install --quiet --editable .
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-|cuda-|triton)' > .venv-lock/run
-	.venv-lock/bin/python -m pip install --quiet --editable '.[tools]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[serve,tools]'
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-cu|nvidia-nccl|nvidia-nv|cuda-|triton)' | grep -vxFf .venv-lock/run > .venv-lock/tools
 	(sed -n '/^#/p' requirements.txt; cat .venv-lock/run) > .venv-lock/run.txt

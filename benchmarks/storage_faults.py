@@ -68,7 +68,7 @@ def wired(way: Literal["up", "down"], n_bytes: int, then: Literal["silent", "cut
 
 def pushed(clone: Clone, server: Server) -> Clone:
     """Another clone, with no data, of what the server now has."""
-    clone.storage("push")
+    clone.do(sys.executable, "-m", "spira", "push")
     other = Clone(clone.folder.parent / "there", server.key)
     clone.do("git", "clone", "-q", str(clone.folder), str(other.folder))
     point(other, server.url)
@@ -77,7 +77,7 @@ def pushed(clone: Clone, server: Server) -> Clone:
 
 def damaged(change: Callable[[bytes], bytes]) -> Callable[..., str]:
     def fault(clone: Clone, server: Server, tool: str) -> str:
-        clone.storage("push")
+        clone.do(sys.executable, "-m", "spira", "push")
         key = next(key for key in server.keys("p") if not key.endswith(".dir"))
         server.write(key, change(server.read(key)))
         return run(clone, tool, "push")

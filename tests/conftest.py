@@ -6,7 +6,9 @@ arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are por
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from packaged import Packaged, made
 from pipeline_clone import Clone
 from spira.repository.git import WHICH_REPOSITORY
 from spira.stages import ingest
@@ -23,8 +26,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
 for name in WHICH_REPOSITORY:  # set by git where a hook of it runs the suite: tests would commit to that repository
     os.environ.pop(name, None)
+
+
+# Minutes each. The first makes the clone that most of the others copy; the second needs none, and so does not wait.
+LONGEST = (
+    "tests/pipeline/test_kfold_pipeline.py",
+    "tests/remote/test_storage.py",
+    "tests/sweeps/test_sweep.py",
+    "tests/pipeline/test_pipeline.py",
+    "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[README.md]",
+    "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[docs/how-to/extend.md]",
+    "tests/training/",
+    "tests/base/test_arithmetic.py",
+)
 
 
 class ByFileOrPage(LoadFileScheduling):  # type: ignore[misc]
@@ -40,7 +57,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileO
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, so that the workers end together."""
-    items.sort(key=lambda item: "pipeline" not in item.keywords)
+
+    def rank(item: pytest.Item) -> int:
+        files = [n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)]
+        return files[0] if files else len(LONGEST) + ("pipeline" not in item.keywords)
+
+    items.sort(key=rank)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -52,22 +74,45 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Made once; its tests only read it."""
-    return build(tmp_path_factory.mktemp("two_revisions"))
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Clone:
+def repository(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Repository:
+    """Made once, by the first worker that wants it; each works in a copy, in which its tests leave ``main`` clean."""
+    made, folder = shared / "two_revisions", tmp_path_factory.mktemp("repository") / "copy"
+    with FileLock(shared / "two_revisions.lock"):
+        if not made.is_dir():
+            made.with_suffix(".part").mkdir()
+            build(made.with_suffix(".part")).folder.rename(made)
+    shutil.copytree(made, folder, symlinks=True)
+    return Repository(folder)
+
+
+@pytest.fixture(scope="session")
+def reproduced(shared: Path) -> Clone:
     """Reproduced once, by the first worker that wants it; each test file works in a copy of its own."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
     folder, stages = shared / "clones/reproduced", shared / "clones/stages.json"
     with FileLock(shared / "clones.lock"):
         if not stages.is_file():
             folder.mkdir(parents=True)
             stages.write_text(json.dumps(Clone.made(folder).stages))
     return Clone(folder, tuple(json.loads(stages.read_text())))
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Packaged:
+    """Packed once, by the first worker that wants it; its tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "packaged"
+    with FileLock(root.with_suffix(".lock")):
+        if not (root / "packages").is_dir():
+            root.mkdir()
+            made(root)
+    return Packaged(root)
 
 
 @pytest.fixture(autouse=True)

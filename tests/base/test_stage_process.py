@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from closures import SOURCE, STAGES
+from closures import STAGES
+from spira.package.closure import SOURCE
 
 # Says where it and its worker are, and is at work; its own last word is a file.
 STAGE = """

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +30,9 @@ def experiments(repository: Repository) -> Iterator[Repository]:
 
 
 def said(repository: Repository, subcommand: str, *arguments: str) -> str:
-    return repository.run(sys.executable, "-m", "spira", subcommand, *arguments).stdout
+    done = repository.spira(subcommand, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_two_commits_are_compared_by_their_predictions_alone(repository: Repository) -> None:
@@ -51,11 +52,11 @@ def test_two_commits_are_compared_by_their_predictions_alone(repository: Reposit
 def test_an_experiment_is_compared_by_its_name(experiments: Repository) -> None:
     """As ``dvc exp show`` has it; one that nobody knows, and one that two commits have, are refused."""
     assert "**improvement**" in said(experiments, "compare", "plan-bad", "plan-good")
-    result = experiments.run(sys.executable, "-m", "spira", "compare", "plan-bad", "plan-*", check=False)
+    result = experiments.spira("compare", "plan-bad", "plan-*")
     assert result.stderr.startswith("DataError: plan-*: not a commit of this repository")
     other = f"refs/exps/{'0' * 2}/{'0' * 38}/plan-good"
     experiments.git("update-ref", other, "bad")
-    result = experiments.run(sys.executable, "-m", "spira", "compare", "plan-bad", "plan-good", check=False)
+    result = experiments.spira("compare", "plan-bad", "plan-good")
     experiments.git("update-ref", "-d", other)
     assert result.stderr.startswith("DataError: plan-good: 2 experiments have this name; give a commit: ")
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
-from closures import ROOT, SOURCE
+from closures import ROOT
 from console_script import console_script
 from shims import latin_1
 from spira.commands.spira import COMPLETION, EXIT_CODES, SECTIONS, SUBCOMMANDS, run
+from spira.package.closure import SOURCE
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "80"}
 
@@ -82,7 +83,7 @@ def test_without_a_subcommand_the_help_is_shown_as_wrong_usage() -> None:
     [
         ("doctr", "no subcommand 'doctr'; did you mean doctor?"),
         ("tabel", "no subcommand 'tabel'; did you mean table?"),
-        ("revew", "no subcommand 'revew'; did you mean review?"),
+        ("revew", "no subcommand 'revew'; did you mean review or serve?"),
         ("xyzzy", "no subcommand 'xyzzy'; spira --help lists them"),
     ],
 )

@@ -2,9 +2,9 @@
 
 import re
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import soundfile
@@ -128,7 +128,12 @@ def commit(clone: Clone, message: str) -> None:
 
 
 def changes(clone: Clone, *revisions: str) -> str:
-    return clone.do(sys.executable, "-m", "spira", "changes", *revisions)
+    return done(clone.spira("changes", *revisions))
+
+
+def done(command: CompletedProcess[str]) -> str:
+    assert command.returncode == 0, command.stderr
+    return command.stdout
 
 
 @pytest.fixture(scope="module")
@@ -205,21 +210,21 @@ def _wavs(clone: Clone) -> dict[str, bytes]:
 @pytest.mark.pipeline
 def test_a_reviewer_reads_it_in_the_report(two: Clone) -> None:
     """Under Data, in the words of the command; nothing where the corpus is the same."""
-    report = two.do(sys.executable, "-m", "spira", "review", "v1", "v2")
+    report = done(two.spira("review", "v1", "v2"))
     assert ROWS.strip() in report[report.index("## Data") :]
-    assert "| clips | n |" not in two.do(sys.executable, "-m", "spira", "review", "v2", "v2")
+    assert "| clips | n |" not in done(two.spira("review", "v2", "v2"))
 
 
 @pytest.mark.pipeline
 def test_a_damaged_table_is_refused(two: Clone, tmp_path: Path) -> None:
     """What DVC's cache holds under the wrong name is not compared; nor is a revision that is none."""
-    mistyped = two.run(sys.executable, "-m", "spira", "changes", "v9")
+    mistyped = two.spira("changes", "v9")
     assert (mistyped.returncode, "v9: not a commit of this repository" in mistyped.stderr) == (1, True)
     clone = two.copy(tmp_path / "copy", {})
     oid = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]["ingest"]["outs"][0]["md5"]
     listing = clone.folder / ".dvc/cache/files/md5" / oid[:2] / oid[2:]
     listing.chmod(0o644)
     listing.write_text("[]")
-    result = clone.run(sys.executable, "-m", "spira", "changes", "v1", "v2")
+    result = clone.spira("changes", "v1", "v2")
     assert result.returncode == 1
     assert re.search(r"^DataError: .*: damaged, its hash is not its name; delete it", result.stderr)

@@ -95,6 +95,7 @@ def test_a_defect_in_the_work_reaches_the_caller() -> None:
         assert "raise KeyError(item)" in error.value.__notes__[0]
         with pytest.raises(RuntimeError, match="a worker ended with status 3"):
             guard("leave")
+        assert guard("a") == "A"  # a server goes on
 
 
 def test_a_worker_that_cannot_be_replaced_is_the_systems_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from in_process import spira
 from pipeline_clone import Clone
 from spira.base.errors import DataError
 from spira.base.params import load
@@ -48,7 +48,8 @@ def clone(reproduced: Clone) -> Clone:
 def test_each_fold_is_trained_and_the_rest_runs_once(clone: Clone) -> None:
     """In the order in which a sweep looks at them; and then there is nothing to do."""
     assert [stage for stage in clone.stages if stage.startswith("train")] == TRAININGS
-    assert clone.stages[-5:] == ("predict", "evaluate", "alter", "probe", "report")
+    assert clone.stages[-6:] == ("predict", "evaluate", "alter", "probe", "report", "package")
+    assert [path.name for path in (clone.folder / "data/package").iterdir()] == ["README.md"]  # nothing is deployed
     assert clone.dvc("repro") == []
 
 
@@ -163,12 +164,12 @@ def test_clips_without_features_are_named(clone: Clone) -> None:
 
 def test_the_report_does_not_pair_folds_with_a_held_out_test(clone: Clone) -> None:
     """Point estimates, the reason, the subsets of every fold; against itself it says what a training is."""
-    report = [sys.executable, "-m", "spira", "review"]
-    against_holdout = clone.run(*report, "HEAD~1", "HEAD", set_={"PYTHONPATH": "src"}).stdout
+    environment = clone.environment()
+    against_holdout = spira(clone.folder, "review", "HEAD~1", "HEAD", environment=environment).stdout
     assert "No verdict: split.scheme differs, holdout against kfold" in against_holdout
     assert "| split.scheme | holdout | kfold |" in against_holdout
     assert re.search(r"^\| test of fold 3 \| speakers \| – \| 8 \|$", against_holdout, re.MULTILINE)
-    itself = clone.run(*report, "HEAD", "HEAD", set_={"PYTHONPATH": "src"}).stdout
+    itself = spira(clone.folder, "review", "HEAD", "HEAD", environment=environment).stdout
     words = "a training is 3 models, and each scores the speakers on whom it was not trained."
     assert f"3-fold cross-validation: {words}" in itself
     assert "24 test speakers (12 patients), 24 clips, 1 and 1 trainings." in itself

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
@@ -13,7 +14,7 @@ from pipeline_clone import Clone, ran
 pytestmark = pytest.mark.pipeline
 BEFORE_TRAIN = ["check", "synthesize", "ingest", "ingest_noise", "split", "featurize"]
 TRAIN = ["train@pooled_cnn-holdout-1", "fit@statistics-holdout"]
-AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report"]
+AFTER_TRAIN = ["predict", "evaluate", "alter", "probe", "report", "package"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def test_a_fresh_clone_runs_every_stage(reproduced: Clone) -> None:
 def leave_it_clean(clone: Clone) -> None:
     """Each test starts from the committed results."""
     clone.git("checkout", "-q", "main", "--", ".")
-    clone.run("dvc", "checkout", "-q", "--force")
+    with Repo(str(clone.folder)) as repo:
+        repo.checkout(force=True)
 
 
 @pytest.mark.ml_test_score("Data 5")
@@ -80,8 +82,7 @@ def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
 
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
-    stages = clone.dvc("exp", "run", "-S", "seeds=[1,2]", "predict")
-    assert stages == ["check", "train@pooled_cnn-holdout-2", "predict"]
+    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]", "train") == ["check", "train@pooled_cnn-holdout-2"]
 
 
 def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:
@@ -98,14 +99,15 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
     adopted = json.loads((clone.folder / "data/models/pooled_cnn/holdout/1/model.json").read_text())["adopted"]
     assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (16, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
-    assert clone.dvc("repro", "train@pooled_cnn-holdout-1") == ["train@pooled_cnn-holdout-1"]
+    stale = json.loads(clone.run("dvc", "status", "--json", "train@pooled_cnn-holdout-1").stdout)
+    assert stale["train@pooled_cnn-holdout-1"] == [{"changed deps": {"data/pretrained/before.safetensors": "modified"}}]
 
 
 def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")
-    assert clone.dvc("repro") == ["evaluate", "probe", "report"]
+    assert clone.dvc("repro") == ["evaluate", "probe", "report", "package"]
 
 
 def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:

@@ -12,7 +12,7 @@ from pipeline_clone import Clone
 
 pytestmark = pytest.mark.pipeline
 
-EVALUATING = {"evaluate", "probe", "report"}  # cheap, and of the same bytes where a comment changed
+EVALUATING = {"evaluate", "package", "probe", "report"}  # cheap, and of the same bytes where a comment changed
 AFTER_A_CHANGE_OF = {
     "README.md": set[str](),
     "docs/how-to/storage.md": set(),
@@ -33,12 +33,13 @@ AFTER_A_CHANGE_OF = {
     "src/spira/evaluation/markdown.py": EVALUATING,
     "src/spira/evaluation/metrics.py": EVALUATING,
     "src/spira/probes/summary.py": {"check", "probe"},
+    "src/spira/scorer/answer.py": {"package"},
     "src/spira/stages/evaluate.py": {"evaluate"},
     # and where it must: a module that trains, one that renders features, one of a subfolder
     "src/spira/training/loop.py": {"check", "train@pooled_cnn-holdout-1"},
-    "src/spira/features/spectra.py": {"alter", "check", "featurize", "fit@statistics-holdout"},
-    "src/spira/baselines/statistics.py": {"alter", "fit@statistics-holdout", "predict"},
-    "src/spira/ingest/containers/ogg.py": {"check", "ingest", "ingest_noise"},
+    "src/spira/features/spectra.py": {"alter", "check", "featurize", "fit@statistics-holdout", "package"},
+    "src/spira/baselines/statistics.py": {"alter", "fit@statistics-holdout", "package", "predict"},
+    "src/spira/ingest/containers/ogg.py": {"check", "ingest", "ingest_noise", "package"},
 }
 
 
@@ -87,7 +88,14 @@ def test_a_new_file_in_a_folder_that_is_a_dependency_is_seen(folder: Path) -> No
     """No import names it yet, but DVC cannot know: the stages that have the folder run again."""
     new = folder / "src/spira/models/cpu/new.py"
     new.write_text("")
-    assert stale(folder) == {"alter", "check", "fit@statistics-holdout", "predict", "train@pooled_cnn-holdout-1"}
+    assert stale(folder) == {
+        "alter",
+        "check",
+        "fit@statistics-holdout",
+        "package",
+        "predict",
+        "train@pooled_cnn-holdout-1",
+    }
     new.unlink()
 
 

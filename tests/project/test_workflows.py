@@ -229,7 +229,9 @@ def comment(folder: Path, **more: str) -> Path:
 
 def test_a_comment_shows_no_more_than_text_whatever_made_the_artifact(tmp_path: Path) -> None:
     """It calls nobody, draws nothing, links nowhere, and is no longer than GitHub takes; names of stages stay."""
-    hostile = r"@a @@b \377@c <img src=x> ![x](y) [x][y] https://evil.example \033[31m `train@pooled_cnn-holdout-1`\n"
+    hostile = (
+        r"@a @@b @@@@ \377@c <img src=x> ![x](y) [x][y] https://evil.example \033[31m `train@pooled_cnn-holdout-1`\n"
+    )
     comment(tmp_path, NUMBER="7", EXISTING="", ARTIFACT=hostile)
     said = (tmp_path / "body.md").read_text(errors="replace").rpartition("#artifacts).\n\n")[2]
     assert not re.search(r"(?<![A-Za-z0-9_])@", said)

@@ -15,6 +15,7 @@ import aiohttp
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")
+_MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 _SECONDS = 90  # for anything at all, on a busy machine
 _FACTS = """JSON.stringify({
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -36,6 +37,50 @@ class Seen(NamedTuple):
 def seen(page: Path, width: int, *, dark: bool = False, height: int | None = None) -> Seen:
     """The page at this width; the picture is of all of it, or of its first ``height`` pixels."""
     return asyncio.run(asyncio.wait_for(_seen(page, width, dark=dark, height=height), _SECONDS))
+
+
+class Tab:
+    """A page that a test works with."""
+
+    def __init__(self, call: Any, events: list[dict[str, Any]]) -> None:
+        self._call, self._events = call, events
+
+    @property
+    def complaints(self) -> list[str]:
+        return _complaints(self._events)
+
+    @property
+    def requested(self) -> list[str]:
+        return _requested(self._events)
+
+    async def value(self, expression: str) -> Any:
+        """What a JavaScript expression comes to."""
+        found = await self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Waits until a JavaScript expression is true."""
+        while not await self.value(expression):
+            await asyncio.sleep(0.05)
+
+    async def choose(self, selector: str, file: Path) -> None:
+        """Puts a file into a field of the page, as a person who chooses it."""
+        document = await self._call("DOM.getDocument")
+        node = await self._call("DOM.querySelector", nodeId=document["root"]["nodeId"], selector=selector)
+        await self._call("DOM.setFileInputFiles", nodeId=node["nodeId"], files=[str(file)])
+
+
+@asynccontextmanager
+async def tab(url: str, *, microphone: bool = False) -> AsyncIterator[Tab]:
+    """A page as it is served, where it may use a microphone that beeps."""
+    async with _connection(*(_MICROPHONE if microphone else ())) as (call, events):
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            await call(f"{domain}.enable")
+        size: dict[str, Any] = {"width": 900, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        await call("Emulation.setDeviceMetricsOverride", **size)
+        await call("Page.navigate", url=url)
+        yield Tab(call, events)
 
 
 async def _seen(page: Path, width: int, *, dark: bool, height: int | None) -> Seen:
@@ -69,11 +114,11 @@ def _requested(events: list[dict[str, Any]]) -> list[str]:
 
 
 @asynccontextmanager
-async def _connection() -> AsyncIterator[tuple[Any, list[dict[str, Any]]]]:
+async def _connection(*options: str) -> AsyncIterator[tuple[Any, list[dict[str, Any]]]]:
     """(a function that calls the protocol, the events so far) of a browser's only page; the browser ends with it."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+        command = [CHROMIUM, *_OPTIONS, *options, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = await _port(Path(profile) / "DevToolsActivePort")

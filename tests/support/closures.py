@@ -4,13 +4,13 @@ A folder stands for all that is in it, where the stage imports all of it. A chea
 imports two files of it: it runs again, for seconds, when another file there changes, and dvc.yaml is a third shorter.
 """
 
-import ast
 import re
 from collections.abc import Iterator, Set
 from pathlib import Path
 
+from spira.package.closure import SOURCE, closure
+
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src"
 STAGES = sorted(path.stem for path in (SOURCE / "spira/stages").glob("*.py"))
 # What a needless run costs. ingest decodes every recording, featurize renders every clip under every condition, train
 # and the two stages that score run the network: hours, of a corpus that is worth it. Each of these depends on exactly
@@ -18,33 +18,6 @@ STAGES = sorted(path.stem for path in (SOURCE / "spira/stages").glob("*.py"))
 # split and evaluate read tables, ingest_noise has a few recordings, synthesize makes the demo alone, and what probe and
 # report do grows with the test clips. When what they write has not changed, nothing after them runs again.
 EXACT = ("alter", "featurize", "ingest", "predict", "train")
-
-
-def imported(module: Path) -> set[str]:
-    """Dotted names that a module imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute"
-            names |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return names
-
-
-def own(module: Path) -> set[Path]:
-    """Files of this package that a module imports."""
-    files = {SOURCE / f"{name.replace('.', '/')}.py" for name in imported(module)}
-    return {file for file in files if file.is_file()}
-
-
-def closure(module: Path) -> set[Path]:
-    """The module and all of this package that it imports, directly or not."""
-    found, new = {module}, {module}
-    while new:
-        new = set().union(*(own(file) for file in new)) - found
-        found |= new
-    return found
 
 
 def code_deps(stage: str) -> list[str]:

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 _NEWER = r" ; python_full_version >= '3\.\d+'"  # the one marker there is: what the standard library lost since
-PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 def pythons(pyproject: str) -> list[str]:

@@ -96,6 +96,15 @@ class Clone:
         """The stages that a dvc command ran, in their order."""
         return ran(self.run("dvc", *arguments).stdout)
 
+    def rest(self) -> None:
+        """Freezes and commits what comes after ``evaluate``, as ``dvc freeze`` does: a run is a third shorter."""
+        dvc_yaml = self.folder / "dvc.yaml"
+        stages = re.sub(
+            r"^  (alter|probe|report|package):$", r"\g<0>\n    frozen: true", dvc_yaml.read_text(), flags=re.MULTILINE
+        )
+        dvc_yaml.write_text(stages)
+        self.commit("four stages rest")
+
     def commit(self, message: str) -> None:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)

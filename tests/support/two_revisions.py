@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from closures import expanded
+from in_process import spira
 from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT
 
@@ -57,24 +58,30 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             **environment_without_git(),
             **GIT_IDENTITY,
-            "PATH": path,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(ROOT / "src"),
             "DVC_NO_ANALYTICS": "1",
         }
-        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False
+        )
         assert not check or result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
         return result
+
+    def spira(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return spira(self.folder, *arguments, environment=self.environment())
 
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).stdout
 
     def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "spira", "review", *arguments, check=False)
+        return self.spira("review", *arguments)
 
     def commit(self, branch: str) -> None:
         self.git("add", "-A")

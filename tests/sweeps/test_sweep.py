@@ -9,10 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import chdir
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import psutil
@@ -20,10 +19,10 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
+from in_process import spira
 from pipeline_clone import Clone
-from spira.base.errors import DataError, ParamError
+from spira.base.errors import ParamError
 from spira.base.params import read
-from spira.commands.spira import run
 from spira.compare.experiments import table
 from spira.sweeps.clones import alone, devices, experiment, listed_devices, slots, snapshot
 from spira.sweeps.optuna_study import Trial, importances, proposal, unpromising
@@ -212,33 +211,15 @@ def test_a_long_parameter_is_written_out_in_the_picture(tmp_path: Path) -> None:
 # ---- through the command line
 
 
-class Ended(NamedTuple):
-    """What came of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def sweep(
     clone: Clone, plan: dict[str, Any], *options: str, check: bool = True, set_: Mapping[str, str] | None = None
-) -> Ended:
-    """The command in this process: one of its own needs seconds to start, and how it ends is tested by interrupts."""
+) -> subprocess.CompletedProcess[str]:
+    """The command in this process; how a process of its own ends is tested by interrupts."""
     (clone.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    said, complaints, status = StringIO(), StringIO(), 1
-    with (
-        chdir(clone.folder),
-        patch.dict(os.environ, clone.environment() | dict(set_ or {}), clear=True),
-        patch("spira.sweeps.clones.interruptible"),  # pytest's own Ctrl-C stays
-        redirect_stdout(said),
-        redirect_stderr(complaints),
-    ):
-        try:
-            status = run(["sweep", "plan.yaml", *options])
-        except (DataError, ParamError) as error:
-            complaints.write(f"{type(error).__name__}: {error}")
-    assert not check or status == 0, f"{said.getvalue()}\n{complaints.getvalue()}"
-    return Ended(status, said.getvalue(), complaints.getvalue())
+    with patch("spira.sweeps.clones.interruptible"):  # pytest's own Ctrl-C stays
+        done = spira(clone.folder, "sweep", "plan.yaml", *options, environment=clone.environment() | dict(set_ or {}))
+    assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done
 
 
 def experiments(clone: Clone) -> set[str]:
@@ -249,17 +230,15 @@ def experiments(clone: Clone) -> set[str]:
 def real(reproduced: Clone) -> Clone:
     """The real pipeline on the tiny corpus; the stages after `evaluate` are frozen: no sweep reads them."""
     clone = reproduced.copy("sweep")
-    clone.dvc("freeze", "alter", "probe", "report")
-    clone.commit("three stages rest")
+    clone.rest()
     return clone
 
 
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[Clone]:
-    """One stage that only pretends to train; the other end of the test's processes is seen to."""
-    clone = Clone(tmp_path / "a fake's [1]")
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """One stage that only pretends to train."""
+    clone = Clone(tmp_path_factory.mktemp("fake") / "committed")
     (clone.folder / "src/spira").mkdir(parents=True)  # no code of ours runs there
-    (tmp_path / "notes").mkdir()
     params = PARAMS | {"models": {"networks": ["pooled_cnn"], "baselines": []}}
     (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copy2(ROOT / "tests/support/fake_training.py", clone.folder / "src/fake_training.py")
@@ -290,6 +269,15 @@ def fake(tmp_path: Path) -> Iterator[Clone]:
     clone.run("dvc", "init", "-q")
     (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
     clone.commit("a fake")
+    return clone
+
+
+@pytest.fixture
+def fake(committed: Clone, tmp_path: Path) -> Iterator[Clone]:
+    """A copy of its own for each test, and the end of the processes that the test leaves."""
+    clone = Clone(tmp_path / "a fake's [1]")
+    shutil.copytree(committed.folder, clone.folder, symlinks=True)
+    (tmp_path / "notes").mkdir()
     yield clone
     for note in (tmp_path / "notes").glob("pid-*"):
         if alive(int(note.name.removeprefix("pid-"))):

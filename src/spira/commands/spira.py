@@ -18,6 +18,10 @@ SECTIONS = {
         "reproduced": "Say whether the committed bytes came out of the last run.",
         "train-parallel": "Run the trainings that are to run, several at once.",
     },
+    "Use a model": {
+        "predict": "Score recordings of one person by the packaged model.",
+        "serve": "Serve the packaged model over HTTP, with a page to try it.",
+    },
     "Compare": {
         "compare": "Say which of two commits or experiments is better.",
         "review": "Report what changed between two commits, for their reviewer.",
@@ -42,6 +46,8 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
+    3: "predict: some recordings were refused",
+    4: "predict: all recordings were refused",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

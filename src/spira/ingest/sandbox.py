@@ -130,7 +130,11 @@ class _Worker:
                 return outcome
             lost: Lost | Failed = Failed(f"did not finish within {patience} s, most of which it spent waiting")
         except (EOFError, ConnectionError):
-            lost = self._death()
+            try:
+                lost = self._death()
+            except RuntimeError:  # a defect, which the next item need not pay for
+                self.restart()
+                raise
         self.restart()
         return lost
 

@@ -2,6 +2,7 @@
 
 import errno
 import faulthandler
+import os
 import pickle
 import resource
 import signal
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from spira.base.errors import MachineError
 from spira.base.system_errors import ADVICE, sentence
 
+_SECONDS_BETWEEN_LOOKS = 1.0
 _ADDRESSES, _DATA = 0, 5  # columns of /proc/self/statm: pages of all memory, and of what RLIMIT_DATA counts
 
 
@@ -47,7 +49,7 @@ class Defect(NamedTuple):
 
 
 def serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared: Any) -> None:
-    """Answers items until it is stopped, or until the stage is gone."""
+    """Answers items until it is stopped, or until the process that started it is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they are for the stage, which stops this
         signal.signal(number, signal.SIG_IGN)
     faulthandler.disable()
@@ -56,7 +58,10 @@ def serve(pipe: Connection, work: Callable[[Any], Any], limits: Limits, shared: 
         _limit(resource.RLIMIT_DATA, own + limits.megabytes * 2**20)
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     starved = most != resource.RLIM_INFINITY and most < _bytes_held(_ADDRESSES) + limits.megabytes * 2**20
-    while True:
+    above = os.getppid()
+    while os.getppid() == above:  # forked, this holds the other end of its own pipe, which no death closes then
+        if not pipe.poll(_SECONDS_BETWEEN_LOOKS):
+            continue
         try:
             item = pipe.recv()
         except EOFError:

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import file_digest, sha256
-from math import ceil
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal
@@ -19,16 +18,14 @@ from spira.base.errors import DataError, visible
 from spira.base.tables import write_sheet
 from spira.clips.arrays import WAVEFORMS, ArrayWriter, read_array
 from spira.clips.parallel import n_cores, ordered_map, progress
-from spira.ingest.acceptance import Code, IngestParams, Refusal, refuse_samples
+from spira.ingest.acceptance import IngestParams, Refusal
 from spira.ingest.containers.tags import personal_tags
-from spira.ingest.decoding import decode
 from spira.ingest.file_names import Located
-from spira.ingest.resampling import resample, to_mono
+from spira.ingest.mono import decoder_limits, read_mono, refuse_lost, shared_bytes
 from spira.ingest.sandbox import Guard
-from spira.ingest.sandbox_worker import Failed, Limits, Lost
+from spira.ingest.sandbox_worker import Failed, Lost
 
 REJECTS = "rejects.csv"
-_MARGIN = 2**12  # bytes; a resampler may round its length up
 _NO_FACT = "This is a fault of the machine and no fact about the file, which is not refused: fix it and run again"
 _SHOWN = 20  # files in one message
 
@@ -80,8 +77,7 @@ def store_waveforms(
     tagged: Counter[str] = Counter()
     work = partial(_mono, folder, sample_rate, ingest, seconds_key)
     n_workers = min(n_workers or n_cores(), len(files.paths))
-    limits = Limits(ceil(ingest.max_decode_seconds * max_seconds / 60), ingest.max_decode_megabytes)
-    n_shared = 4 * ceil(max_seconds * sample_rate) + _MARGIN
+    limits, n_shared = decoder_limits(ingest, max_seconds), shared_bytes(max_seconds, sample_rate)
     paths = list(files.paths.values())
     with (
         Guard(work, limits, n_workers, n_shared) as guard,
@@ -95,7 +91,7 @@ def store_waveforms(
                     f"{where}: {result.reason}; tried twice, the second time with no other file beside it. {_NO_FACT}"
                 )
             if isinstance(result, Lost):
-                refused.append((file_path, _refusal(result)))
+                refused.append((file_path, refuse_lost(result)))
             elif isinstance(result, Refusal):
                 doubt = f"; {files.doubts[file_path]}" if file_path in files.doubts else ""
                 refused.append((file_path, Refusal(result.code, result.reason + doubt)))
@@ -111,27 +107,14 @@ def store_waveforms(
     return accepted, refused
 
 
-def _refusal(lost: Lost) -> Refusal:
-    """The refusal of a file that ended its decoder, with the key where a limit did."""
-    key = {"megabytes": " (ingest.max_decode_megabytes)", "cpu_seconds": " (ingest.max_decode_seconds)"}
-    code: Code = "too_large" if lost.limit == "megabytes" else "undecodable"
-    return Refusal(code, f"its decoder {lost.reason}{key.get(lost.limit, '')}")
-
-
 def _mono(
     folder: Path, sample_rate: int, ingest: IngestParams, seconds_key: str, file_path: str
 ) -> tuple[NDArray[np.float32], Recording, set[str]] | Refusal:
-    """Decodes, checks, downmixes and resamples one file; its ``start`` is filled in later."""
-    decoded = decode(folder / file_path, ingest, getattr(ingest, seconds_key), seconds_key)
-    if isinstance(decoded, Refusal):
-        return decoded
-    samples, rate, header, comments = decoded
-    mono = to_mono(samples)
-    del decoded, samples  # memory for the resampler: a limit on it holds
-    waveform = np.ascontiguousarray(resample(mono, rate, sample_rate))
-    refusal = refuse_samples(waveform, ingest.min_peak)  # channels may cancel out; all sound may lie above Nyquist
-    if refusal is not None:
-        return Refusal(refusal.code, f"once mono at {sample_rate} Hz: {refusal.reason}")
+    """The waveform of one file, and what the table says of it; its ``start`` is filled in later."""
+    mono = read_mono(folder / file_path, sample_rate, ingest, seconds_key)
+    if isinstance(mono, Refusal):
+        return mono
+    waveform, rate, header, comments = mono
     digest = sha256(waveform.data).hexdigest()
     recording = Recording(file_path, 0, waveform.size, rate, digest=digest, **asdict(header))
     return waveform, recording, personal_tags(folder / file_path, comments)

@@ -1,0 +1,81 @@
+"""Recordings as bytes or files -> waveforms, each decoded in a process that a bad file may end.
+
+Bytes are decoded from memory: nobody's voice reaches a disk.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spira.ingest.acceptance import IngestParams, Refusal
+from spira.ingest.mono import decoder_limits, read_mono, refuse_lost, shared_bytes
+from spira.ingest.sandbox import Guard
+from spira.ingest.sandbox_worker import Failed, Lost
+from spira.scorer.answer import MACHINE, Refused
+
+Source = bytes | Path
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A recording in memory, which no message and no log shows."""
+
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Decodes one recording, in a decoder's process."""
+
+    sample_rate: int
+    ingest: IngestParams
+
+    def __call__(self, source: _Sound | Path) -> NDArray[np.float32] | Refusal:
+        with _file(source) as path:
+            mono = read_mono(path, self.sample_rate, self.ingest)
+        return mono if isinstance(mono, Refusal) else mono.waveform
+
+
+class Decoders:
+    """``decoders(source)`` -> a waveform, shape (time,), or why there is none; from as many threads as there are.
+
+    They are forked here, so before torch starts its threads.
+    """
+
+    def __init__(self, sample_rate: int, p: IngestParams, n_processes: int) -> None:
+        limits, n_shared = decoder_limits(p, p.max_seconds), shared_bytes(p.max_seconds, sample_rate)
+        self._guard: Guard[_Sound | Path, NDArray[np.float32] | Refusal] = Guard(
+            _Read(sample_rate, p), limits, n_processes, n_shared
+        )
+        atexit.register(self.close)  # a server that loads a package never closes it, and would wait for them at its end
+
+    def __call__(self, source: Source) -> NDArray[np.float32] | Refused:
+        found = self._guard(source if isinstance(source, Path) else _Sound(source))
+        if isinstance(found, Failed):
+            return Refused(code=MACHINE, reason=f"the machine failed, and nothing is known of it: {found.reason}")
+        if isinstance(found, Lost):
+            found = refuse_lost(found)
+        return Refused(code=found.code, reason=found.reason) if isinstance(found, Refusal) else found
+
+    def close(self) -> None:
+        """Ends them; once is enough."""
+        atexit.unregister(self.close)
+        self._guard.__exit__(None, None, None)
+
+
+@contextmanager
+def _file(source: _Sound | Path) -> Iterator[Path]:
+    """The path of a file that holds the recording: for bytes, one in memory."""
+    if isinstance(source, Path):
+        yield source
+        return
+    with os.fdopen(os.memfd_create("recording"), "wb") as file:
+        file.write(source.content)
+        file.flush()
+        yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
