@@ -173,6 +173,7 @@ def run_stage(stage: str, at: Path) -> None:
 
 def with_tensors(stage: str, data: Path) -> None:
     from spira.base.params import load
+    from spira.encoders.params import EmbeddingParams
     from spira.features.noise import NoiseParams
     from spira.features.params import FeatureParams, WindowParams
     from spira.models.build import build
@@ -182,11 +183,12 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.stages import featurize, predict
 
     features, windows = load("features", FeatureParams), WindowParams(seconds=1.0, step_seconds=1.0)
-    subsets = data / "subsets.csv"
+    embedding, subsets = load("embedding", EmbeddingParams), data / "subsets.csv"
     if stage == "featurize":
         noise = load("noise", NoiseParams).model_copy(update={"views": 1})
         clips, noises, out = (data / name for name in ("clips", "noise", "features"))
-        featurize.run(RATE, features, windows, noise, clips=clips, noises=noises, subsets=subsets, out=out)
+        sections = RATE, features, embedding, windows, noise
+        featurize.run(*sections, clips=clips, noises=noises, subsets=subsets, out=out)
         return
     network, n_frames = load("network", NetworkParams), windows.frames(RATE, features.hop_length)[0]
     for seed in SEEDS:
@@ -199,6 +201,7 @@ def with_tensors(stage: str, data: Path) -> None:
         SEEDS,
         RATE,
         features,
+        embedding,
         windows,
         load("predict", PredictParams),
         load("cpu_kernels", CpuKernels),

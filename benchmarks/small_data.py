@@ -30,6 +30,7 @@ from spira.base.array_types import Floats, Waveform
 from spira.base.params import load
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
+from spira.encoders.params import EmbeddingParams
 from spira.evaluation.metrics import auc
 from spira.features.noise import NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams
@@ -46,6 +47,7 @@ from spira.training.params import TrainParams
 
 ROOT = Path(__file__).parents[1]
 RATE = 16_000  # Hz
+PRETRAINED = ROOT / "data/pretrained"  # where `embedding.file` is
 N_FOLDS = 5
 CONDITIONS = ("clean", "noisy", "noisy_controls")
 SWAPS = ("own_class_noise", "other_class_noise")
@@ -112,20 +114,23 @@ def run_stages(models: ModelsParams, seeds: tuple[int, ...], *, altered: bool) -
         load("windows", WindowParams),
         load("noise", NoiseParams),
     )
+    embedding = load("embedding", EmbeddingParams)
     kernels, score = load("cpu_kernels", CpuKernels), load("predict", PredictParams)
     split.run(RATE, load("split", SplitParams))
-    featurize.run(RATE, features, windows, noise)
+    featurize.run(RATE, features, embedding, windows, noise, pretrained=PRETRAINED)
     for fold in map(str, range(1, N_FOLDS + 1)):
         for model in models.networks:
             for seed in seeds:
                 sections = load("network", NetworkParams), load("train", TrainParams), kernels
-                train.run(RATE, features, windows, *sections, model=model, fold=fold, seed=seed)
+                train.run(RATE, features, embedding, windows, *sections, model=model, fold=fold, seed=seed)
         for model in models.baselines:
-            fit.run(RATE, features, load("baseline", BaselineParams), model=model, fold=fold)
-    predict.run(models, seeds, RATE, features, windows, score, kernels)
+            fit.run(RATE, features, embedding, load("baseline", BaselineParams), model=model, fold=fold)
+    predict.run(models, seeds, RATE, features, embedding, windows, score, kernels)
     if altered:
         quiet, p = load("background", BackgroundParams), load("alter", AlterParams)
-        alter.run(models, seeds, RATE, features, windows, score, quiet, noise, p, kernels)
+        alter.run(
+            models, seeds, RATE, features, embedding, windows, score, quiet, noise, p, kernels, pretrained=PRETRAINED
+        )
 
 
 def plain_aucs() -> dict[str, float]:

@@ -31,6 +31,7 @@ from spira.base.arithmetic import processor, variables
 from spira.base.params import load
 from spira.clips.arrays import read_array
 from spira.clips.parallel import n_cores, ordered_map
+from spira.encoders.params import EmbeddingParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.spectra import Frames
@@ -197,6 +198,7 @@ def epoch_of_ours(at: Path) -> Seconds:
             featurize.run(
                 RATE,
                 features,
+                load("embedding", EmbeddingParams),
                 every_second,
                 noise,
                 clips=at / "long_clips",

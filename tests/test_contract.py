@@ -38,7 +38,7 @@ TOOLS = {
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
     {"repository"},
-    {"clips", "demo", "models", "plots", "remote", "split"},
+    {"clips", "demo", "encoders", "models", "plots", "remote", "split"},
     {"baselines", "doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
     {"check", "evaluation", "scorer"},
@@ -65,6 +65,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "clips": {"arrays", "parallel", "recordings", "subsets"},
     "compare": {"corpus_versions", "experiments", "read_side", "results", "revision"},
     "doctor": {"cache", "checks", "dvc_locks", "environment", "machine", "repairs"},
+    "encoders": {"store"},
     "evaluation": {"files"},
     "features": {"cache", "store"},
     "ingest": {

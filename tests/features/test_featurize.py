@@ -12,12 +12,15 @@ import polars as pl
 import pytest
 import soundfile
 import torch
+from torch import Tensor, nn
 
 import scale
 from spira.base.array_types import Waveform
 from spira.base.errors import DataError
 from spira.base.params import load, parse, read
 from spira.clips.arrays import read_array
+from spira.encoders.encoder import Encoder
+from spira.encoders.params import EmbeddingParams
 from spira.features import store as frames
 from spira.features.cache import Shards
 from spira.features.conditions import CONDITIONS
@@ -68,11 +71,13 @@ def run(at: Path, sample_rate: int = 16_000, **changed: Mapping[str, object]) ->
     featurize.run(
         sample_rate,
         parse(FeatureParams, tree["features"] | changed.get("features", {})),
+        parse(EmbeddingParams, tree["embedding"] | changed.get("embedding", {})),
         parse(WindowParams, {"seconds": 1.0, "step_seconds": 1.0} | dict(changed.get("windows", {}))),
         parse(NoiseParams, tree["noise"] | {"views": 1} | changed.get("noise", {})),
         clips=at / "data/clips",
         noises=at / "data/noise",
         subsets=at / "data/subsets.csv",
+        pretrained=at / "data/pretrained",
         out=at / "data/features",
     )
 
@@ -386,3 +391,85 @@ def test_no_old_table_tells_of_new_frames(workspace: Path, monkeypatch: pytest.M
         frames.read_windows(
             workspace / "data/features/train", "views", ["x"], length=101, step=100, device=torch.device("cpu")
         )
+
+
+class Counted(nn.Module):
+    """An encoder that costs nothing and remembers how often it was asked."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain, self.n_asked = gain, 0
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        self.n_asked += 1
+        return self.gain * waveform[: 256 * (len(waveform) // 256)].reshape(-1, 256)
+
+
+EMBEDDING: dict[str, Any] = {"features": {"kind": "embedding"}, "embedding": {"file": "e.safetensors"}}
+
+
+@pytest.fixture
+def encoder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """In the place of the one that the file of weights holds."""
+    net = Counted()
+    (workspace / "data/pretrained").mkdir()
+    (workspace / "data/pretrained/e.safetensors").write_bytes(b"1.0")
+    monkeypatch.setattr(featurize, "load_encoder", lambda _, __: Encoder(net, 1))
+    monkeypatch.setattr(frames, "_CLIPS_A_SHARD", 256)  # one shard an array, in which every clip has neighbours
+    return net
+
+
+def add_last_clip(at: Path) -> None:
+    shutil.copy(at / "whole.csv", at / "data/raw/many/metadata.csv")
+    before_features(at)
+
+
+def test_a_new_clip_costs_the_encoder_one_clip(workspace: Path, encoder: Counted) -> None:
+    """Its neighbours in the shard are written anew from what the last run kept; the bytes are those from nothing."""
+    run(workspace, **EMBEDDING)
+    before, encoder.n_asked = encoder.n_asked, 0
+    add_last_clip(workspace)
+    run_after_dvc(workspace, **EMBEDDING)
+    assert 0 < encoder.n_asked <= 3  # the most that one clip has: two training views, or three conditions
+    assert before > 3 * N_CLIPS / 2
+    second = contents(workspace)
+    shutil.rmtree(workspace / ".ckpt")
+    assert second == from_nothing(workspace, **EMBEDDING)
+
+
+def test_what_was_kept_stays_while_it_is_of_use(workspace: Path, encoder: Counted) -> None:
+    """A run that restores whole shards asks for none of their clips, and must not lose them for the next."""
+    run(workspace, **EMBEDDING)
+    run_after_dvc(workspace, **EMBEDDING)
+    kept = len(list((workspace / ".ckpt/encoded").rglob("*")))
+    encoder.n_asked = 0
+    add_last_clip(workspace)
+    run_after_dvc(workspace, **EMBEDDING)
+    assert 0 < encoder.n_asked <= 3
+    assert kept <= len(list((workspace / ".ckpt/encoded").rglob("*"))) <= kept + 3
+
+
+def test_other_weights_are_other_frames(workspace: Path, encoder: Counted) -> None:
+    """The file's hash is part of what finds frames again, its name is not enough."""
+    run(workspace, **EMBEDDING)
+    first, encoder.n_asked = contents(workspace), 0
+    (workspace / "data/pretrained/e.safetensors").write_bytes(b"2.0")
+    encoder.gain = 2.0
+    run_after_dvc(workspace, **EMBEDDING)
+    assert encoder.n_asked > N_CLIPS
+    assert contents(workspace) != first
+
+
+def test_damaged_frames_are_computed_again(workspace: Path, encoder: Counted) -> None:
+    """Each is kept with its hash."""
+    run(workspace, **EMBEDDING)
+    add_last_clip(workspace)
+    for path in (workspace / ".ckpt/encoded").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    encoder.n_asked = 0
+    run_after_dvc(workspace, **EMBEDDING)
+    assert encoder.n_asked > 3  # its neighbours too
+    second = contents(workspace)
+    shutil.rmtree(workspace / ".ckpt")
+    assert second == from_nothing(workspace, **EMBEDDING)

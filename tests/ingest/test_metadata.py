@@ -15,7 +15,9 @@ from sounds import encoded, tones
 from spira.base.errors import DataError
 from spira.base.params import load
 from spira.clips.cells import is_unknown, read_dates, read_numbers
+from spira.encoders.params import EmbeddingParams
 from spira.evaluation.subgroups import group_names
+from spira.features.params import FeatureParams
 from spira.ingest.corpus import read_corpus
 from spira.probes.background import BackgroundParams
 from spira.probes.matched_pairs import matched_pairs
@@ -110,6 +112,8 @@ def run_probe(folder: Path) -> None:
     probe.run(
         "mine",
         16_000,
+        load("features", FeatureParams, path=ROOT / "params.yaml"),
+        load("embedding", EmbeddingParams, path=ROOT / "params.yaml"),
         load("background", BackgroundParams, path=ROOT / "params.yaml"),
         PROBE,
         clips=folder / "clips",
@@ -119,6 +123,7 @@ def run_probe(folder: Path) -> None:
         probes=folder / "probes.json",
         report=folder / "probes.md",
         pairs=folder / "pairs.csv",
+        similar=folder / "similar.csv",
     )
 
 

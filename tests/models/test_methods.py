@@ -19,6 +19,7 @@ from torchaudio.transforms import MFCC, AmplitudeToDB
 
 from spira.base.params import load
 from spira.clips.arrays import read_array
+from spira.encoders.params import EmbeddingParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import IndexRow, write_index, write_shard
@@ -68,8 +69,9 @@ def other_features() -> Iterator[None]:
     """Those of params.yaml until the block ends, and then those of the other tests again."""
     Path("data/features").rename("data/kept")
     try:
-        sections = load("features", FeatureParams), load("windows", WindowParams), load("noise", NoiseParams)
-        featurize.run(16_000, *sections, n_workers=1)
+        sections = load("windows", WindowParams), load("noise", NoiseParams)
+        embedding = load("embedding", EmbeddingParams)
+        featurize.run(16_000, load("features", FeatureParams), embedding, *sections, n_workers=1)
         yield
     finally:
         shutil.rmtree("data/features")

@@ -16,6 +16,7 @@ from pipeline_clone import Clone
 from spira.base.errors import DataError
 from spira.base.params import load
 from spira.clips.arrays import ArrayWriter
+from spira.encoders.params import EmbeddingParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.store import longest_clip, read_renderings
 from spira.models.params import CpuKernels, NetworkParams
@@ -124,6 +125,7 @@ def trained_with_noise_for(clips: set[str], clone: Clone, folder: Path) -> bytes
     train.run(
         16_000,
         load("features", FeatureParams, path=params),
+        load("embedding", EmbeddingParams, path=params),
         load("windows", WindowParams, path=params),
         load("network", NetworkParams, path=params),
         load("train", TrainParams, path=params),

@@ -71,6 +71,7 @@ def test_it_learns_and_repeats_itself_byte_for_byte(tmp_path: Path, monkeypatch:
         assert probes["polarity"]["verdict"] == "pass"  # no feature keeps the sign
         assert probes["recording_date"]["why"] == "not run: `recorded_on` is unknown for 24 of 24 clips"
         assert model["verdict"] in ("pass", "warn")  # six test clips leave an interval wide
+    assert Path("data/similar_voices.csv").read_text() == "speaker_id,other_speaker_id,similarity\n"
     assert Path("data/near_duplicates.csv").read_text() == "clip_id,other_clip_id,bit_errors,delay_seconds\n"
 
     torch.set_num_threads(2)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from spira.base.params import load
+from spira.encoders.params import EmbeddingParams
 from spira.evaluation.params import EvaluateParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
@@ -41,6 +42,7 @@ def run_to_features(n_workers: int) -> None:
     featurize.run(
         16_000,
         load("features", FeatureParams),
+        load("embedding", EmbeddingParams),
         load("windows", WindowParams),
         load("noise", NoiseParams),
         n_workers=n_workers,
@@ -54,6 +56,7 @@ def run_training(seed: int, fold: str = "holdout") -> None:
         train.run(
             16_000,
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("windows", WindowParams),
             load("network", NetworkParams),
             load("train", TrainParams),
@@ -63,13 +66,15 @@ def run_training(seed: int, fold: str = "holdout") -> None:
             seed=seed,
         )
     for model in models.baselines:
-        fit.run(16_000, load("features", FeatureParams), load("baseline", BaselineParams), model=model, fold=fold)
+        sections = load("features", FeatureParams), load("embedding", EmbeddingParams), load("baseline", BaselineParams)
+        fit.run(16_000, *sections, model=model, fold=fold)
 
 
 def run_predict(seeds: tuple[int, ...] = SEEDS) -> None:
     features, windows = load("features", FeatureParams), load("windows", WindowParams)
+    embedding = load("embedding", EmbeddingParams)
     sections = load("predict", PredictParams), load("cpu_kernels", CpuKernels)
-    predict.run(load("models", ModelsParams), seeds, 16_000, features, windows, *sections)
+    predict.run(load("models", ModelsParams), seeds, 16_000, features, embedding, windows, *sections)
 
 
 def run_to_metrics() -> None:
@@ -77,12 +82,13 @@ def run_to_metrics() -> None:
     evaluate.run("tiny", load("evaluate", EvaluateParams))
 
 
-def run_to_probes(n_workers: int) -> None:
+def run_alter(seeds: tuple[int, ...], n_workers: int) -> None:
     alter.run(
         load("models", ModelsParams),
-        SEEDS,
+        seeds,
         16_000,
         load("features", FeatureParams),
+        load("embedding", EmbeddingParams),
         load("windows", WindowParams),
         load("predict", PredictParams),
         load("background", BackgroundParams),
@@ -91,4 +97,9 @@ def run_to_probes(n_workers: int) -> None:
         load("cpu_kernels", CpuKernels),
         n_workers=n_workers,
     )
-    probe.run("tiny", 16_000, load("background", BackgroundParams), load("probe", ProbeParams), n_workers=n_workers)
+
+
+def run_to_probes(n_workers: int) -> None:
+    run_alter(SEEDS, n_workers)
+    sections = load("features", FeatureParams), load("embedding", EmbeddingParams), load("background", BackgroundParams)
+    probe.run("tiny", 16_000, *sections, load("probe", ProbeParams), n_workers=n_workers)

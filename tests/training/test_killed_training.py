@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from spira.base.params import load
+from spira.encoders.params import EmbeddingParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.models.params import CpuKernels, NetworkParams
 from spira.stages import train
@@ -53,6 +54,7 @@ class Killer(io.TextIOWrapper):
 def sections() -> dict[str, Any]:
     kinds: dict[str, Any] = {
         "features": FeatureParams,
+        "embedding": EmbeddingParams,
         "windows": WindowParams,
         "network": NetworkParams,
         "train": TrainParams,

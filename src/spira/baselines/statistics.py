@@ -19,9 +19,9 @@ _FLAT = 1e-3  # dB by which the bands of a frame that was made flat still differ
 class FrameLayout:
     """What the numbers of a frame are."""
 
-    kind: str  # of the features: mfcc, mel or spectrogram
+    kind: str  # of the features: mfcc, mel, spectrogram or embedding
     n_mels: int  # bands under an MFCC
-    rate: float  # frames a second
+    rate: float  # frames a second; not read of an embedding
 
     def envelope(self, frames: Floats) -> Floats:
         """The level of each frame in dB, shape (n_frames,): the mean over its bands.
@@ -81,6 +81,9 @@ def clip_statistics(frames: Float32s, block: Block, layout: FrameLayout) -> Floa
     one frame and the next), and pauses and envelope: 79 numbers. ``large``: mean, deviation and five quantiles of
     every coefficient, the same slopes, pauses and envelope: 319 for 40 coefficients.
 
+    The numbers of an embedding have neither an order nor a level: ``small`` is the mean of each, ``large`` the mean,
+    the deviation and the quantiles.
+
     Args:
         frames: of the whole clip, shape (n_frames, n_features).
         block: small or large.
@@ -90,9 +93,12 @@ def clip_statistics(frames: Float32s, block: Block, layout: FrameLayout) -> Floa
         Shape (n_statistics,), float64, finite.
     """
     numbers = frames.astype(np.float64)
+    quantiles = np.quantile(numbers, QUANTILES, axis=0).ravel() if block == "large" else np.empty(0)
+    if layout.kind == "embedding":
+        deviations = numbers.std(axis=0) if block == "large" else np.empty(0)
+        return np.concatenate([numbers.mean(axis=0), deviations, quantiles])
     first = numbers[:, :N_FIRST]
     levels = first if block == "small" else numbers
-    quantiles = np.quantile(numbers, QUANTILES, axis=0).ravel() if block == "large" else np.empty(0)
     slopes = np.diff(first, axis=0).std(axis=0) if len(first) > 1 else np.zeros(first.shape[1])
     envelope, inactive = layout.envelope(numbers), layout.inactive(numbers)
     counted = (pauses(inactive, layout.rate), distribution(envelope, inactive), modulation(envelope, layout.rate))

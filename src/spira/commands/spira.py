@@ -29,6 +29,7 @@ SECTIONS = {
     "Experiments": {
         "sweep": "Run a table or a study of experiments/ as DVC experiments.",
         "table": "Print what came out of a table or a study.",
+        "import-encoder": "Write an encoder's published weights as safetensors.",
     },
     "Storage": {
         "push": "Send this revision's data to the remote.",

@@ -11,6 +11,7 @@ from spira.base.array_types import Float32s, Floats, Mask, Waveform
 
 FLOOR = 1e-10  # power; -100 dB
 _QUIET = np.float32(1e-4)  # power, of the active level; -40 dB: every cell of a pause, and the least of any other
+_LEVEL = 1e-3  # power, of the waveform that an encoder is given; -30 dBFS, Resemblyzer's own
 _REFERENCE_SECONDS = 0.2  # a syllable: a click is shorter, and must not become the reference
 _FRAME_SECONDS, _STEP_SECONDS = 0.025, 0.010  # of a waveform
 
@@ -37,12 +38,42 @@ def active_power(waveform: Waveform, sample_rate: int, active_db: float) -> floa
         sample_rate: Hz.
         active_db: see ``active_frames``.
     """
+    energy, _, step = _energies(waveform, sample_rate)
+    active = active_frames(energy, step / sample_rate, active_db)
+    return float(energy[active].mean()) if active.any() else 0.0
+
+
+def at_active_level(waveform: Waveform, sample_rate: int, active_db: float) -> Waveform:
+    """The waveform from its first active frame to its last, scaled to an active level of -30 dBFS.
+
+    So neither a gain nor silence around the sound changes it: beyond its ends a recording is taken to be silent, and
+    the first active frame may begin there. Where all is silent, the waveform is given back as it is.
+
+    Args:
+        waveform: shape (time,), time >= 1.
+        sample_rate: Hz.
+        active_db: see ``active_frames``.
+
+    Returns:
+        Shape (time,), float32; its mean square over the active frames is 0.001.
+    """
+    around = 3 * round(_STEP_SECONDS * sample_rate)  # samples; whole steps, and more than a frame
+    padded = np.pad(waveform, (around, around))
+    energy, length, step = _energies(padded, sample_rate)
+    active = active_frames(energy, step / sample_rate, active_db)
+    if not active.any():
+        return waveform
+    places = np.flatnonzero(active)
+    sound = padded[places[0] * step : places[-1] * step + length]
+    return np.asarray(sound * np.float32(np.sqrt(_LEVEL / energy[active].mean())))
+
+
+def _energies(waveform: Waveform, sample_rate: int) -> tuple[Floats, int, int]:
+    """The mean square of each frame, (n_frames,); a frame's samples, and those from one to the next."""
     length, step = min(round(_FRAME_SECONDS * sample_rate), waveform.size), round(_STEP_SECONDS * sample_rate)
     sums = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
     starts = np.arange(0, waveform.size - length + 1, step)
-    energy = (sums[starts + length] - sums[starts]) / length
-    active = active_frames(energy, step / sample_rate, active_db)
-    return float(energy[active].mean()) if active.any() else 0.0
+    return (sums[starts + length] - sums[starts]) / length, length, step
 
 
 def relative_power(power: Float32s, step_seconds: float, active_db: float) -> Float32s:

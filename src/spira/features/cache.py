@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,14 @@ import numpy as np
 import torch
 
 from spira.base.arithmetic import processor
-from spira.base.files import hash_file, linked
+from spira.base.array_types import Float32s
+from spira.base.errors import DataError
+from spira.base.files import hash_file, linked, write_bytes
 
 # Prefixes of the environment variables that decide how numbers are computed.
 _SETTINGS = ("ATEN_", "MKL_", "NPY_", "NUMBA_", "ONEDNN_", "OPENBLAS_")
 _HASH = "[0-9a-f]" * 32
+_DIGEST = 32  # bytes of a SHA-256
 
 
 def cache_folder() -> Path:
@@ -122,6 +126,50 @@ class Shards:
         for note in self._folder.glob(f"{name}-*.json") if self._folder else ():
             with suppress(OSError, ValueError):
                 yield _Kept(note.with_suffix(""), json.loads(note.read_text()), note.stem.rpartition("-")[2])
+
+
+class Kept:
+    """Frames of single renderings, for the next run: an encoder takes long where a spectrum does not.
+
+    Shards are written anew where one clip of theirs is new; its neighbours' frames are then found here. Nothing is kept
+    where DVC did not start the stage.
+    """
+
+    def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
+        """Takes ``facts`` and ``data`` as ``work_key`` does; what was kept for others is removed."""
+        self._used: set[str] = set()
+        self._folder: Path | None = None
+        if "DVC_ROOT" in os.environ:
+            self._folder = cache_folder() / name / work_key(facts, data)
+            for other in self._folder.parent.glob(_HASH):
+                if other != self._folder:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    def frames(self, facts: object, compute: Callable[[], Float32s]) -> Float32s:
+        """The frames that also depend on ``facts``: those of an earlier run where they are sound, else computed."""
+        if not self._folder:
+            return compute()
+        path = self._folder / _hash(facts)
+        with suppress(OSError, ValueError):
+            held = path.read_bytes()
+            if sha256(held[_DIGEST:]).digest() == held[:_DIGEST]:  # else it was cut short, or damaged
+                return np.asarray(np.load(BytesIO(held[_DIGEST:]), allow_pickle=False))
+        found, file = compute(), BytesIO()
+        np.save(file, found)
+        with suppress(OSError, DataError):  # a full disk: the next run computes it again
+            write_bytes(sha256(file.getvalue()).digest() + file.getvalue(), path)
+        return found
+
+    def use(self, facts: Iterable[object]) -> None:
+        """Marks frames as this run's, which ``forget_others`` leaves."""
+        self._used.update(map(_hash, facts))
+
+    def forget_others(self) -> None:
+        """Removes what earlier runs kept and this one does not use."""
+        for path in self._folder.iterdir() if self._folder and self._folder.is_dir() else ():
+            if path.name not in self._used:
+                with suppress(OSError):
+                    path.unlink()
 
 
 class _Kept(NamedTuple):

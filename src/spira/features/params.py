@@ -1,16 +1,17 @@
 """Sections of params.yaml for features and windows; `check` reads them without importing torch."""
 
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from spira.base.errors import ParamKeyError
 from spira.base.section import Seconds, Section
+from spira.encoders.params import EmbeddingParams
 
 
 class FeatureParams(Section):
-    kind: Literal["mfcc", "mel", "spectrogram"]
+    kind: Literal["mfcc", "mel", "spectrogram", "embedding"]
     n_fft: int = Field(gt=0, le=16_384)  # samples; what its spectrum is folded by grows with the square
     win_length: int = Field(gt=0, le=16_384)  # samples
     hop_length: int = Field(gt=0, le=16_384)  # samples
@@ -50,10 +51,25 @@ class FeatureParams(Section):
         return slice(int(inside[0]), int(inside[-1]) + 1)
 
     def n_features(self, sample_rate: int) -> int:
-        """Numbers in one frame."""
+        """Numbers in one frame of a spectrum; ``frame_shape`` has those of every kind."""
         if self.kind == "spectrogram":
             return len(range(self.n_bins)[self.bins(sample_rate)])
         return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+
+class FrameShape(NamedTuple):
+    """What every frame of a recording is, whatever it is made from."""
+
+    n_features: int  # numbers in a frame
+    hop_length: int  # samples from one frame to the next
+    context: int  # samples of a recording that its first frame is made from; 0 where frames are centred and reach out
+
+
+def frame_shape(features: FeatureParams, embedding: EmbeddingParams, sample_rate: int) -> FrameShape:
+    """The shape of the frames that `features` asks for; `embedding` is read where it asks for one."""
+    if features.kind == "embedding":
+        return FrameShape(*embedding.layout)
+    return FrameShape(features.n_features(sample_rate), features.hop_length, 0)
 
 
 class WindowParams(Section):
@@ -75,14 +91,24 @@ class WindowParams(Section):
         """Length of a window in samples."""
         return round(self.seconds * sample_rate)
 
-    def frames(self, sample_rate: int, hop_length: int) -> tuple[int, int]:
-        """(length, step) in feature frames; a window of t samples has 1 + t // hop_length.
+    def frames(self, sample_rate: int, hop_length: int, context: int = 0) -> tuple[int, int]:
+        """(length, step) in feature frames; a window of t samples has 1 + (t - context) // hop_length.
+
+        Args:
+            sample_rate: Hz.
+            hop_length: samples from one frame to the next.
+            context: samples that one frame is made from, as in ``FrameShape``.
 
         Raises:
-            ParamKeyError: the step is shorter than one frame.
+            ParamKeyError: the step is shorter than one frame, or the window than a frame's context.
         """
+        if self.samples(sample_rate) < context:
+            shortest = context / sample_rate
+            raise ParamKeyError(
+                "windows.seconds", f"must be at least {shortest} s, from which one frame is made, got {self.seconds}"
+            )
         step = round(self.step_seconds * sample_rate) // hop_length
         if step < 1:
             shortest = hop_length / sample_rate
             raise ParamKeyError("windows.step_seconds", f"must be at least {shortest} s, got {self.step_seconds}")
-        return 1 + self.samples(sample_rate) // hop_length, step
+        return 1 + (self.samples(sample_rate) - context) // hop_length, step

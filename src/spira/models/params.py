@@ -16,7 +16,7 @@ Block = Literal["small", "large"]  # of statistics: see baselines/statistics.py
 InversePenalty = Annotated[float, Field(gt=0, le=10**9)]  # scikit-learn's C; less is smoother
 CpuKernels = Literal["compiled", "torch"]  # see models/build.py; no weight depends on which, but for rounding
 
-_ALL = ("mfcc", "mel", "spectrogram")
+_ALL = ("mfcc", "mel", "spectrogram", "embedding")
 NETWORKS: dict[str, tuple[str, ...]] = {  # and the features that each takes
     "pooled_cnn": _ALL,
     "spiraconv_v2": _ALL,

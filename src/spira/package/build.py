@@ -16,7 +16,7 @@ from spira.package.closure import SOURCE, closure, distributions, locked
 from spira.package.golden import golden_recordings
 from spira.scorer.contents import SUMS, sums
 from spira.scorer.manifest import MANIFEST, Hashes, Manifest
-from spira.scorer.scorer import GOLDEN, GOLDEN_ANSWERS, Scorer
+from spira.scorer.scorer import ENCODER, GOLDEN, GOLDEN_ANSWERS, Scorer
 
 ENTRY = SOURCE / "spira/scorer/pyfunc.py"
 # numba compiles these for long trainings; scoring does without, and needs no compiler where it is installed.
@@ -38,6 +38,7 @@ class Sources(NamedTuple):
     evidence: tuple[Path, ...]  # copied under evidence/
     requirements: Path
     clips: Path  # the table, whose hash names the corpus
+    encoder: Path | None = None  # weights of a frozen encoder, where the models are given its frames
 
 
 def code_files() -> list[Path]:
@@ -61,6 +62,8 @@ def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sourc
     _copied({f"code/{file.relative_to(SOURCE).as_posix()}": file for file in code}, out)
     for name, folder in sources.members.items():
         _copied({f"models/{name}/{file}": folder / file for file in ("model.json", "weights.safetensors")}, out)
+    if sources.encoder:
+        _copied({f"{ENCODER}/{sources.encoder.name}": sources.encoder}, out)
     _copied({f"evidence/{path.name}": path for path in sources.evidence}, out)
     requirements = locked(sources.requirements.read_text(encoding="utf-8"), distributions(code)).encode()
     write_bytes(requirements, out / "requirements.txt")

@@ -21,6 +21,7 @@ from spira.probes.model_behaviour import (
 from spira.probes.near_duplicates import Pair
 from spira.probes.shortcuts import DURATION, RULE, duration, file_header, metadata, recording_date, sound_shortcut
 from spira.probes.study import Answer, Finding, Fold, ProbeParams, Scores, Study, same_for_all
+from spira.probes.voices import speaker_similarity
 from spira.probes.within_groups import RULE as WITHIN
 from spira.probes.within_groups import within_groups
 
@@ -42,11 +43,6 @@ _ALIKE = (
     "warns if the clean clips of a training and a test speaker are more alike than those of any two speakers of whom "
     "sex or age (by more than {caliper_years:g} years) says that they are two people; such pairs are listed for "
     "somebody to listen to"
-)
-_NO_ENCODER = Finding(
-    "not run",
-    "not run: comparing voices takes the weights of a speaker encoder in data/pretrained and `features.kind: "
-    "embedding`, and these features are none; `near_duplicates` finds the same recording, not the same voice",
 )
 
 
@@ -111,7 +107,7 @@ PROBES: Mapping[str, Probe] = {
     ),
     "near_duplicates": Probe("Is a training recording also among the test recordings?", _SAME, near_duplicates),
     "speaker_similarity": Probe(
-        "Does one voice have two speaker ids, on both sides of a split?", _ALIKE, lambda *_: same_for_all(_NO_ENCODER)
+        "Does one voice have two speaker ids, on both sides of a split?", _ALIKE, speaker_similarity
     ),
 }
 _WORST = ("fail", "warn", "pass")

@@ -75,6 +75,7 @@ class Study:
     columns: Mapping[str, Sequence[str]]  # of the table of clips; "" where unknown
     sound: Mapping[str, Floats] = field(default_factory=dict)  # by kind, ``sound_statistics``, (n_clips, n_statistics)
     pairs: tuple[Pair, ...] = ()  # clips that are nearly the same sound
+    voices: Floats | None = None  # of a speaker encoder, (n_clips, width), each of length 1; None without its weights
 
     @property
     def test_clips(self) -> Ints:

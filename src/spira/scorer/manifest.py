@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spira.base.errors import DataError
 from spira.base.section import SampleRate
+from spira.encoders.params import EmbeddingParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
 from spira.predictions.params import PredictParams
@@ -44,6 +45,7 @@ class Manifest(_Part):
     sample_rate: SampleRate
     ingest: IngestParams
     features: FeatureParams
+    embedding: EmbeddingParams  # read where features.kind is embedding; its file is then in the folder encoder/
     windows: WindowParams
     predict: PredictParams
     threshold_condition: str  # of the validation clips that chose the threshold

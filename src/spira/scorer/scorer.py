@@ -17,6 +17,8 @@ import torch
 
 from spira.base.array_types import Waveform
 from spira.base.errors import DataError
+from spira.encoders.store import load_encoder
+from spira.features.params import frame_shape
 from spira.features.rendering import make_renderer
 from spira.models.device import prepare
 from spira.predictions.loading import load_model
@@ -26,6 +28,7 @@ from spira.scorer.contents import require_whole
 from spira.scorer.decoders import Decoders, Source
 from spira.scorer.manifest import MANIFEST, read_manifest
 
+ENCODER = "encoder"  # folder of a frozen encoder's weights, where the models are given its frames
 GOLDEN = "golden"  # folder of recordings, and of what they must give
 GOLDEN_ANSWERS = "answers.json"
 # Of a golden score: another processor's arithmetic may differ in its last bits. Near 0 and 1 a score hardly moves, so
@@ -61,9 +64,11 @@ class Scorer:
     def _load(self, folder: Path) -> None:
         p, device = self.manifest, prepare("cpu", seed=0)  # nothing is drawn
         torch.set_num_threads(1)  # a recording is too short to share; several come at once
-        self._renderer = make_renderer(p.features, p.windows, p.sample_rate)
+        encoder = load_encoder(p.embedding, folder / ENCODER) if p.features.kind == "embedding" else None
+        self._renderer = make_renderer(p.features, p.windows, p.sample_rate, encoder)
         self._models = [load_model(folder / "models" / member, device, "torch") for member in p.members]
-        _, self._step = p.windows.frames(p.sample_rate, p.features.hop_length)
+        _, hop_length, context = frame_shape(p.features, p.embedding, p.sample_rate)
+        _, self._step = p.windows.frames(p.sample_rate, hop_length, context)
         self._band = Band(p.threshold, p.inconclusive_width)
         self._scoring = Lock()  # torch's own threads are one; a second call waits a few hundredths of a second
 

@@ -20,8 +20,10 @@ from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise, read_waveforms
 from spira.clips.subsets import read_subsets
+from spira.encoders.params import EmbeddingParams
+from spira.encoders.store import load_encoder
 from spira.features.noise import NoiseParams, clip_generator, divide
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.rendering import NoiseInserter, make_renderer
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, ModelsParams
@@ -83,6 +85,7 @@ def run(
     seeds: tuple[int, ...],
     sample_rate: int,
     features: FeatureParams,
+    embedding: EmbeddingParams,
     windows: WindowParams,
     predict: PredictParams,
     background: BackgroundParams,
@@ -94,17 +97,20 @@ def run(
     noises: Path = Path("data/noise"),
     subsets: Path = Path("data/subsets.csv"),
     trained: Path = Path("data/models"),
+    pretrained: Path = Path("data/pretrained"),
     out: Path = Path("data/altered.csv"),
     n_workers: int | None = None,
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
-    _, step = windows.frames(sample_rate, features.hop_length)
+    _, hop_length, context = frame_shape(features, embedding, sample_rate)
+    _, step = windows.frames(sample_rate, hop_length, context)
     folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
     picked = _pick_clips(clips, set().union(*folds.values()), alter)
     lenders = _lenders(picked, sample_rate, background, alter)
     added = NoiseInserter(divide(read_noise(noises), noise).test, noise, sample_rate, features.active_db)
     altered = Alterer(sample_rate, background, alter, lenders, added)
-    render = make_renderer(features, windows, sample_rate)
+    encoder = load_encoder(embedding, pretrained) if features.kind == "embedding" else None
+    render = make_renderer(features, windows, sample_rate, encoder)
     loaded = {
         (name, fold, seed): load_model(trained / name / fold / str(seed), device, cpu_kernels)
         for fold in folds
@@ -170,6 +176,7 @@ if __name__ == "__main__":
             load("seeds", Seeds),
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("windows", WindowParams),
             load("predict", PredictParams),
             load("background", BackgroundParams),

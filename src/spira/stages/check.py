@@ -22,9 +22,10 @@ from spira.base.section import FolderName, SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.check.compatibility import contradictions
 from spira.demo.people import SynthesizeParams
+from spira.encoders.params import SAMPLE_RATE, EmbeddingParams
 from spira.evaluation.params import BEST, EvaluateParams, ReportParams
 from spira.features.noise import NoiseParams
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.ingest.acceptance import IngestParams
 from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
 from spira.predictions.params import PredictParams
@@ -46,6 +47,7 @@ SECTIONS: dict[str, Any] = {
     "split": SplitParams,
     "noise": NoiseParams,
     "features": FeatureParams,
+    "embedding": EmbeddingParams,
     "windows": WindowParams,
     "models": ModelsParams,
     "network": NetworkParams,
@@ -97,7 +99,25 @@ def _across(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if (deploy := p["evaluate"].deploy) not in (known := [BEST, *p["models"].names]):
         yield "evaluate.deploy", f"must be {' or '.join(known)}, got {deploy!r}; {suggest(deploy, known)}"
     shapes = list(_shapes(p["sample_rate"], p["ingest"].max_seconds, p["features"], p["windows"]))
+    if p["features"].kind == "embedding":
+        shapes += _encoding(p["sample_rate"], p["embedding"], p["train"])
     yield from shapes or _training(p)
+
+
+def _encoding(rate: int, embedding: EmbeddingParams, train: TrainParams) -> Iterator[tuple[str, str]]:
+    if embedding.file == "none":
+        yield "embedding.file", "must name a file in data/pretrained where features.kind is embedding, got 'none'"
+    if rate != SAMPLE_RATE:
+        yield (
+            "sample_rate",
+            f"must be {SAMPLE_RATE} where features.kind is embedding, for {embedding.architecture} was trained on "
+            f"it, got {rate}",
+        )
+    if n_masks := train.spec_augment.n_frequency_masks:
+        yield (
+            "train.spec_augment.n_frequency_masks",
+            f"must be 0 where features.kind is embedding, whose numbers are no neighbouring frequencies, got {n_masks}",
+        )
 
 
 def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowParams) -> Iterator[tuple[str, str]]:
@@ -118,11 +138,12 @@ def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowP
 def _training(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
     rate, features = p["sample_rate"], p["features"]
     try:
-        length, _ = p["windows"].frames(rate, features.hop_length)
+        n_features, hop_length, context = frame_shape(features, p["embedding"], rate)
+        length, _ = p["windows"].frames(rate, hop_length, context)
     except ParamKeyError as error:
         yield error.key, error.message
     else:
-        sizes = {"n_frames": length, "n_features": features.n_features(rate)}
+        sizes = {"n_frames": length, "n_features": n_features}
         yield from contradictions(p["models"], p["network"], p["train"], features, **sizes)
 
 

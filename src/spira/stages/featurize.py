@@ -26,10 +26,12 @@ from spira.clips.arrays import WAVEFORMS, read_array
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_noise
 from spira.clips.subsets import read_subsets
-from spira.features.cache import Shards
+from spira.encoders.params import EmbeddingParams
+from spira.encoders.store import load_encoder
+from spira.features.cache import Kept, Shards
 from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
 from spira.features.noise import NoiseBanks, NoiseParams, divide
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
 from spira.features.store import IndexRow, assign_shards, remove_index, shard_path, write_index, write_shard
 from spira.split.holdout import SUBSETS, Subset
@@ -77,8 +79,14 @@ class NoisyRenderer:
     waveforms: Waveform  # of all clips, end to end
     noise: Mapping[str, NoiseInserter]  # by the name of the bank
     renderer: Renderer
+    kept: Kept | None  # frames of earlier runs, where rendering takes long
 
     def __call__(self, clip: Rendering) -> Tensor:
+        if self.kept is None:
+            return self._rendered(clip)
+        return torch.from_numpy(self.kept.frames(self.cache_key(clip), lambda: self._rendered(clip).numpy()))
+
+    def _rendered(self, clip: Rendering) -> Tensor:
         waveform = self.renderer.padded(self.waveforms[clip.start : clip.start + clip.n_samples])
         insert = self.noise[clip.view.bank]
         return self.renderer(insert(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
@@ -92,26 +100,34 @@ class NoisyRenderer:
 def run(
     sample_rate: int,
     features: FeatureParams,
+    embedding: EmbeddingParams,
     windows: WindowParams,
     noise: NoiseParams,
     *,
     clips: Path = Path("data/clips"),
     noises: Path = Path("data/noise"),
     subsets: Path = Path("data/subsets.csv"),
+    pretrained: Path = Path("data/pretrained"),
     out: Path = Path("data/features"),
     n_workers: int | None = None,
 ) -> None:
     table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
-    renderer = make_renderer(features, windows, sample_rate)
+    weights = [pretrained / embedding.file] if features.kind == "embedding" else []
+    encoder = load_encoder(embedding, pretrained) if weights else None
+    renderer = make_renderer(features, windows, sample_rate, encoder)
     banks = divide(read_noise(noises), noise)
     print(_banks_line(banks))
     inserters = {
         name: NoiseInserter(bank, noise, sample_rate, features.active_db) for name, bank in banks._asdict().items()
     }
-    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), inserters, renderer)
     torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
-    cache = Shards("featurize", _shared_facts(features, noise, renderer, sample_rate), _noise_files(noises))
+    facts, read = _shared_facts(features, noise, renderer, sample_rate), [*_noise_files(noises), *weights]
+    facts |= {"embedding": embedding.model_dump()} if weights else {}
+    cache = Shards("featurize", facts, read)
+    kept = Kept("encoded", facts, read) if weights else None  # of a spectrum, a clip takes milliseconds
+    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), inserters, renderer, kept)
+    n_features = frame_shape(features, embedding, sample_rate).n_features
     n_shards = n_made = 0
     for subset, array, views in _arrays(noise):
         rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
@@ -119,9 +135,11 @@ def run(
         renderings = [
             Rendering(**row, shard=shard, view=view) for row, shard in zip(rows, shards, strict=True) for view in views
         ]
-        n_made += _write(renderings, out / subset, array, noisy, features.n_features(sample_rate), cache, n_workers)
+        n_made += _write(renderings, out / subset, array, noisy, n_features, cache, n_workers)
         n_shards += len(set(shards))
     cache.forget_others()
+    if kept:
+        kept.forget_others()
     if n_made < n_shards:
         print(f"{n_shards - n_made} of {n_shards} arrays of frames have not changed and were reused")
 
@@ -163,6 +181,8 @@ def _write(
     to_make = {}
     for shard, clips in by_shard.items():
         path, key = shard_path(folder, array, shard), [render.cache_key(clip) for clip in clips]
+        if render.kept:
+            render.kept.use(key)
         if (known := cache.restored(path, key)) is None:
             to_make[shard] = path, key
         else:
@@ -209,6 +229,7 @@ if __name__ == "__main__":
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("windows", WindowParams),
             load("noise", NoiseParams),
         )

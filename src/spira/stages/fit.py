@@ -25,8 +25,9 @@ from spira.baselines.regression import ClipStatistics, fit, held_out_fits, log_l
 from spira.baselines.statistics import FrameLayout, Regression, clip_statistics
 from spira.clips.parallel import ordered_map
 from spira.clips.subsets import read_fold
+from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
-from spira.features.params import FeatureParams
+from spira.features.params import FeatureParams, frame_shape
 from spira.features.store import read_renderings
 from spira.models.params import BaselineParams, Block
 from spira.models.store import HELD_OUT, save_model
@@ -35,6 +36,7 @@ from spira.models.store import HELD_OUT, save_model
 def run(
     sample_rate: int,
     features: FeatureParams,
+    embedding: EmbeddingParams,
     baseline: BaselineParams,
     *,
     model: str,
@@ -54,8 +56,10 @@ def run(
     held_out = _statistics(frames, table, (chosen.block,), layout, n_workers)
     regression = fit(clips.joined(held_out), chosen.block, chosen.inverse_penalty)
     fits = held_out_fits(clips, held_out, chosen, p.n_inner_folds)
-    facts: dict[str, Any] = {"fold": fold, "seed": 0, "sample_rate": sample_rate, "features": features.model_dump()}
-    facts |= {"model": model, "baseline": baseline.model_dump(), "n_features": features.n_features(sample_rate)}
+    facts: dict[str, Any] = {"fold": fold, "seed": 0, "sample_rate": sample_rate}
+    facts |= {"features": features.model_dump(), "embedding": embedding.model_dump()}
+    n_features = frame_shape(features, embedding, sample_rate).n_features
+    facts |= {"model": model, "baseline": baseline.model_dump(), "n_features": n_features}
     facts |= {"block": chosen.block, "inverse_penalty": chosen.inverse_penalty}
     facts |= {"inner_losses": [choice._asdict() for choice in choices], "n_statistics": len(regression.weight)}
     losses = [log_loss(other, held_out.subset(group), chosen.block) for group, other in fits]
@@ -106,6 +110,7 @@ if __name__ == "__main__":
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("baseline", BaselineParams),
             model=sys.argv[1],
             fold=sys.argv[2],

@@ -14,6 +14,7 @@ from spira.base.params import PARAMS, load, read
 from spira.base.section import HOLDOUT, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
+from spira.encoders.params import EmbeddingParams
 from spira.evaluation.ensemble import ensemble
 from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams
@@ -38,6 +39,7 @@ def run(
     params: Path = PARAMS,
     clips: Path = Path("data/clips/clips.csv"),
     trained: Path = Path("data/models"),
+    pretrained: Path = Path("data/pretrained"),
     predictions: Path = Path("data/predictions.csv"),
     evaluation: Path = Path("data/evaluation.json"),
     probes: Path = Path("data/probes.json"),
@@ -55,6 +57,8 @@ def run(
         return
     validation = ensemble(scored_clips(table, "validation", found.deployed)[evaluate.threshold_condition])
     seeds = sorted(set(own["seed"]))
+    features = load("features", FeatureParams, path=params)
+    embedding = load("embedding", EmbeddingParams, path=params)
     settings = {
         "schema_version": SCHEMA_VERSION,
         "notice": NOTICE,
@@ -64,7 +68,8 @@ def run(
         "tasks": tuple(sorted(set(read_table(clips, {"task": pl.String})["task"]) - {""})),
         "sample_rate": load("sample_rate", SampleRate, path=params),
         "ingest": load("ingest", IngestParams, path=params),
-        "features": load("features", FeatureParams, path=params),
+        "features": features,
+        "embedding": embedding,
         "windows": load("windows", WindowParams, path=params),
         "predict": load("predict", PredictParams, path=params),
         "threshold_condition": evaluate.threshold_condition,
@@ -76,6 +81,7 @@ def run(
         evidence=(evaluation, probes, model_card, data_card),
         requirements=requirements,
         clips=clips,
+        encoder=pretrained / embedding.file if features.kind == "embedding" else None,
     )
     build(settings, read(params)[0], sources, PYTHON, out)
     print(f"{out}: {found.deployed}, the mean score of {len(seeds)} model{'s' if len(seeds) > 1 else ''}")

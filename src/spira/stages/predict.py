@@ -14,8 +14,9 @@ from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
+from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import CONDITIONS
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.store import read_renderings
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, ModelsParams
@@ -31,6 +32,7 @@ def run(
     seeds: tuple[int, ...],
     sample_rate: int,
     features: FeatureParams,
+    embedding: EmbeddingParams,
     windows: WindowParams,
     predict: PredictParams,
     cpu_kernels: CpuKernels,
@@ -42,7 +44,8 @@ def run(
     out: Path = Path("data/predictions.csv"),
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
-    _, step = windows.frames(sample_rate, features.hop_length)
+    _, hop_length, context = frame_shape(features, embedding, sample_rate)
+    _, step = windows.frames(sample_rate, hop_length, context)
     folds, trainings = read_subsets(subsets), models.trainings(seeds)
     _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
     tables = []
@@ -79,6 +82,7 @@ if __name__ == "__main__":
             load("seeds", Seeds),
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("windows", WindowParams),
             load("predict", PredictParams),
             load("cpu_kernels", CpuKernels),

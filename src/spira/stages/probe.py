@@ -5,13 +5,13 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from spira.base.array_types import Mask
+from spira.base.array_types import Floats, Mask, Waveform
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.base.params import load
@@ -21,8 +21,10 @@ from spira.base.tables import read_table, write_sheet
 from spira.clips.parallel import ordered_map, progress
 from spira.clips.recordings import read_waveforms
 from spira.clips.subsets import read_subsets
+from spira.encoders.params import SAMPLE_RATE, EmbeddingParams
 from spira.evaluation.files import refuse_incomplete, write_numbers
 from spira.evaluation.origin import origin
+from spira.features.params import FeatureParams
 from spira.predictions.scored import ScoredClips
 from spira.predictions.table import models_in, read_predictions, scored_clips
 from spira.probes.background import BackgroundParams
@@ -32,11 +34,14 @@ from spira.probes.shortcuts import HEADER, LENGTH
 from spira.probes.sound_statistics import statistics
 from spira.probes.study import Fold, ModelScores, ProbeParams, Scores, Study
 from spira.probes.summary import probe_report
+from spira.probes.voices import AlikePair, alike_pairs
 
 
 def run(
     corpus: str,
     sample_rate: int,
+    features: FeatureParams,
+    embedding: EmbeddingParams,
     background: BackgroundParams,
     probe: ProbeParams,
     *,
@@ -44,12 +49,14 @@ def run(
     subsets: Path = Path("data/subsets.csv"),
     predictions: Path = Path("data/predictions.csv"),
     altered: Path = Path("data/altered.csv"),
+    pretrained: Path = Path("data/pretrained"),
     probes: Path = Path("data/probes.json"),
     report: Path = Path("data/probes.md"),
     pairs: Path = Path("data/near_duplicates.csv"),
+    similar: Path = Path("data/similar_voices.csv"),
     n_workers: int | None = None,
 ) -> None:
-    names = {*probe.metadata, *probe.within, *probe.match_exactly, "age", "recorded_on", LENGTH, *HEADER}
+    names = {*probe.metadata, *probe.within, *probe.match_exactly, "age", "sex", "recorded_on", LENGTH, *HEADER}
     columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
     scores = _scores(table, predictions, altered)
@@ -75,13 +82,42 @@ def run(
         columns={name: table[name].to_list() for name in names},
         sound={kind: np.stack([statistic[kind] for statistic in sound]) for kind in sound[0]},
         pairs=tuple(near_duplicates(prints, probe.fingerprint)),
+        voices=encode_voices(waveforms, sample_rate, features, embedding, pretrained, n_workers),
     )
     found = probe_all(study, scores, probe)
     write_numbers({"corpus": origin(corpus), "models": found}, probes)
     _write_pairs(study, table["clip_id"].to_list(), pairs)
+    write_sheet(pl.DataFrame(alike_pairs(study, probe), schema=AlikePair._fields, orient="row"), similar)
     text = probe_report(origin(corpus), found, probe.confidence)
     write_bytes(text.encode(), report)
     print(text)
+
+
+def encode_voices(
+    waveforms: Sequence[Waveform],
+    sample_rate: int,
+    features: FeatureParams,
+    embedding: EmbeddingParams,
+    pretrained: Path,
+    n_workers: int | None,
+) -> Floats | None:
+    """The voice in each clip, (n_clips, 256), whatever the features are; None without a speaker encoder's weights."""
+    if embedding.architecture != "resemblyzer" or embedding.file == "none" or sample_rate != SAMPLE_RATE:
+        return None
+    import torch  # two seconds, which a run without an encoder need not wait for
+
+    from spira.encoders.store import load_encoder
+    from spira.features.encoded import EncodedFrames
+
+    sound = features.model_copy(update={"normalize": "active"})
+    encode = EncodedFrames(load_encoder(embedding, pretrained), sound, sample_rate)
+    torch.set_num_threads(1)  # one clip a thread
+
+    def voice(waveform: Waveform) -> Floats:
+        mean = encode(torch.from_numpy(np.array(waveform))).numpy().astype(np.float64).mean(axis=0)
+        return np.asarray(mean / max(np.sqrt(np.square(mean).sum()), 1e-12))
+
+    return np.stack(list(progress(ordered_map(voice, waveforms, n_workers), len(waveforms), "voices")))
 
 
 def _folds(table: pl.DataFrame, path: Path) -> tuple[Fold, ...]:
@@ -130,6 +166,8 @@ if __name__ == "__main__":
         run(
             load("corpus", FolderName),
             load("sample_rate", SampleRate),
+            load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("background", BackgroundParams),
             load("probe", ProbeParams),
         )

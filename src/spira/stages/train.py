@@ -18,8 +18,9 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import FoldClips, read_fold
+from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.store import condition_files, longest_clip, read_renderings, read_windows
 from spira.features.windows import Windows, first_of_each_rendering
 from spira.models.build import build, with_cpu_kernels
@@ -87,6 +88,7 @@ def fit(
 def run(
     sample_rate: int,
     features: FeatureParams,
+    embedding: EmbeddingParams,
     windows: WindowParams,
     network: NetworkParams,
     train: TrainParams,
@@ -103,8 +105,9 @@ def run(
     curves: Path = Path("data/curves"),
 ) -> None:
     device = prepare(train.device, seed)
-    n_frames, step = windows.frames(sample_rate, features.hop_length)
-    members, n_features = read_fold(folds, fold), features.n_features(sample_rate)
+    n_features, hop_length, context = frame_shape(features, embedding, sample_rate)
+    n_frames, step = windows.frames(sample_rate, hop_length, context)
+    members = read_fold(folds, fold)
     n_frames = longest_clip(training, TRAINING_VIEWS, members.train) if train.windows == "whole" else n_frames
     examples = _read_examples(members, training, validation, train, n_frames, step, device)
     net = with_cpu_kernels(build(model, network, n_frames, n_features), cpu_kernels)
@@ -113,7 +116,7 @@ def run(
         _standardize(net, training, members)
     net.to(device)
     facts: dict[str, Any] = {"fold": fold, "seed": seed, "sample_rate": sample_rate}
-    facts |= {"features": features.model_dump(), "windows": windows.model_dump()}
+    facts |= {"features": features.model_dump(), "embedding": embedding.model_dump(), "windows": windows.model_dump()}
     facts |= {"model": model, "network": network.model_dump()}
     facts |= {"n_frames": n_frames, "n_features": n_features, "adopted": adopted._asdict() if adopted else None}
     facts["n_parameters"] = sum(weight.numel() for weight in net.parameters())
@@ -190,6 +193,7 @@ if __name__ == "__main__":
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
+            load("embedding", EmbeddingParams),
             load("windows", WindowParams),
             load("network", NetworkParams),
             load("train", TrainParams),
