@@ -108,13 +108,13 @@ def ingested(corpus: Corpus, params: dict[str, Any], out: Path) -> None:
         ingest_noise.run(RATE, p, noise_corpus=corpus.noise, out=out / "noise")
 
 
-def shuffle_labels(table: Path, seed: int) -> None:
-    """Permutes the labels over the speakers of a table of clips."""
+def shuffle_labels(table: Path, out: Path, seed: int) -> None:
+    """Writes a table of clips with its labels permuted over the speakers."""
     clips = pl.read_csv(table, infer_schema=False)
     speakers = clips.group_by("speaker_id", maintain_order=True).first()
     labels = np.random.default_rng(seed).permutation(speakers["label"].to_numpy())
     new = dict(zip(speakers["speaker_id"], labels.tolist(), strict=True))
-    clips.with_columns(label=pl.col("speaker_id").replace_strict(new)).write_csv(table)
+    clips.with_columns(label=pl.col("speaker_id").replace_strict(new)).write_csv(out)
 
 
 def run_stages(models: ModelsParams, seeds: tuple[int, ...], *, altered: bool) -> None:
@@ -243,14 +243,11 @@ class Study(NamedTuple):
     seeds: tuple[int, ...]  # trainings of a network
     params: dict[str, Any]
 
-    @contextmanager
-    def scored(self, models: ModelsParams, settings: Mapping[str, Any], *, altered: bool) -> Iterator[None]:
-        """A working folder that holds the predictions of the models."""
-        with workspace(applied(self.params, {"split.seed": self.split, **settings})):
-            copytree(self.data, "data")
-            with redirect_stdout(io.StringIO()):
-                run_stages(models, self.seeds, altered=altered)
-            yield
+    def score(self, models: ModelsParams, settings: Mapping[str, Any], *, altered: bool) -> None:
+        """Writes the predictions of the models into the working folder, whose frames are used again where they fit."""
+        Path("params.yaml").write_text(yaml.safe_dump(applied(self.params, settings)))
+        with redirect_stdout(io.StringIO()):
+            run_stages(models, self.seeds, altered=altered)
 
     def write(
         self,
@@ -307,23 +304,26 @@ def main() -> None:
             with TemporaryDirectory() as name:
                 ingested(corpus, params, Path(name))
                 for seed in asked.split_seeds:
-                    measure(Study(corpus.name, Path(name), seed, tuple(asked.seeds), params), asked.networks, others)
+                    study = applied(params, {"split.seed": seed})
+                    measure(Study(corpus.name, Path(name), seed, tuple(asked.seeds), study), asked.networks, others)
                 if corpus.name == "coswara" and asked.shuffles:
                     write_shuffled(shuffled(Path(name), applied(params, others), asked.shuffles))
 
 
 def measure(study: Study, networks: Sequence[str], others: Mapping[str, Any]) -> None:
     """Writes the rows of one corpus and split, each when it is done."""
-    start = process_time()
-    with study.scored(ModelsParams(networks=(), baselines=("statistics",)), others, altered=True):
+    with workspace(study.params):
+        copytree(study.data, "data")
+        start = process_time()
+        study.score(ModelsParams(networks=(), baselines=("statistics",)), others, altered=True)
         statistics = our_scores("statistics")
         study.write("statistics", statistics, None, others, start, shifts("statistics"))
         start = process_time()
         study.write("plain", plain_scores(), statistics, others, start, {})
-    for network in networks:
-        settings, start = settings_for(network) | others, process_time()
-        altered = network in study.params["models"]["networks"]  # it costs what predict does, and more
-        with study.scored(ModelsParams(networks=(network,), baselines=()), settings, altered=altered):
+        for network in networks:
+            settings, start = settings_for(network) | others, process_time()
+            altered = network in study.params["models"]["networks"]  # it costs what predict does, and more
+            study.score(ModelsParams(networks=(network,), baselines=()), settings, altered=altered)
             extra = shifts(network) if altered else {}
             study.write(network, our_scores(network), statistics, settings, start, extra)
 
@@ -331,10 +331,10 @@ def measure(study: Study, networks: Sequence[str], others: Mapping[str, Any]) ->
 def shuffled(data: Path, params: dict[str, Any], times: int) -> list[dict[str, float]]:
     """AUCs of `statistics` by condition, once for every shuffle of the labels over the speakers; other folds each."""
     found = []
-    for number in range(times):
-        with workspace(params):
-            copytree(data, "data")
-            shuffle_labels(Path("data/clips/clips.csv"), number)
+    with workspace(params):
+        copytree(data, "data")
+        for number in range(times):
+            shuffle_labels(data / "clips/clips.csv", Path("data/clips/clips.csv"), number)
             with redirect_stdout(io.StringIO()):
                 run_stages(ModelsParams(networks=(), baselines=("statistics",)), (1,), altered=False)
             clips = our_scores("statistics")

@@ -18,7 +18,7 @@ def make(*arguments: str) -> str:
 
 
 LISTED = re.findall(r"^  make ([a-z-]+)", make("help"), re.MULTILINE)
-BENCHES = re.findall(r"^  make (bench-[a-z]+) +(.*)$", make("bench"), re.MULTILINE)
+BENCHES = re.findall(r"^  make (bench-[a-z-]+) +(.*)$", make("bench"), re.MULTILINE)
 
 
 def test_the_help_is_grouped_by_purpose() -> None:
@@ -46,6 +46,18 @@ def test_every_benchmark_is_listed_with_what_it_measures() -> None:
         (file,) = re.findall(r"^python (benchmarks/\w+\.py)", make("--dry-run", target), re.MULTILINE)
         assert (ROOT / file).is_file()
         assert f"`make {target}`" in (ROOT / file).read_text().partition("\n")[0]
+
+
+@pytest.mark.parametrize("folder", ["docs", "benchmarks", "src", "tests", "experiments"])
+def test_every_benchmark_that_is_written_somewhere_is_one(folder: str) -> None:
+    """A page or a docstring that says `make bench-...` names a target."""
+    files = [
+        *ROOT.glob("*.md"),
+        *(path for kind in ("md", "py", "yaml") for path in (ROOT / folder).rglob(f"*.{kind}")),
+    ]
+    written = {target for file in files for target in re.findall(r"make (bench-[a-z][a-z-]*[a-z])", file.read_text())}
+    assert written
+    assert written <= {"bench-quick", *(target for target, _ in BENCHES)}
 
 
 def test_a_run_repairs_first_and_says_last_whether_the_committed_bytes_came_out() -> None:
