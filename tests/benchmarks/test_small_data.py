@@ -29,7 +29,7 @@ def test_a_difference_is_paired_by_speaker() -> None:
     assert auc_difference(base, base, p) == [0, 0, 0]
     value, lo, hi = auc_difference(base, replace(base, scores=labels[None] + 0.0), p)
     assert 0 < lo < value < hi
-    with pytest.raises(ValueError, match="expected the same clips, got another order"):
+    with pytest.raises(ValueError, match="expected the same clips, got the test sets differ: 20 clips only in base"):
         auc_difference(base, base.subset(labels == 1), p)
 
 
