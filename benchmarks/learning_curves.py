@@ -21,7 +21,8 @@ import polars as pl
 import yaml
 
 from figures import here
-from small_data import CONDITIONS, ROOT, Interval, auc_interval, our_scores, run_stages, settings_for
+from small_data import CONDITIONS, ROOT, auc_interval, our_scores, run_stages, settings_for
+from small_data_table import Interval
 from spira.base.files import write_bytes
 from spira.base.params import load, parse
 from spira.demo.people import SynthesizeParams

@@ -310,7 +310,7 @@ def main() -> None:
                     write_shuffled(shuffled(Path(name), applied(params, others), asked.shuffles))
 
 
-def measure(study: Study, networks: Sequence[str], others: Mapping[str, Any]) -> None:
+def measure(study: Study, networks: Sequence[str], others: dict[str, Any]) -> None:
     """Writes the rows of one corpus and split, each when it is done."""
     with workspace(study.params):
         copytree(study.data, "data")

@@ -27,7 +27,7 @@ def test_a_difference_is_paired_by_speaker() -> None:
     base = ScoredClips(names, names, ("1",) * 40, labels, scores, drawn=False)
     p = evaluate_params(n_resamples=200)
     assert auc_difference(base, base, p) == [0, 0, 0]
-    value, lo, hi = auc_difference(base, replace(base, scores=labels[None] + 0.0), p)
+    value, lo, hi = auc_difference(base, replace(base, scores=labels[None].astype(np.float64)), p)
     assert 0 < lo < value < hi
     with pytest.raises(ValueError, match="expected the same clips, got the test sets differ: 20 clips only in base"):
         auc_difference(base, base.subset(labels == 1), p)
