@@ -48,15 +48,13 @@ def test_every_benchmark_is_listed_with_what_it_measures() -> None:
         assert f"`make {target}`" in (ROOT / file).read_text().partition("\n")[0]
 
 
-@pytest.mark.parametrize("folder", ["docs", "benchmarks", "src", "tests", "experiments"])
-def test_every_benchmark_that_is_written_somewhere_is_one(folder: str) -> None:
+def test_every_benchmark_that_is_written_somewhere_is_one() -> None:
     """A page or a docstring that says `make bench-...` names a target."""
-    files = [
-        *ROOT.glob("*.md"),
-        *(path for kind in ("md", "py", "yaml") for path in (ROOT / folder).rglob(f"*.{kind}")),
-    ]
-    written = {target for file in files for target in re.findall(r"make (bench-[a-z][a-z-]*[a-z])", file.read_text())}
-    assert written
+    folders = [ROOT / name for name in ("docs", "benchmarks", "src", "tests", "experiments")]
+    files = [*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.*"))]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".md", ".py", ".yaml")]
+    written = {target for text in texts for target in re.findall(r"make (bench-[a-z][a-z-]*[a-z])", text)}
+    assert len(written) >= len(BENCHES)
     assert written <= {"bench-quick", *(target for target, _ in BENCHES)}
 
 
