@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".ckpt/learning_curves")
     parser.add_argument("--models", nargs="+", default=["statistics", "pooled_cnn", "spiraconv_v2"])
     parser.add_argument("--sizes", nargs="+", type=int, choices=GROUPS, default=[*GROUPS], help="speakers to train on")
+    parser.add_argument("--groups", type=int, default=max(GROUPS.values()), help="of each size, at most")
     asked = parser.parse_args()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["synthesize"]["ward_noise_in_patients"] = False
@@ -137,7 +138,7 @@ def main() -> None:
         corpus(params)
         table = pl.read_csv("clips.csv", infer_schema=False)
         for size in sorted(asked.sizes):
-            for group in range(GROUPS[size]):
+            for group in range(min(GROUPS[size], asked.groups)):
                 for model in asked.models:
                     if (model, size, group) not in known:
                         points.append(measured(table, params, model, size, group))
