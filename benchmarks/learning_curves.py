@@ -116,9 +116,9 @@ def lines(points: list[Point], condition: str) -> Iterator[Line]:
 
 
 def write(points: list[Point]) -> None:
-    """The file, and the picture of both conditions."""
+    """The file, and the picture of the AUC under noise."""
     JSON.write_text(json.dumps({"points": points}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    subtitle = f"SYNTHETIC speech without ward noise; {N_TEST} other speakers, noise inserted; mean over groups"
+    subtitle = f"SYNTHETIC speech, noise inserted; tested on {N_TEST} other speakers"
     write_png(auc_by_speakers([*lines(points, "noisy")], subtitle), PNG)
 
 
