@@ -3,13 +3,15 @@
 SYNTHETIC speech. The generator's settings are those of params.yaml but for the ward noise behind the patients, which is
 left out: a model that follows the ward would rise by it alone. Training speakers are the first 40, 160, 640 and 2,560,
 and of the two smaller sizes further groups, which share nobody; a tenth of each group is validation. The test set is
-always the same: 160 speakers of another seed. Each training is written into docs/explanation/learning_curves.json and
-.png when it is done, and is not done again; the recordings stay in the folder of the argument, 25 GB for all sizes.
+always the same: 160 speakers of another seed. Each training is written into docs/explanation/learning_curves.json, its
+picture and the table of results.md when it is done, and is not done again; the recordings stay in the folder of the
+argument, 6 GB for all sizes.
 """
 
 import argparse
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -39,6 +41,8 @@ GROUPS = {40: 4, 160: 2, 640: 1, 2560: 1}  # speakers -> groups of as many
 N_TEST = 160  # speakers
 VALIDATION = 10  # one in so many of the training speakers
 JSON, PNG = (ROOT / f"docs/explanation/learning_curves.{kind}" for kind in ("json", "png"))
+PAGE = ROOT / "docs/explanation/results.md"
+_TABLE = re.compile(r"(?<=<!-- learning: make bench-learning -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 class Point(TypedDict):
@@ -94,7 +98,7 @@ def measured(table: pl.DataFrame, params: dict[str, Any], model: str, n_speakers
     with redirect_stdout(io.StringIO()):
         run_stages(models, (1,), altered=False)
     p, clips = load("evaluate", EvaluateParams), our_scores(model)
-    commit, processor = here((JSON, PNG))
+    commit, processor = here((JSON, PNG, PAGE))
     return Point(
         model=model,
         n_speakers=n_speakers,
@@ -115,9 +119,23 @@ def lines(points: list[Point], condition: str) -> Iterator[Line]:
         yield Line(model, np.array(sizes, float), np.array(means))
 
 
+def table(points: list[Point]) -> str:
+    """As the page has it: a row a model and size, smallest first, the intervals those of its first group."""
+    rows = ["| speakers to train on | model | groups | AUC, clean | AUC, noisy |", "|---|---|---|---|---|"]
+    for size, model in sorted({(point["n_speakers"], point["model"]) for point in points}):
+        own = [point for point in points if (point["n_speakers"], point["model"]) == (size, model)]
+        cells = [f"{size:,}", f"`{model}`", str(len(own))]
+        for condition in CONDITIONS:
+            _, lo, hi = own[0]["auc"][condition]
+            cells.append(f"{np.mean([point['auc'][condition][0] for point in own]):.3f} [{lo:.3f}, {hi:.3f}]")
+        rows.append(f"| {' | '.join(cells)} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
 def write(points: list[Point]) -> None:
-    """The file, and the picture of the AUC under noise."""
+    """The file, the page's table and the picture of the AUC under noise."""
     JSON.write_text(json.dumps({"points": points}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    PAGE.write_text(_TABLE.sub(lambda _: table(points), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     subtitle = f"SYNTHETIC speech, noise inserted; tested on {N_TEST} other speakers"
     write_png(auc_by_speakers([*lines(points, "noisy")], subtitle), PNG)
 

@@ -244,7 +244,7 @@ class Study(NamedTuple):
     params: dict[str, Any]
 
     def score(self, models: ModelsParams, settings: Mapping[str, Any], *, altered: bool) -> None:
-        """Writes the predictions of the models into the working folder, whose frames are used again where they fit."""
+        """Writes the predictions of the models into the working folder."""
         Path("params.yaml").write_text(yaml.safe_dump(applied(self.params, settings)))
         with redirect_stdout(io.StringIO()):
             run_stages(models, self.seeds, altered=altered)

@@ -1,11 +1,13 @@
 """The tables of tens of speakers are those that the benchmarks wrote, and a difference is of the same clips."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
+import learning_curves
 from learning_curves import GROUPS, N_TEST, VALIDATION, choose
 from small_data import auc_difference, settings_for
 from small_data_table import PAGE, read, tables
@@ -16,6 +18,12 @@ from tiny import evaluate_params
 def test_the_page_has_the_figures_of_the_file() -> None:
     """`benchmarks/small_data.py` writes both anew."""
     assert tables(read()) in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_learning_curves_of_the_file() -> None:
+    """`benchmarks/learning_curves.py` writes both anew, and the picture."""
+    points = json.loads(learning_curves.JSON.read_text(encoding="utf-8"))["points"]
+    assert learning_curves.table(points) in learning_curves.PAGE.read_text(encoding="utf-8")
 
 
 def test_a_difference_is_paired_by_speaker() -> None:
