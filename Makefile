@@ -16,9 +16,11 @@ quoted = '$(subst ','\'',$1)'
 BENCH_coverage := interval_coverage
 BENCH_evaluate := evaluation_speed
 BENCH_probes := probe_studies
+BENCH_learning := learning_curves
 BENCH_review := planted_pull_requests
+BENCH_small-data := small_data
 BENCH_trainings := side_by_side
-BENCHES := arithmetic coverage evaluate gpu overhead probes review scale serve speed startup trainings
+BENCHES := arithmetic coverage evaluate gpu learning overhead probes review scale serve small-data speed startup trainings
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help

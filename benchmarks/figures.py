@@ -24,10 +24,14 @@ class Figure(TypedDict):
     processor: str
 
 
-def here() -> tuple[str, str]:
-    """(commit, processor) of what is measured now; where more than the figures differs from the commit, it says so."""
+def here(written: tuple[Path, ...] = (FILE, PAGE)) -> tuple[str, str]:
+    """(commit, processor) of what is measured now; where more than what is written differs from the commit, it says so.
+
+    Args:
+        written: files of the repository into which the figures go.
+    """
     commit = _git("describe", "--always", "--abbrev=7")
-    apart = [f":(exclude){path.relative_to(ROOT)}" for path in (FILE, PAGE)]
+    apart = [f":(exclude){path.relative_to(ROOT)}" for path in written]
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *apart)
     return f"{commit}-dirty" if changed else commit, processor()
 

@@ -20,6 +20,7 @@ from spira.plots.charts import (
     Chart,
     Line,
     Row,
+    auc_by_speakers,
     calibration,
     confusion_matrix,
     decision_curve,
@@ -46,6 +47,7 @@ CHARTS: dict[str, Chart] = {
     "decision_curve": decision_curve([Line("model", AT, 0.5 - AT)]),
     "score_histogram": score_histogram(LINES[:2]),
     "learning_curves": learning_curves([Line("train", 10 * AT, 1 - AT / 2), Line("validation", 10 * AT, 1 - AT / 3)]),
+    "auc_by_speakers": auc_by_speakers([Line("a", np.array([40.0, 160.0, 640.0]), np.array([0.6, 0.8, 0.9]))]),
     "confusion_matrix": confusion_matrix(Counter({("control", "control"): 3, ("control", "patient"): 1})),
     "forest": forest([*ROWS, Row("F (20)", "too few", None)], (0.8, 0.7, 0.9), "under noisy"),
     "models": forest(

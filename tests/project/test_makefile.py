@@ -18,7 +18,7 @@ def make(*arguments: str) -> str:
 
 
 LISTED = re.findall(r"^  make ([a-z-]+)", make("help"), re.MULTILINE)
-BENCHES = re.findall(r"^  make (bench-[a-z]+) +(.*)$", make("bench"), re.MULTILINE)
+BENCHES = re.findall(r"^  make (bench-[a-z-]+) +(.*)$", make("bench"), re.MULTILINE)
 
 
 def test_the_help_is_grouped_by_purpose() -> None:
@@ -46,6 +46,16 @@ def test_every_benchmark_is_listed_with_what_it_measures() -> None:
         (file,) = re.findall(r"^python (benchmarks/\w+\.py)", make("--dry-run", target), re.MULTILINE)
         assert (ROOT / file).is_file()
         assert f"`make {target}`" in (ROOT / file).read_text().partition("\n")[0]
+
+
+def test_every_benchmark_that_is_written_somewhere_is_one() -> None:
+    """A page or a docstring that says `make bench-...` names a target."""
+    folders = [ROOT / name for name in ("docs", "benchmarks", "src", "tests", "experiments")]
+    files = [*ROOT.glob("*.md"), *(path for folder in folders for path in folder.rglob("*.*"))]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".md", ".py", ".yaml")]
+    written = {target for text in texts for target in re.findall(r"make (bench-[a-z][a-z-]*[a-z])", text)}
+    assert len(written) >= len(BENCHES)
+    assert written <= {"bench-quick", *(target for target, _ in BENCHES)}
 
 
 def test_a_run_repairs_first_and_says_last_whether_the_committed_bytes_came_out() -> None:

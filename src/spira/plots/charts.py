@@ -102,6 +102,7 @@ class _Axis(NamedTuple):
     domain: tuple[float, float] | None = None
     ticks: Sequence[float] | None = None
     whole: bool = False  # it counts
+    log: bool = False  # as wide from 40 to 160 as from 160 to 640
 
 
 def roc(lines: Sequence[Line], subtitle: str = "") -> Chart:
@@ -138,6 +139,13 @@ def score_histogram(lines: Sequence[Line], subtitle: str = "") -> Chart:
 def learning_curves(lines: Sequence[Line], subtitle: str = "") -> Chart:
     """Loss by epoch."""
     return _curves("Learning curves", subtitle, _Axis("Epoch", whole=True), _Axis("Loss"), lines)
+
+
+def auc_by_speakers(lines: Sequence[Line], subtitle: str = "") -> Chart:
+    """AUC by the number of speakers that a model was trained on, on a logarithmic axis."""
+    sizes = sorted({float(size) for line in lines for size in line.x})
+    x = _Axis("Speakers to train on", ticks=sizes, whole=True, log=True)
+    return _curves("AUC by the number of speakers", subtitle, x, _Axis("AUC"), lines, dots=True)
 
 
 def confusion_matrix(counts: Mapping[tuple[str, str], int], subtitle: str = "") -> Chart:
@@ -255,6 +263,7 @@ def _legend(**more: Any) -> Options:
 def _options(axis: _Axis, place: Options) -> Options:
     ticks = {"values": list(axis.ticks)} if axis.ticks else {"tickMinStep": 1} if axis.whole else {"tickCount": 6}
     scale = {"domain": list(axis.domain), "nice": False} if axis.domain else {"zero": False}
+    scale = {"type": "log", "nice": False} if axis.log else scale
     return {"title": axis.label, "scale": scale, "axis": {**place, **ticks, "format": "d" if axis.whole else "~g"}}
 
 
