@@ -20,7 +20,7 @@ BENCH_learning := learning_curves
 BENCH_review := planted_pull_requests
 BENCH_small-data := small_data
 BENCH_trainings := side_by_side
-BENCHES := arithmetic coverage evaluate gpu learning overhead probes review scale serve small-data speed startup trainings
+BENCHES := arithmetic coverage doors evaluate gpu learning overhead probes review scale serve small-data speed startup trainings
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help
@@ -119,7 +119,7 @@ picture: $(READY) ## photograph the head of data/report/index.html for the READM
 	python tests/support/browser.py
 
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
-	python tests/support/closures.py
+	PYTHONPATH=src python tests/support/closures.py
 
 ##@ Measure
 

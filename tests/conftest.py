@@ -7,6 +7,7 @@ arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are por
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     torch.set_num_threads(1)
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
+signal.signal(
+    signal.SIGHUP, signal.SIG_DFL
+)  # nohup leaves it ignored, and all that the suite starts would inherit that
 for name in WHICH_REPOSITORY:  # set by git where a hook of it runs the suite: tests would commit to that repository
     os.environ.pop(name, None)
 

@@ -51,7 +51,7 @@ def test_mistakes_in_four_sections_are_one_message(tmp_path: Path) -> None:
     assert said == [
         "seeds: missing; code has no defaults, so write it",
         "seed: unknown section; did you mean 'seeds'?",
-        "features.kind: must be 'mfcc', 'mel' or 'spectrogram', got 'MFCC'; did you mean mfcc?",
+        "features.kind: must be 'mfcc', 'mel', 'spectrogram' or 'embedding', got 'MFCC'; did you mean mfcc?",
         "features.n_mels: must be a valid integer, got '40'; did you mean 40?",
         "train.lr: missing; code has no defaults, so write it",
         "train.lrr: unknown parameter; did you mean 'lr'?",

@@ -157,7 +157,7 @@ WRONG: list[tuple[list[Edit], str, str]] = [  # edits, the key that is named, th
     (
         [("features.kind", "kind: mfc")],
         "features.kind",
-        "must be 'mfcc', 'mel' or 'spectrogram', got 'mfc'; did you mean mfcc\\?",
+        "must be 'mfcc', 'mel', 'spectrogram' or 'embedding', got 'mfc'; did you mean mfcc\\?",
     ),
     (
         [("features.n_mels", "n_mels: 40"), ("features.n_mfcc", "n_mfcc: 41")],

@@ -37,7 +37,7 @@ AFTER_A_CHANGE_OF = {
     "src/spira/stages/evaluate.py": {"evaluate"},
     # and where it must: a module that trains, one that renders features, one of a subfolder
     "src/spira/training/loop.py": {"check", "train@pooled_cnn-holdout-1"},
-    "src/spira/features/spectra.py": {"alter", "check", "featurize", "fit@statistics-holdout", "package"},
+    "src/spira/features/spectra.py": {"alter", "check", "featurize", "fit@statistics-holdout", "package", "probe"},
     "src/spira/baselines/statistics.py": {"alter", "fit@statistics-holdout", "package", "predict"},
     "src/spira/ingest/containers/ogg.py": {"check", "ingest", "ingest_noise", "package"},
 }

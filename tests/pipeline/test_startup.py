@@ -10,7 +10,7 @@ import pytest
 
 from closures import ROOT, STAGES
 
-TENSORS = {"alter", "featurize", "fit", "predict", "train"}
+TENSORS = {"alter", "featurize", "fit", "package", "predict", "train"}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])}
 OPTIMIZES = """
 from tiny import train_params

@@ -73,7 +73,7 @@ def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sourc
         members=tuple(sources.members),
         hashes=Hashes(
             clips=sha256(sources.clips.read_bytes()).hexdigest(),
-            params=sha256(json.dumps(params, sort_keys=True).encode()).hexdigest(),
+            params=sha256(json.dumps(params, sort_keys=True, allow_nan=False).encode()).hexdigest(),
             code=sha256(sums(out / "code").encode()).hexdigest(),
             requirements=sha256(requirements).hexdigest(),
         ),
