@@ -142,6 +142,7 @@ def test_under_kfold_nothing_is_deployed_and_the_folder_says_what_to_do(
     monkeypatch.chdir(packaged.root)
     table = pl.read_csv("data/predictions.csv", infer_schema=False).with_columns(fold=pl.lit("1"))
     table.write_csv(tmp_path / "predictions.csv")
+    (tmp_path / "package/models").mkdir(parents=True)  # as an earlier run by hand left them
     package.run(predictions=tmp_path / "predictions.csv", out=tmp_path / "package")
     assert [path.name for path in (tmp_path / "package").iterdir()] == ["README.md"]
     said = (tmp_path / "package/README.md").read_text()

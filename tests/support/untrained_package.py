@@ -15,8 +15,6 @@ from spira.ingest.acceptance import IngestParams
 from spira.models.store import save_model
 from spira.package.build import Sources, build
 from spira.predictions.params import PredictParams
-from spira.scorer.answer import NOTICE
-from spira.scorer.manifest import SCHEMA_VERSION
 from tiny import ROOT
 
 PARAMS = ROOT / "params.yaml"
@@ -41,8 +39,6 @@ def write_package(folder: Path, ingest: Mapping[str, object] | None = None, enco
     for name in ("clips.csv", "card.md"):
         (folder / name).write_text("nothing\n", encoding="utf-8")
     settings = {
-        "schema_version": SCHEMA_VERSION,
-        "notice": NOTICE,
         "corpus": "nobody's",
         "model": "statistics",
         "deployed_because": "A test needs one.",

@@ -14,6 +14,7 @@ from spira.base.files import write_bytes
 from spira.base.tables import write_json
 from spira.package.closure import SOURCE, closure, distributions, locked
 from spira.package.golden import golden_recordings
+from spira.scorer.answer import NOTICE
 from spira.scorer.contents import SUMS, sums
 from spira.scorer.manifest import MANIFEST, Hashes, Manifest
 from spira.scorer.scorer import ENCODER, GOLDEN, GOLDEN_ANSWERS, Scorer
@@ -50,7 +51,7 @@ def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sourc
     """Writes the package.
 
     Args:
-        settings: the fields of ``Manifest``, but for those that say what it was made from.
+        settings: the fields of ``Manifest`` that are a choice of the study.
         params: the tree of params.yaml.
         sources: the files.
         python: the oldest version of Python that it runs on, such as ``3.11.0``.
@@ -69,6 +70,8 @@ def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sourc
     write_bytes(requirements, out / "requirements.txt")
     write_bytes(MLMODEL.format(python=python).encode(), out / "MLmodel")
     manifest = Manifest(
+        schema_version=1,
+        notice=NOTICE,
         **settings,
         members=tuple(sources.members),
         hashes=Hashes(

@@ -12,7 +12,6 @@ from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
 from spira.predictions.params import PredictParams
 
-SCHEMA_VERSION = 1
 MANIFEST = "package.json"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

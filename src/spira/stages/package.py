@@ -5,6 +5,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -24,8 +25,6 @@ from spira.ingest.acceptance import IngestParams
 from spira.package.build import Sources, build
 from spira.predictions.params import PredictParams
 from spira.predictions.table import read_predictions, scored_clips
-from spira.scorer.answer import NOTICE
-from spira.scorer.manifest import SCHEMA_VERSION
 
 PYTHON = "3.11.0"  # the oldest that pyproject.toml admits
 NOTHING = """Nothing is deployed: with `split.scheme: kfold` each fold has models of its own, for its test clips.
@@ -52,6 +51,7 @@ def run(
     found, table = read_evaluation(evaluation), read_predictions(predictions)
     own = table.filter(pl.col("model") == found.deployed)
     if set(own["fold"]) != {HOLDOUT}:
+        shutil.rmtree(out, ignore_errors=True)  # where DVC has not done so: the package of an earlier run
         write_bytes(NOTHING.encode(), out / "README.md")
         print(NOTHING.partition("\n")[0])
         return
@@ -60,8 +60,6 @@ def run(
     features = load("features", FeatureParams, path=params)
     embedding = load("embedding", EmbeddingParams, path=params)
     settings = {
-        "schema_version": SCHEMA_VERSION,
-        "notice": NOTICE,
         "corpus": found.corpus,
         "model": found.deployed,
         "deployed_because": found.deployed_because,

@@ -106,9 +106,8 @@ def snapshot(root: Path) -> Snapshot:
     """Raises DataError where there is no commit yet."""
     if (base := object_name(root, "HEAD^{commit}")) is None:
         raise DataError(f"{root}: no commit yet; an experiment starts from one: git commit")
-    git(
-        root, "update-index", "-q", "--refresh"
-    )  # a copied repository looks changed, and `stash` finds nothing, and fails
+    # a copied repository looks changed by its files' times: `stash create` then finds nothing, and fails
+    git(root, "update-index", "-q", "--refresh")
     content = git(root, "stash", "create").decode().strip() or base
     # without the plans themselves: a study that is given more trials goes on
     changed = ["--no-ext-diff", "--no-textconv", base, content, "--", ".", ":(exclude)experiments"]
