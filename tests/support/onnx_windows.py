@@ -12,7 +12,6 @@ from spira.scorer.manifest import Manifest
 def windows_of(waveform: Waveform, p: Manifest) -> Float32s:
     """The input, (n_windows, n_frames, n_features): slices of the frames, the last one filled up with zeros."""
     frames = make_renderer(p.features, p.windows, p.sample_rate, None)(waveform).numpy()
-    _, hop_length, context = frame_shape(p.features, p.embedding, p.sample_rate)
-    length, step = p.windows.frames(p.sample_rate, hop_length, context)
+    length, step = p.windows.frames(p.sample_rate, frame_shape(p.features, p.embedding, p.sample_rate))
     padded = np.pad(frames, ((0, max(0, length - len(frames))), (0, 0)))
     return np.stack([padded[start : start + length] for start in window_starts(len(frames), length, step)])

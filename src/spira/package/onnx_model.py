@@ -48,7 +48,7 @@ def export_onnx(package: Path, out: Path) -> int:
     if len(networks) < len(models):
         raise DataError(
             f"{package}: its model is `{p.model}`, which is no network; ONNX is for networks: set evaluate.deploy to "
-            "network, or use the package as it is"
+            "the name of one, or use the package as it is"
         )
     facts = read_json(folders[0] / "model.json")
     example = torch.zeros(2, facts["n_frames"], facts["n_features"])
