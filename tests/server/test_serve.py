@@ -16,6 +16,7 @@ import pytest
 
 from bad_audio import ACCEPTED, LIMITS, crafted, mutated
 from browser import CHROMIUM, Tab, tab
+from packaged import Packaged
 from served import MULTIPART, Served, ask, form, predict
 from sounds import encoded, pcm, tones, wav
 from spira.package.golden import golden_recordings
@@ -204,16 +205,15 @@ def test_a_package_or_a_port_that_cannot_be_used_is_one_sentence(served: Served,
         assert len((tmp_path / "serve.log").read_text().splitlines()) == 1
 
 
-def test_it_gives_the_pipelines_scores(tmp_path: Path) -> None:
-    """Of the demo's clips, those of data/predictions.csv under ``clean``, within 1e-6: the packaged model's mean."""
-    if not (ROOT / "data/package/SHA256SUMS").is_file():
-        pytest.skip("no data/package here: dvc repro package, or spira pull")
-    with Served(ROOT / "data/package", tmp_path, "--port", "0") as served:
-        model = ask(served.port, "GET", "/version").json["model"]
-        own = pl.read_csv(ROOT / "data/predictions.csv").filter(model=model, condition="clean", subset="test")
-        expected = own.group_by("clip_id", maintain_order=True).agg(pl.col("score").mean()).head(8)
-        for name, score in expected.iter_rows():
-            got = predict(served.port, {"recording": (ROOT / "data/raw/demo" / name).read_bytes()})
+def test_it_gives_the_pipelines_scores(packaged: Packaged, tmp_path: Path) -> None:
+    """Of each test clip, that of data/predictions.csv under ``clean``, within 1e-6: the mean over the trainings."""
+    table = pl.read_csv(packaged.root / "data/predictions.csv")
+    own = table.filter(model="pooled_cnn", condition="clean", subset="test")
+    expected = dict(own.group_by("clip_id").agg(pl.col("score").mean()).rows())
+    assert len(expected) == 6
+    with Served(packaged.package("pooled_cnn"), tmp_path, "--port", "0") as served:
+        for name, score in expected.items():
+            got = predict(served.port, {"recording": (packaged.recordings / name).read_bytes()})
             assert abs(got.json["score"] - score) <= 1e-6, name
 
 
