@@ -1,0 +1,100 @@
+"""What the gate would say of a commit, from what it has committed: nothing is scored and nothing is brought."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spira.base.errors import DataError, ParamError
+from spira.base.params import check, parse
+from spira.compare.committed import Mapped, ProbeFile
+from spira.compare.revision import Revision, content, read_tree
+from spira.evaluation.markdown import inert, table
+from spira.evaluation.origin import origin
+from spira.registry import rules
+from spira.registry.evidence import committed_evaluation
+from spira.registry.params import GateParams
+from spira.registry.record import Check
+from spira.registry.tags import local_history
+from spira.report.cards import Card, unwritten
+
+_AT_THE_GATE = "the gate itself scores the package: spira gate"
+_LONGEST = 1000  # characters of a reason; a pull request's own files are in it
+
+
+def preview(head: Revision, params: Mapping[str, Any], stale: Mapping[str, Sequence[str]], champion: str | None) -> str:
+    """A section of the review, as Markdown.
+
+    Args:
+        head: the commit.
+        params: its params.yaml.
+        stale: why results of it are older than what made them, by stage.
+        champion: the version in use, by this clone's tags.
+    """
+    given = params.get("gate")
+    if problems := list(check("gate", GateParams, given)):
+        return (
+            f"## The gate\n\nNothing can be said: params.yaml: {inert('; '.join(': '.join(one) for one in problems))}"
+        )
+    checks = _checks(head, params, stale, parse(GateParams, given), champion)
+    rows = [[one.name, one.verdict, inert(one.reason, _LONGEST)] for one in checks]
+    refused = [one.name for one in checks if one.verdict == "fail"]
+    opening = (
+        f"As it stands, `spira gate` would refuse this commit: {', '.join(refused)}."
+        if refused
+        else "Nothing that is committed speaks against a promotion; `spira gate` decides, by the package itself."
+    )
+    return f"## The gate\n\n{opening}\n\n{table(['check', 'verdict', 'reason'], rows)}"
+
+
+def champion(root: Path, params: Mapping[str, Any]) -> str | None:
+    """The version in use in the registry that a commit names, by this clone's tags; None where there is none."""
+    given = params.get("gate")
+    if list(check("gate", GateParams, given)):
+        return None
+    return local_history(root, parse(GateParams, given).registry).in_use("champion")
+
+
+def _checks(
+    head: Revision, params: Mapping[str, Any], stale: Mapping[str, Sequence[str]], p: GateParams, champion: str | None
+) -> list[Check]:
+    """In the order of the gate."""
+    fresh = rules.nothing_wrong("fresh", [f"{stage} is stale" for stage in stale], "dvc.lock is of this commit")
+    checks = [fresh, rules.corpus(origin(str(params.get("corpus"))), p), _cards(head)]
+    try:
+        found = committed_evaluation(_tree(head, "data/evaluation.json"), f"{head.name}:data/evaluation.json")
+        tree = read_tree(head, "data/probes.json", ProbeFile)
+        probes = tree.get("models", {}).get(found.deployed, {}).get("probes", {})
+        test, baselines = found.deployed_model.test, _baselines(params)
+        checks += [
+            rules.probes(probes),
+            rules.test_set(test.n_speakers, test.n_patients, 0, p),
+            rules.sensitivity(found, p),
+        ]
+        if champion is None:
+            checks += [rules.first_auc(found, probes, baselines, p), rules.first_groups(found, baselines, p)]
+        else:
+            checks.append(rules.unknown("AUC", f"against the champion {champion}: {_AT_THE_GATE}"))
+    except DataError as error:
+        checks.append(rules.unknown("numbers", str(error)))
+    return checks
+
+
+def _cards(head: Revision) -> Check:
+    try:
+        tree = _tree(head, "docs/card.yaml")
+        if problems := list(check("", Card, tree)):
+            return rules.unknown("cards", f"docs/card.yaml: {problems[0][0].removeprefix('.')}: {problems[0][1]}")
+        return rules.cards(unwritten(parse(Card, tree)), [])
+    except (DataError, ParamError) as error:
+        return rules.unknown("cards", str(error))
+
+
+def _tree(head: Revision, path: str) -> dict[str, Any]:
+    if content(head, path) is None:
+        raise DataError(f"{head.name}:{path}: no such file")
+    return read_tree(head, path, Mapped)
+
+
+def _baselines(params: Mapping[str, Any]) -> list[str]:
+    models = params.get("models", {})
+    return [str(name) for name in models.get("baselines", [])] if isinstance(models, Mapping) else []
