@@ -4,6 +4,7 @@ from typing import Literal
 
 import click
 
+from spira.base import arithmetic
 from spira.repository.git import repository_root
 
 
@@ -29,6 +30,7 @@ def command(
     sent.
     """
     root = repository_root()
+    arithmetic.settle()  # for the process that scores
     from spira.registry.promotion import Asked, rollback, whoever
 
     click.echo(rollback(Asked(root, remote, stage, by or whoever(root), why), version))

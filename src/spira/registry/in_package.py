@@ -12,9 +12,6 @@ from pathlib import Path
 def main() -> None:
     folder = Path(sys.argv[1])
     sys.path.insert(0, str(folder / "code"))
-    from spira.base import arithmetic
-
-    arithmetic.settle()  # before NumPy and torch are imported
     from spira.scorer.scorer import GOLDEN, Scorer
 
     recordings = json.load(sys.stdin)["recordings"]

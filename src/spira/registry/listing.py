@@ -69,7 +69,7 @@ def text(history: History) -> str:
     for version in reversed(tree["versions"]):
         lineage = version["lineage"] or {}
         hashes = [str(lineage.get(name, "–"))[:_SHORT] for name in ("clips", "params", "code", "requirements")]
-        metrics = ", ".join(f"{name} {value:.3f}" for name, value in lineage.get("metrics", {}).items() if _told(name))
+        metrics = _intervals(lineage.get("metrics", {}))
         first = [version["version"], ", ".join(version["stages"]) or "–", version["model"] or "–"]
         rows.append([*first, version["package"][:_SHORT], version["commit"][:_SHORT], *hashes, metrics or "–"])
     events = [["when (UTC)", "what", "by", "why"]]
@@ -81,8 +81,10 @@ def text(history: History) -> str:
     return f"Registry {history.registry}\n\n{columns(rows)}\n\n{columns(events)}" if len(rows) > 1 else none
 
 
-def _told(metric: str) -> bool:
-    return metric.startswith(("auc_", "sensitivity_", "specificity_")) and not metric.endswith(("_lo", "_hi"))
+def _intervals(metrics: Mapping[str, float]) -> str:
+    """``auc_noisy 0.858 [0.705, 0.938]``: the metrics that have an interval."""
+    named = [name for name in metrics if f"{name}_lo" in metrics and f"{name}_hi" in metrics]
+    return ", ".join(f"{n} {metrics[n]:.3f} [{metrics[f'{n}_lo']:.3f}, {metrics[f'{n}_hi']:.3f}]" for n in named)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

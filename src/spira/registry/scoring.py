@@ -35,6 +35,8 @@ class Answered(NamedTuple):
 def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = False) -> Answered:
     """What a package says of its golden recordings, of these, and of crafted ones.
 
+    Its process computes by the instructions that this one was held to: see ``spira.base.arithmetic``.
+
     Args:
         package: its folder, whose files were held to their hashes.
         recordings: by name.
