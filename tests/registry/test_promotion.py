@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 from gto import api
 
-from packaged import Packaged
-from registered import REGISTRY, Registered, passed, registered
+from registered import REGISTRY, Registered, passed
 from spira.base.errors import DataError
 from spira.registry import gate, promotion, tags
 
 Step = tuple[Any, str, bool]  # whose function, its name, whether it dies before it
-
-
-@pytest.fixture(scope="module")
-def made(packaged: Packaged, tmp_path_factory: pytest.TempPathFactory) -> Registered:
-    """Nothing is promoted in it; its tests work in copies."""
-    return registered(tmp_path_factory.mktemp("registry"), packaged)
 
 
 @pytest.fixture
