@@ -1,6 +1,5 @@
 """What the tests of the registry share."""
 
-
 import pytest
 
 from packaged import Packaged
