@@ -87,6 +87,7 @@ def test_a_version_leads_to_its_recordings_and_a_recording_to_its_versions(work:
     assert "no version v9.9.9; known: v0.0.1" in work.refuses("lineage", "v9.9.9")
 
 
+@pytest.mark.ml_test_score("Infrastructure 4")
 def test_what_the_gate_refuses_is_not_promoted(work: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that six speakers cannot reach, and a package that gives no answer: each is named, nothing is pushed."""
 

@@ -117,7 +117,7 @@ def test_a_probe_that_fails_fails_the_gate_and_none_that_ran_has_no_verdict() ->
 
 
 def test_a_card_with_an_empty_field_fails() -> None:
-    assert rules.cards(["consent"], []).reason == "docs/card.yaml lacks consent"
+    assert rules.cards(["consent"], []).reason == "docs/card.yaml lacks, of this corpus, consent"
     assert "older than the card" in rules.cards([], ["evidence/model_card.md"]).reason
     assert rules.cards([], []).verdict == "pass"
 

@@ -36,7 +36,7 @@ from spira.registry.params import GateParams
 from spira.registry.power import plan
 from spira.registry.record import Check, Gate, TestSet
 from spira.registry.scoring import Answered, answers
-from spira.report.cards import unwritten
+from spira.report.cards import card_of, unwritten
 from spira.report.files import read_card
 from spira.repository.git import git
 from spira.scorer.contents import require_whole
@@ -183,7 +183,9 @@ def _checks(own: Candidate, champion: Champion | None, history: History) -> Iter
     yield _asked("commit", lambda: _beside(own), "fail")
     yield _asked("corpus", lambda: rules.corpus(own.manifest.corpus, own.params), "fail")
     yield _asked(
-        "cards", lambda: rules.cards(unwritten(read_card(own.root / CARD)), unwritten_cards(own.folder)), "fail"
+        "cards",
+        lambda: rules.cards(unwritten(card_of(read_card(own.root / CARD), own.corpus)), unwritten_cards(own.folder)),
+        "fail",
     )
     yield _asked("probes", lambda: rules.probes(own.probes))
     yield _asked("test set", lambda: _test_set(own, history))

@@ -15,7 +15,7 @@ from spira.registry.evidence import committed_evaluation
 from spira.registry.params import GateParams
 from spira.registry.record import Check
 from spira.registry.tags import local_history
-from spira.report.cards import Card, unwritten
+from spira.report.cards import Card, card_of, unwritten
 
 _AT_THE_GATE = "the gate itself scores the package: spira gate"
 _LONGEST = 1000  # characters of a reason; a pull request's own files are in it
@@ -29,8 +29,13 @@ def preview(head: Revision, params: Mapping[str, Any], stale: Mapping[str, Seque
         params: its params.yaml.
         stale: why results of it are older than what made them, by stage.
         champion: the version in use, by this clone's tags.
+
+    Returns:
+        Empty for a commit from before there was a gate.
     """
     given = params.get("gate")
+    if given is None:
+        return ""  # of before there was a gate
     if problems := list(check("gate", GateParams, given)):
         return (
             f"## The gate\n\nNothing can be said: params.yaml: {inert('; '.join(': '.join(one) for one in problems))}"
@@ -58,8 +63,9 @@ def _checks(
     head: Revision, params: Mapping[str, Any], stale: Mapping[str, Sequence[str]], p: GateParams, champion: str | None
 ) -> list[Check]:
     """In the order of the gate."""
+    corpus = str(params.get("corpus"))
     fresh = rules.nothing_wrong("fresh", [f"{stage} is stale" for stage in stale], "dvc.lock is of this commit")
-    checks = [fresh, rules.corpus(origin(str(params.get("corpus"))), p), _cards(head)]
+    checks = [fresh, rules.corpus(origin(corpus), p), _cards(head, corpus)]
     try:
         found = committed_evaluation(_tree(head, "data/evaluation.json"), f"{head.name}:data/evaluation.json")
         tree = read_tree(head, "data/probes.json", ProbeFile)
@@ -79,12 +85,12 @@ def _checks(
     return checks
 
 
-def _cards(head: Revision) -> Check:
+def _cards(head: Revision, corpus: str) -> Check:
     try:
         tree = _tree(head, "docs/card.yaml")
         if problems := list(check("", Card, tree)):
             return rules.unknown("cards", f"docs/card.yaml: {problems[0][0].removeprefix('.')}: {problems[0][1]}")
-        return rules.cards(unwritten(parse(Card, tree)), [])
+        return rules.cards(unwritten(card_of(parse(Card, tree), corpus)), [])
     except (DataError, ParamError) as error:
         return rules.unknown("cards", str(error))
 

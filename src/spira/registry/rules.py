@@ -160,7 +160,7 @@ def cards(empty: Sequence[str], unwritten: Sequence[str]) -> Check:
         empty: fields of docs/card.yaml that are empty.
         unwritten: cards in the package in which something is still to be written.
     """
-    problems = [f"docs/card.yaml lacks {', '.join(empty)}"] if empty else []
+    problems = [f"docs/card.yaml lacks, of this corpus, {', '.join(empty)}"] if empty else []
     problems += [f"{name} in the package is older than the card: dvc repro" for name in unwritten if not empty]
     return nothing_wrong("cards", problems, "every field is written by a person")
 
