@@ -15,7 +15,7 @@ from scipy.special import expit, ndtri
 from spira.base.array_types import Floats
 from spira.base.params import load
 from spira.predictions.scored import ScoredClips
-from spira.registry import rules
+from spira.registry import comparison
 from spira.registry.listing import columns
 from spira.registry.params import GateParams
 from spira.registry.power import Seen, plan
@@ -34,16 +34,16 @@ def distance(auc: float) -> float:
     return float(ndtri(auc)) * sqrt(2 * (1 + VIEW**2 + LUCK**2 / N_TRAININGS))
 
 
-def test_clips(n_clips: int) -> rules.TestClips:
+def test_clips(n_clips: int) -> comparison.TestClips:
     """Patients and women are every other speaker, and every other pair of them."""
     numbers = [i // N_CLIPS for i in range(n_clips)]
     clips = tuple(f"{number}_{i}" for i, number in enumerate(numbers))
     labels = np.asarray([number % 2 for number in numbers])
     sex = ["F" if number // 2 % 2 else "M" for number in numbers]
-    return rules.TestClips(clips, tuple(map(str, numbers)), labels, clips, {"sex": sex})
+    return comparison.TestClips(clips, tuple(map(str, numbers)), labels, clips, {"sex": sex})
 
 
-def ensembles(test: rules.TestClips, loss: float, seed: int) -> list[ScoredClips]:
+def ensembles(test: comparison.TestClips, loss: float, seed: int) -> list[ScoredClips]:
     """Of the champion and of a candidate that loses so much."""
     rng = np.random.default_rng((seed, len(test.clips)))
     speaker, sides = [int(name) for name in test.speakers], list[ScoredClips]()
@@ -58,7 +58,7 @@ def ensembles(test: rules.TestClips, loss: float, seed: int) -> list[ScoredClips
         odds = distance(auc) * (test.labels - 0.5) + shared + VIEW * difficulty()
         trainings = odds + LUCK * rng.normal(size=(N_TRAININGS, len(test.clips)))
         scores = dict(zip(test.clips, expit(trainings).mean(axis=0).tolist(), strict=True))
-        sides.append(rules.as_scored(test, scores, 0.5))
+        sides.append(comparison.as_scored(test, scores, 0.5))
     return sides
 
 
@@ -68,8 +68,8 @@ def promoted(n_clips: int, loss: float, n_models: int, p: GateParams) -> int:
     for seed in range(n_models):
         champion, candidate = ensembles(test, loss, seed)
         checks = (
-            rules.champion_auc(champion, candidate, 0, p),
-            rules.champion_groups(test, champion, candidate, p),
+            comparison.champion_auc(champion, candidate, 0, p),
+            comparison.champion_groups(test, champion, candidate, p),
         )
         n_passed += all(check.verdict == "pass" for check in checks)
     return n_passed
@@ -78,8 +78,11 @@ def promoted(n_clips: int, loss: float, n_models: int, p: GateParams) -> int:
 def typical_error(n_clips: int, n_models: int, p: GateParams) -> Seen:
     """The mean over candidates of the standard error that one comparison says it has."""
     test = test_clips(n_clips)
-    pairs = (ensembles(test, 0.0, seed) for seed in range(n_models))
-    errors = [rules.seen(rules.difference_of_auc(*pair, p), test.n_speakers, p.confidence).error for pair in pairs]
+    errors = []
+    for seed in range(n_models):
+        champion, candidate = ensembles(test, 0.0, seed)
+        found = comparison.difference_of_auc(champion, candidate, p)
+        errors.append(comparison.seen(found, test.n_speakers, p.confidence).error)
     return Seen(float(np.mean(errors)), test.n_speakers)
 
 

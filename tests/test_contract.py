@@ -93,6 +93,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "predictions": {"loading", "table"},
     "registry": {
         "bad_inputs",
+        "candidate",
         "evidence",
         "gate",
         "in_package",

@@ -11,7 +11,7 @@ from gto import api
 
 from registered import REGISTRY, Registered, passed
 from spira.base.errors import DataError
-from spira.registry import gate, promotion, tags
+from spira.registry import candidate, promotion, tags
 
 Step = tuple[Any, str, bool]  # whose function, its name, whether it dies before it
 
@@ -94,7 +94,7 @@ def test_what_the_gate_refuses_is_not_promoted(work: Registered, monkeypatch: py
     def silent(*_: object, **__: object) -> None:
         raise DataError("gives no answer")
 
-    monkeypatch.setattr(gate, "answers", silent)
+    monkeypatch.setattr(candidate, "answers", silent)
     work.settle("statistics", min_speakers=20, min_sensitivity=0.9, registry="demo")
     said = work.refuses("promote", "--why", "hope")
     assert "refused: corpus, test set, sensitivity, golden, bad input, parity\n" in said

@@ -9,10 +9,10 @@ import pytest
 
 from spira.base.params import load
 from spira.evaluation.results import Evaluation
-from spira.registry import rules
+from spira.registry import comparison, rules
 from spira.registry.params import GateParams
 from spira.registry.power import Seen, chance, plan, speakers_needed
-from spira.registry.record import Check, Gate
+from spira.registry.record import Check, Gate, Tried
 from tiny import ROOT
 
 P = load("gate", GateParams, path=ROOT / "params.yaml")
@@ -22,25 +22,29 @@ def params(**changes: object) -> GateParams:
     return GateParams.model_validate(P.model_dump() | changes)
 
 
-def people(n_speakers: int, n_clips: int = 2, **groups: list[str]) -> rules.TestClips:
+def tried(n_speakers: int, n_patients: int, looks: int) -> Tried:
+    return Tried(hash="0" * 64, n_speakers=n_speakers, n_patients=n_patients, n_clips=n_speakers, looks=looks)
+
+
+def people(n_speakers: int, n_clips: int = 2, **groups: list[str]) -> comparison.TestClips:
     """Every other speaker is a patient."""
     clips = tuple(f"s{i // n_clips}_{i % n_clips}.wav" for i in range(n_speakers * n_clips))
     speakers = tuple(clip.partition("_")[0] for clip in clips)
     labels = np.asarray([int(speaker[1:]) % 2 for speaker in speakers])
-    return rules.TestClips(clips, speakers, labels, tuple(f"d{clip}" for clip in clips), groups)
+    return comparison.TestClips(clips, speakers, labels, tuple(f"d{clip}" for clip in clips), groups)
 
 
-def scores(test: rules.TestClips, distance: float, seed: int, noise: float = 0.3) -> dict[str, float | str]:
+def scores(test: comparison.TestClips, distance: float, seed: int, noise: float = 0.3) -> dict[str, float | str]:
     """The same people are hard for every model; ``noise`` is a model's own, ``distance`` how far apart classes are."""
     shared, own = np.random.default_rng(1).normal(size=test.labels.size), np.random.default_rng(seed)
     odds = distance * (test.labels - 0.5) + shared + noise * own.normal(size=test.labels.size)
     return dict(zip(test.clips, (1 / (1 + np.exp(-odds))).tolist(), strict=True))
 
 
-def auc_check(test: rules.TestClips, champion: float, candidate: float, p: GateParams = P) -> Check:
+def auc_check(test: comparison.TestClips, champion: float, candidate: float, p: GateParams = P) -> Check:
     sides = (scores(test, champion, 2), scores(test, candidate, 3))
-    before, after = (rules.as_scored(test, side, 0.5) for side in sides)
-    return rules.champion_auc(before, after, 0, p)
+    before, after = (comparison.as_scored(test, side, 0.5) for side in sides)
+    return comparison.champion_auc(before, after, 0, p)
 
 
 def test_an_equal_model_passes_with_enough_people_and_has_no_verdict_with_few() -> None:
@@ -60,21 +64,20 @@ def test_a_model_that_is_worse_by_more_than_the_margin_fails() -> None:
 @pytest.mark.parametrize("speakers", [(42, 4), (42, 42)])
 def test_too_few_of_a_class_have_no_verdict(speakers: tuple[int, int]) -> None:
     """And the looks at a test set are counted aloud."""
-    n, patients = speakers
-    check = rules.test_set(n, patients, 3, P)
+    check = rules.test_set(tried(*speakers, looks=3), P)
     assert check.verdict == "no verdict"
     assert "looked at by 3 earlier gates" in check.reason
-    assert rules.test_set(42, 21, 0, P).verdict == "pass"
+    assert rules.test_set(tried(42, 21, looks=0), P).verdict == "pass"
 
 
 def test_clips_that_the_champion_was_trained_on_are_left_out_by_speaker_and_by_recording() -> None:
     test = people(10)
-    trained = rules.Trained(frozenset({"s1"}), frozenset({"ds2_0.wav"}))
+    trained = comparison.Trained(frozenset({"s1"}), frozenset({"ds2_0.wav"}))
     everything = scores(test, 1.0, 2)
-    kept, n_left_out = rules.left_out(test, everything, everything, trained)
+    kept, n_left_out = comparison.left_out(test, everything, everything, trained)
     assert n_left_out == 3
     assert set(test.clips) - set(kept.clips) == {"s1_0.wav", "s1_1.wav", "s2_0.wav"}
-    assert rules.left_out(test, {"s0_0.wav": 0.1}, everything, trained)[0].clips == ("s0_0.wav",)
+    assert comparison.left_out(test, {"s0_0.wav": 0.1}, everything, trained)[0].clips == ("s0_0.wav",)
 
 
 def test_a_group_that_falls_fails_whatever_the_whole_does() -> None:
@@ -85,14 +88,14 @@ def test_a_group_that_falls_fails_whatever_the_whole_does() -> None:
     champion = scores(test, 2.0, 2)
     worse, better = scores(test, 0.5, 3), scores(test, 3.5, 3)
     candidate = {clip: (worse if s == "F" else better)[clip] for clip, s in zip(test.clips, sex, strict=True)}
-    before, after = (rules.as_scored(test, side, 0.5) for side in (champion, candidate))
-    check = rules.champion_groups(test, before, after, params(margin=0.5))
+    before, after = (comparison.as_scored(test, side, 0.5) for side in (champion, candidate))
+    check = comparison.champion_groups(test, before, after, params(margin=0.5))
     assert check.verdict == "fail"
     assert "sex F: -0." in check.reason
     assert "sex M" not in check.reason
     assert "1 are smaller than 20 of each class" in check.reason
-    assert rules.champion_groups(test, before, before, P).verdict == "pass"
-    assert rules.champion_groups(people(10, sex=["F"] * 20), before, before, P).verdict == "no verdict"
+    assert comparison.champion_groups(test, before, before, P).verdict == "pass"
+    assert comparison.champion_groups(people(10, sex=["F"] * 20), before, before, P).verdict == "no verdict"
 
 
 @pytest.mark.parametrize(
@@ -155,17 +158,17 @@ def test_the_first_model_must_not_be_worse_than_the_best_shortcut(found: Evaluat
         (0.0, -0.1, 0.1, "no verdict"),
         (-0.2, -0.3, -0.1, "fail"),
     ]:
-        check = rules.first_auc(found, {"a": weak, "b": shortcut(lead, lo, hi)}, [found.deployed], P)
+        check = comparison.first_auc(found, {"a": weak, "b": shortcut(lead, lo, hi)}, [found.deployed], P)
         assert check.verdict == verdict
         assert "against the shortcut b" in check.reason
-    assert rules.first_auc(found, {"a": {"verdict": "pass"}}, [], P).verdict == "no verdict"
+    assert comparison.first_auc(found, {"a": {"verdict": "pass"}}, [], P).verdict == "no verdict"
 
 
 def test_the_first_model_must_not_be_worse_than_the_baseline(found: Evaluation) -> None:
     """Of the demo, whose baseline is deployed: the network in its place is compared with it."""
     (network,) = [name for name in found.models if name != found.deployed]
     turned = found.model_copy(update={"deployed": network})
-    check = rules.first_auc(turned, {"a": shortcut(0.2, 0.1, 0.3)}, [found.deployed], P)
+    check = comparison.first_auc(turned, {"a": shortcut(0.2, 0.1, 0.3)}, [found.deployed], P)
     assert f"against {found.deployed}" in check.reason
     text = found.beside_deployed(network)[found.threshold_condition].text
     assert f"{text} against" in check.reason
@@ -212,8 +215,8 @@ def test_the_power_of_the_formula_is_that_of_the_rule() -> None:
         for model in (0, 1):
             own = np.random.default_rng((seed, model)).normal(size=test.labels.size)
             odds = 2.0 * (test.labels - 0.5) + shared + 0.5 * own
-            sides.append(replace(rules.as_scored(test, dict.fromkeys(test.clips, 0.5), 0.5), scores=odds[None]))
-        found = rules.difference_of_auc(sides[0], sides[1], p)
+            sides.append(replace(comparison.as_scored(test, dict.fromkeys(test.clips, 0.5), 0.5), scores=odds[None]))
+        found = comparison.difference_of_auc(sides[0], sides[1], p)
         n_passed += found.lo > -p.margin
-        errors.append(rules.seen(found, test.n_speakers, p.confidence).error)
+        errors.append(comparison.seen(found, test.n_speakers, p.confidence).error)
     assert n_passed / 200 == pytest.approx(chance(0.0, float(np.mean(errors)), p.margin, p.confidence), abs=0.1)

@@ -17,9 +17,9 @@ from spira.evaluation.params import EvaluateParams
 from spira.evaluation.results import Evaluation
 from spira.evaluation.subgroups import group_names
 from spira.predictions.table import read_predictions, scored_clips
+from spira.registry.comparison import TestClips, Trained
 from spira.registry.history import Event
 from spira.registry.packages import CLIPS, CLIPS_TABLE, SUBSETS, bring_file, outs_at
-from spira.registry.rules import TestClips, Trained
 
 _WHO = ("clip_id", "speaker_id", "label", "digest")
 _PARITY = "clean"  # the condition under which the pipeline scored recordings as they are

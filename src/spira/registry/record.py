@@ -31,7 +31,7 @@ class Check(_Part):
     reason: str  # names no recording and no speaker, for it is kept in git
 
 
-class TestSet(_Part):
+class Tried(_Part):
     """On whom the model was tried."""
 
     hash: Sha256  # of each test clip's name, speaker, label and samples
@@ -51,7 +51,7 @@ class Gate(_Part):
     model: str
     corpus: str
     against: Version | None  # the champion that it was compared with; None for a first promotion
-    test_set: TestSet | None  # None where it could not be read
+    test_set: Tried | None  # None where it could not be read
     checks: tuple[Check, ...]
 
     @property
