@@ -1,6 +1,8 @@
 """Promote, serve and roll back, with a real package, git and DVC: from the first version to the second, and back."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,10 @@ import pytest
 from gto import api
 
 from registered import REGISTRY, Registered, passed
+from served import Served, predict
 from spira.base.errors import DataError
 from spira.registry import candidate, promotion, tags
+from spira.scorer.scorer import Scorer
 
 Step = tuple[Any, str, bool]  # whose function, its name, whether it dies before it
 
@@ -28,8 +32,45 @@ def no_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "require_works", lambda *_: None)
 
 
-def champion(work: Registered, recording: Path) -> str:
-    return work.says("predict", "--model", "champion", "--json", str(recording))
+class ServedChampion(Served):
+    """`spira serve --model champion`, typed in a clone."""
+
+    def __init__(self, work: Registered) -> None:
+        self.log = work.folder.parent / "serve.log"
+        command = [sys.executable, "-m", "spira", "serve", "--model", "champion", "--port", "0"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, cwd=work.folder, env=work.environment(), stdout=log, stderr=log)
+        self.port = int(self._wait_for(r" on http://\S+:(\d+)$")[1])
+        self._wait_for(" ready$")
+
+
+def served(work: Registered, recording: Path) -> str:
+    """What the champion answers over HTTP."""
+    with ServedChampion(work) as server:
+        reply = predict(server.port, {"one": recording.read_bytes()})
+    assert reply.status == 200, reply.text
+    return reply.text
+
+
+def answer(work: Registered, recording: Path) -> str:
+    """What the package of the working folder says, by this process's own code."""
+    with Scorer(work.folder / "data/package") as scorer:
+        return scorer({str(recording): recording}).model_dump_json() + "\n"
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("no_scoring")
+def test_the_champion_is_served_and_after_a_rollback_the_one_before(work: Registered) -> None:
+    """Over HTTP, byte for byte, by the package's own code."""
+    recording = work.folder / "data/raw/tiny/clip_06.wav"
+    work.says("promote", "--why", "the first")
+    first = served(work, recording)
+    work.settle("statistics")
+    work.says("promote", "--why", "the second")
+    second = served(work, recording)
+    assert json.loads(first)["package"] != json.loads(second)["package"]
+    work.says("rollback", "v0.0.2", "--why", "a trial")
+    assert served(work, recording) == first
 
 
 @pytest.mark.ml_test_score("Infrastructure 7")
@@ -37,7 +78,7 @@ def test_v1_is_promoted_then_v2_then_v1_answers_again_byte_for_byte(work: Regist
     """The whole way: gate, bytes, tags; the champion is brought from the remote; the record shows all of it."""
     recording = work.folder / "data/raw/tiny/clip_06.wav"
     assert "v0.0.1 is champion" in work.says("promote", "--why", "the first")
-    before = champion(work, recording)
+    before = answer(work, recording)
     assert json.loads(before)["package"] == json.loads(work.says("registry", "--json"))["versions"][0]["package"]
 
     work.settle("statistics")
@@ -47,7 +88,7 @@ def test_v1_is_promoted_then_v2_then_v1_answers_again_byte_for_byte(work: Regist
     start = time.monotonic()
     assert "v0.0.1 is champion again" in other.says("rollback", "v0.0.2", "--why", "it was a trial")
     assert time.monotonic() - start < 60
-    assert champion(work, recording) == before
+    assert work.says("predict", "--model", "champion", "--json", str(recording)) == before
     assert "nothing to do" in other.says("rollback", "v0.0.2", "--why", "it was a trial")  # a repetition does nothing
     assert "v0.0.2 was withdrawn last" in other.refuses("rollback", "--why", "again")
 
