@@ -1,5 +1,6 @@
 """A reviewer sees what the gate would say of a pull request, from what it has committed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,19 @@ def test_against_a_champion_only_the_gate_itself_compares(
     work.says("promote", "--why", "the first")
     said = "| AUC | no verdict | against the champion v0.0.1: the gate itself scores the package: spira gate |"
     assert said in section(work)
+
+
+def test_what_a_pull_request_may_write_there_ends_no_review(made: Registered, tmp_path: Path) -> None:
+    """Probes and numbers of another form: said, and the rest of the review goes on."""
+    work = made.copy(tmp_path / "copy")
+    odd: dict[str, object] = {"verdict": "pass", "auc": "x", "lead": [], "lead_lo": {}, "lead_hi": None}
+    probes = {"corpus": "tiny", "models": {"pooled_cnn": {"probes": {"gain": odd}}}}
+    (work.folder / "data/probes.json").write_text(json.dumps(probes))
+    work.git("commit", "-q", "-am", "odd probes")
+    assert "| AUC | no verdict | no probe says how well a shortcut does |" in section(work)
+
+    evaluation = json.loads((work.folder / "data/evaluation.json").read_bytes())
+    del evaluation["models"]["pooled_cnn"]["ensemble"]["noisy"]
+    (work.folder / "data/evaluation.json").write_text(json.dumps(evaluation))
+    work.git("commit", "-q", "-am", "odd numbers")
+    assert "| numbers | no verdict | data/evaluation.json lacks 'noisy' |" in section(work)

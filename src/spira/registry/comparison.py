@@ -163,7 +163,7 @@ def first_auc(
 ) -> Check:
     """With no champion: not worse than any baseline and than the best shortcut, by the report's own intervals."""
     against = {name: _beside(found, name) for name in baselines if name != found.deployed and name in found.models}
-    shortcuts = {name: answer for name, answer in answers.items() if "lead_lo" in answer and "auc" in answer}
+    shortcuts = {name: answer for name, answer in answers.items() if _compared(answer)}
     if shortcuts:
         best = max(shortcuts, key=lambda name: float(shortcuts[name]["auc"]))
         against[f"the shortcut {best}"] = _lead(shortcuts[best])
@@ -182,6 +182,11 @@ def first_auc(
         verdicts.append(_not_worse(lo, hi, p))
         reasons.append(f"{difference:+.3f} [{lo:+.3f}, {hi:+.3f}] against {name}")
     return judged("AUC", _worst(verdicts), "; ".join(reasons))
+
+
+def _compared(answer: Mapping[str, Any]) -> bool:
+    """Whether a probe has a simple model's AUC, and by how much the model leads it."""
+    return all(isinstance(answer.get(key), int | float) for key in ("auc", "lead", "lead_lo", "lead_hi"))
 
 
 def _lead(answer: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -211,14 +216,15 @@ def first_groups(found: Evaluation, baselines: Sequence[str], p: GateParams) -> 
     other = max(others, key=lambda name: found.models[name].validation_auc)
     falls, n_judged, n_small = list[str](), 0, 0
     for column, subgroups in found.deployed_model.subgroups.items():
-        beside = found.models[other].subgroups[column].groups
+        there = found.models[other].subgroups.get(column)
         for name, group in subgroups.groups.items():
+            base = there.groups.get(name) if there else None
             few = min(group.n_patients, group.n_speakers - group.n_patients) < p.group_min_speakers
-            if few or not group.metrics or not (base := beside[name].metrics):
+            if few or not group.metrics or not base or not base.metrics:
                 n_small += 1
                 continue
             n_judged += 1
-            if (fall := group.metrics.auc.mean - base.auc.mean) < -p.group_margin:
+            if (fall := group.metrics.auc.mean - base.metrics.auc.mean) < -p.group_margin:
                 falls.append(f"{column} {name}: {fall:+.3f}")
     return _groups(falls, n_judged, n_small, p)
 

@@ -97,7 +97,7 @@ def _evidence(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"evidence/{name}: is of the corpus {tree.get('corpus')}, the package of {manifest.corpus}"
         elif name == "evaluation.json" and tree.get("deployed") != manifest.model:
             yield f"evidence/{name}: deploys {tree.get('deployed')}, the package holds {manifest.model}"
-        elif manifest.model not in tree.get("models", {}):
+        elif manifest.model not in (tree.get("models") or {}):
             yield f"evidence/{name}: says nothing of the model {manifest.model}"
     for name, line in (
         ("data_card.md", f"Corpus: {manifest.corpus}."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from spira.base.errors import DataError, ParamError
 from spira.base.params import check, parse
-from spira.compare.committed import Mapped, ProbeFile
+from spira.compare.committed import Mapped, ProbeFile, probed
 from spira.compare.revision import Revision, content, read_tree
 from spira.evaluation.markdown import inert, table
 from spira.evaluation.origin import origin
@@ -69,8 +69,7 @@ def _checks(
     checks = [fresh, rules.corpus(origin(corpus), p), _cards(head, corpus)]
     try:
         found = committed_evaluation(_tree(head, "data/evaluation.json"), f"{head.name}:data/evaluation.json")
-        tree = read_tree(head, "data/probes.json", ProbeFile)
-        probes = tree.get("models", {}).get(found.deployed, {}).get("probes", {})
+        probes = probed(read_tree(head, "data/probes.json", ProbeFile), found.deployed).get(found.deployed, {})
         baselines = _baselines(params)
         checks += [
             rules.probes(probes),
@@ -83,6 +82,8 @@ def _checks(
             checks.append(rules.unknown("AUC", f"against the champion {champion}: {_AT_THE_GATE}"))
     except DataError as error:
         checks.append(rules.unknown("numbers", str(error)))
+    except LookupError as error:  # whoever opens a pull request writes these files
+        checks.append(rules.unknown("numbers", f"data/evaluation.json lacks {error}"))
     return checks
 
 

@@ -67,6 +67,9 @@ def promote(asked: Asked) -> str:
     in_use = history.in_use(asked.stage)
     if in_use and history.versions[in_use].record.folder == outs_at(root, commit).get(PACKAGE):
         return f"{history.registry} {in_use} is {asked.stage} already, by this package; nothing to do"
+    registered = history.version_at(commit)
+    if registered in history.standing(asked.stage):
+        raise DataError(f"{registered}: was {asked.stage} before {in_use}; spira rollback {in_use} makes it so again")
     found = gate(root, history)
     if not found.passed:
         raise DataError(f"not promoted\n{gate_text(found)}")
