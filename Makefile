@@ -88,7 +88,7 @@ lock: ## write the two requirements files anew from pyproject.toml: the newest v
 	.venv-lock/bin/python -m pip install --quiet --editable .
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-|cuda-|triton)' > .venv-lock/run
-	.venv-lock/bin/python -m pip install --quiet --editable '.[serve,tools]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[onnx,serve,tools]'
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-cu|nvidia-nccl|nvidia-nv|cuda-|triton)' | grep -vxFf .venv-lock/run > .venv-lock/tools
 	(sed -n '/^#/p' requirements.txt; cat .venv-lock/run) > .venv-lock/run.txt

@@ -1,9 +1,9 @@
 """Every way into a package gives the pipeline's score, and bad files break none: `make bench-doors`.
 
 The score of each test clip of the demo, from the file as it was brought, against `data/predictions.csv` under `clean`,
-the mean over seeds; through the scorer, `spira predict`, HTTP, and MLflow's loader. `--mlflow PYTHON` names an
-interpreter with mlflow beside our requirements, and then MLflow itself loads the package. Then mutations of whole files
-of every format, through HTTP and the loader. It prints Markdown.
+the mean over seeds; through the scorer, `spira predict`, HTTP, MLflow's loader, and ONNX where the model is a network.
+`--mlflow PYTHON` names an interpreter with mlflow beside our requirements, and then MLflow itself loads the package.
+Then mutations of whole files of every format, through HTTP and the loader. It prints Markdown.
 """
 
 import argparse
@@ -23,13 +23,19 @@ from spira.base import arithmetic
 
 arithmetic.settle()  # before NumPy and torch are imported
 
+import onnxruntime
 import polars as pl
 
 from bad_audio import mutated
+from onnx_windows import windows_of
 from served import Served, predict
 from spira.base.params import load
 from spira.base.section import FolderName
+from spira.ingest.mono import Mono, read_mono
+from spira.models.build import MODELS
+from spira.package.onnx_model import export_onnx
 from spira.scorer.answer import Refused
+from spira.scorer.manifest import Manifest
 from spira.scorer.pyfunc import SpiraModel
 from spira.scorer.scorer import Scorer
 
@@ -65,6 +71,9 @@ def main(arguments: Sequence[str]) -> None:
                 "`spira predict`": by_command(asked.package, list(expected)),
                 "HTTP": {file: by_http(served, file.read_bytes()) for file in expected},
             }
+            if scorer.manifest.model in MODELS:
+                export_onnx(asked.package, Path(folder, "model.onnx"))
+                doors["ONNX"] = by_onnx(Path(folder, "model.onnx"), scorer.manifest, list(expected))
             for python in [Path(sys.executable), *asked.mlflow]:
                 name, given = by_loader(python, asked.package.resolve(), list(expected))
                 doors[name] = dict(zip(expected, given, strict=True))
@@ -98,6 +107,15 @@ def by_command(package: Path, files: Sequence[Path]) -> dict[Path, float]:
 def by_http(served: Served, content: bytes) -> float:
     score: float = predict(served.port, {NAME: content}).json["score"]
     return score
+
+
+def by_onnx(model: Path, p: Manifest, files: Sequence[Path]) -> dict[Path, float]:
+    session, scores = onnxruntime.InferenceSession(model), {}
+    for file in files:
+        mono = read_mono(file, p.sample_rate, p.ingest)
+        assert isinstance(mono, Mono)
+        scores[file] = float(session.run(["score"], {"windows": windows_of(mono.waveform, p)})[0])
+    return scores
 
 
 def by_loader(python: Path, package: Path, files: Sequence[Path]) -> tuple[str, list[float]]:

@@ -175,7 +175,7 @@ def with_tensors(stage: str, data: Path) -> None:
     from spira.base.params import load
     from spira.encoders.params import EmbeddingParams
     from spira.features.noise import NoiseParams
-    from spira.features.params import FeatureParams, WindowParams
+    from spira.features.params import FeatureParams, WindowParams, frame_shape
     from spira.models.build import build
     from spira.models.params import CpuKernels, ModelsParams, NetworkParams
     from spira.models.store import save_model
@@ -190,9 +190,10 @@ def with_tensors(stage: str, data: Path) -> None:
         sections = RATE, features, embedding, windows, noise
         featurize.run(*sections, clips=clips, noises=noises, subsets=subsets, out=out)
         return
-    network, n_frames = load("network", NetworkParams), windows.frames(RATE, features.hop_length)[0]
+    shape = frame_shape(features, embedding, RATE)
+    network, n_frames = load("network", NetworkParams), windows.frames(RATE, shape)[0]
     for seed in SEEDS:
-        net = build("pooled_cnn", network, n_frames, features.n_features(RATE))
+        net = build("pooled_cnn", network, n_frames, shape.n_features)
         facts = {"model": "pooled_cnn", "network": network.model_dump(), "n_frames": n_frames}
         facts |= {"n_features": features.n_features(RATE)}
         save_model(net.state_dict(), facts, data / f"models/pooled_cnn/holdout/{seed}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import librosa
 import numpy as np
@@ -42,6 +42,7 @@ from spira.evaluation.intervals import estimates
 from spira.evaluation.metrics import auc
 from spira.evaluation.paired import why_not_paired
 from spira.evaluation.params import EvaluateParams
+from spira.features.conditions import Condition
 from spira.features.noise import NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter
@@ -61,7 +62,8 @@ ROOT = Path(__file__).parents[1]
 RATE = 16_000  # Hz
 PRETRAINED = ROOT / "data/pretrained"  # where `embedding.file` is
 N_FOLDS = 5
-CONDITIONS = ("clean", "noisy")
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+NOISY = CONDITIONS[1:]
 SWAPS = ("own_class_noise", "other_class_noise")
 
 
@@ -146,18 +148,18 @@ def run_stages(models: ModelsParams, seeds: tuple[int, ...], *, altered: bool) -
 
 
 def plain_scores() -> dict[str, ScoredClips]:
-    """The plain baseline's scores of the test clips of all folds, clean and noisy."""
+    """The plain baseline's scores of the test clips of all folds, by condition."""
     table = pl.read_csv("data/clips/clips.csv").sort("clip_id")
     waveforms = dict(zip(table["clip_id"], read_waveforms(table, Path("data/clips")), strict=True))
     noise, labels = load("noise", NoiseParams), dict(zip(table["clip_id"], table["label"], strict=True))
     bank = divide(read_noise(Path("data/noise")), noise).test
     inserter = NoiseInserter(bank, noise, RATE, load("features", FeatureParams).active_db)
 
-    def noisy(clip: str) -> Waveform:
-        return inserter(waveforms[clip], clip, view=0, n_noises=noise.n_noises(labels[clip], "noisy"))
+    def noisy(clip: str, condition: Condition) -> Waveform:
+        return inserter(waveforms[clip], clip, view=0, n_noises=noise.n_noises(labels[clip], condition))
 
     clean_x = {clip: _mean_and_deviation(samples) for clip, samples in waveforms.items()}
-    scores: dict[str, dict[str, float]] = {"clean": {}, "noisy": {}}
+    scores: dict[str, dict[str, float]] = {condition: {} for condition in CONDITIONS}
     folds = {}
     for name, fold in read_subsets(Path("data/subsets.csv")).items():
         trained = fold.train + fold.validation
@@ -166,7 +168,9 @@ def plain_scores() -> dict[str, ScoredClips]:
         for clip in fold.test:
             folds[clip] = name
             scores["clean"][clip] = float(model.predict_proba(clean_x[clip][None])[0, 1])
-            scores["noisy"][clip] = float(model.predict_proba(_mean_and_deviation(noisy(clip))[None])[0, 1])
+            for condition in NOISY:
+                x = _mean_and_deviation(noisy(clip, condition))
+                scores[condition][clip] = float(model.predict_proba(x[None])[0, 1])
     clips, speakers, truth = (table[name] for name in ("clip_id", "speaker_id", "label"))
     return {
         condition: ScoredClips(
@@ -335,7 +339,7 @@ def measure(study: Study, networks: Sequence[str], others: dict[str, Any]) -> No
 
 def shuffled(data: Path, params: dict[str, Any], times: int) -> list[dict[str, float]]:
     """AUCs of `statistics` by condition, once for every shuffle of the labels over the speakers; other folds each."""
-    found = []
+    found = list[dict[str, float]]()
     with workspace(params):
         copytree(data, "data")
         for number in range(times):

@@ -80,7 +80,7 @@ def test_a_window_of_four_seconds_has_the_frames_of_four_seconds(architecture: A
     """As many as the encoder makes of a clip of that length, and a pooled one more where some are left over."""
     p = EmbeddingParams(architecture=architecture, file="none", layer=6, pool_frames=pool_frames)
     shape = frame_shape(params(kind="embedding"), p, RATE)
-    length, step = WINDOW.frames(RATE, shape.hop_length, shape.context)
+    length, step = WINDOW.frames(RATE, shape)
     frames = Encoder(Sums(architecture), pool_frames)(torch.ones(4 * RATE))
     own = len(Sums(architecture)(torch.ones(4 * RATE)))
     assert length == own // pool_frames
@@ -94,9 +94,8 @@ def test_a_real_encoder_makes_the_frames_that_a_window_counts(tmp_path: Path) ->
     write_resemblyzer(tmp_path / "e.safetensors")
     p = EmbeddingParams(architecture="resemblyzer", file="e.safetensors", layer=6, pool_frames=1)
     rendered = encoded(sound(4.0), "none", load_encoder(p, tmp_path))
-    _, hop_length, context = frame_shape(params(kind="embedding"), p, RATE)
     assert rendered.shape == (7, 256)
-    assert WINDOW.frames(RATE, hop_length, context)[0] == 7
+    assert WINDOW.frames(RATE, frame_shape(params(kind="embedding"), p, RATE))[0] == 7
 
 
 def test_a_kind_without_its_encoder_is_refused() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spira.base.errors import ParamError
-from spira.features.params import WindowParams
+from spira.features.params import FrameShape, WindowParams
 from spira.features.windows import (
     Renderings,
     Windows,
@@ -25,6 +25,7 @@ from spira.features.windows import (
 )
 
 CPU = torch.device("cpu")
+CENTRED = FrameShape(n_features=40, hop_length=160, context=0)
 
 
 @pytest.mark.parametrize("time", [1, 3, 4, 5, 7, 8, 9, 100])
@@ -54,13 +55,13 @@ def test_eight_seconds_give_five_windows_of_four() -> None:
 
 def test_a_window_of_four_seconds_has_401_frames() -> None:
     """64,000 samples at a hop of 160 are 1 + 400 centred frames, and a step of 1 s is 100."""
-    assert WindowParams(seconds=4.0, step_seconds=1.0).frames(16_000, 160) == (401, 100)
+    assert WindowParams(seconds=4.0, step_seconds=1.0).frames(16_000, CENTRED) == (401, 100)
 
 
 def test_a_step_shorter_than_a_frame_is_refused() -> None:
     """Windows that start in the same frame would be the same window twice."""
     with pytest.raises(ParamError, match=r"windows\.step_seconds: must be at least 0\.01 s, got 0\.005"):
-        WindowParams(seconds=0.4, step_seconds=0.005).frames(16_000, 160)
+        WindowParams(seconds=0.4, step_seconds=0.005).frames(16_000, CENTRED)
 
 
 def make_clips(*n_frames: int, length: int) -> Windows:

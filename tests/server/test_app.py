@@ -368,3 +368,12 @@ def test_its_description_has_every_status_and_an_example_that_is_an_answer() -> 
     example = post["responses"]["200"]["content"]["application/json"]["example"]
     assert Answer.model_validate_json(json.dumps(example)).diagnosis == "positive"
     assert "multipart/form-data" in post["requestBody"]["content"]
+
+
+def test_its_description_asks_for_a_token_where_one_is_needed() -> None:
+    guarded = ("/v1/predict", "post"), ("/metrics", "get")
+    for who, needed in ((LOCAL, False), (Access("secret", ("*",)), True)):
+        with running(access=who) as port:
+            paths = ask(port, "GET", "/openapi.json").json["paths"]
+        assert {"security" in paths[path][method] for path, method in guarded} == {needed}
+        assert "security" not in paths["/ready"]["get"]

@@ -21,6 +21,8 @@ SECTIONS = {
     "Use a model": {
         "predict": "Score recordings of one person by the packaged model.",
         "serve": "Serve the packaged model over HTTP, with a page to try it.",
+        "export-onnx": "Write the packaged networks as one ONNX file.",
+        "export-mlflow": "Bring the package into an MLflow registry.",
     },
     "Compare": {
         "compare": "Say which of two commits or experiments is better.",

@@ -64,6 +64,20 @@ def _code() -> Iterator[tuple[str, Path]]:
                 yield str(path.relative_to(package)), path
 
 
+def _folder_of(name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> Path | None:
+    """Where a stage keeps what was made of these facts; None where DVC did not start it.
+
+    What was kept for other facts is removed: its room is free before the first file is written.
+    """
+    if "DVC_ROOT" not in os.environ:
+        return None
+    folder = cache_folder() / name / work_key(facts, data)
+    for other in folder.parent.glob(_HASH):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
 class Shards:
     """Outputs of this run and the one before, each found again by all that decides its bytes.
 
@@ -77,17 +91,9 @@ class Shards:
     """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """Takes ``facts`` and ``data`` as ``work_key`` does: what all outputs of the stage depend on.
-
-        What was kept for other facts is removed: its room is free before the first output is written.
-        """
+        """Takes ``facts`` and ``data`` as ``work_key`` does: what all outputs of the stage depend on."""
         self._made: dict[str, _Kept] = {}  # by name
-        self._folder: Path | None = None
-        if "DVC_ROOT" in os.environ:
-            self._folder = cache_folder() / name / work_key(facts, data)
-            for other in self._folder.parent.glob(_HASH):
-                if other != self._folder:
-                    shutil.rmtree(other, ignore_errors=True)
+        self._folder = _folder_of(name, facts, data)
 
     def restored(self, path: Path, facts: object) -> list[int] | None:
         """Restores the output ``path``, which also depends on ``facts``; returns its note, None if it is not kept."""
@@ -136,14 +142,9 @@ class Kept:
     """
 
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """Takes ``facts`` and ``data`` as ``work_key`` does; what was kept for others is removed."""
+        """Takes ``facts`` and ``data`` as ``work_key`` does: what all frames depend on."""
         self._used: set[str] = set()
-        self._folder: Path | None = None
-        if "DVC_ROOT" in os.environ:
-            self._folder = cache_folder() / name / work_key(facts, data)
-            for other in self._folder.parent.glob(_HASH):
-                if other != self._folder:
-                    shutil.rmtree(other, ignore_errors=True)
+        self._folder = _folder_of(name, facts, data)
 
     def frames(self, facts: object, compute: Callable[[], Float32s]) -> Float32s:
         """The frames that also depend on ``facts``: those of an earlier run where they are sound, else computed."""

@@ -91,24 +91,19 @@ class WindowParams(Section):
         """Length of a window in samples."""
         return round(self.seconds * sample_rate)
 
-    def frames(self, sample_rate: int, hop_length: int, context: int = 0) -> tuple[int, int]:
-        """(length, step) in feature frames; a window of t samples has 1 + (t - context) // hop_length.
-
-        Args:
-            sample_rate: Hz.
-            hop_length: samples from one frame to the next.
-            context: samples that one frame is made from, as in ``FrameShape``.
+    def frames(self, sample_rate: int, shape: FrameShape) -> tuple[int, int]:
+        """(length, step) in feature frames of this shape; a window of t samples has 1 + (t - context) // hop_length.
 
         Raises:
             ParamKeyError: the step is shorter than one frame, or the window than a frame's context.
         """
-        if self.samples(sample_rate) < context:
-            shortest = context / sample_rate
+        if self.samples(sample_rate) < shape.context:
+            shortest = shape.context / sample_rate
             raise ParamKeyError(
                 "windows.seconds", f"must be at least {shortest} s, from which one frame is made, got {self.seconds}"
             )
-        step = round(self.step_seconds * sample_rate) // hop_length
+        step = round(self.step_seconds * sample_rate) // shape.hop_length
         if step < 1:
-            shortest = hop_length / sample_rate
+            shortest = shape.hop_length / sample_rate
             raise ParamKeyError("windows.step_seconds", f"must be at least {shortest} s, got {self.step_seconds}")
-        return 1 + (self.samples(sample_rate) - context) // hop_length, step
+        return 1 + (self.samples(sample_rate) - shape.context) // shape.hop_length, step

@@ -7,12 +7,16 @@ from spira.base.errors import DataError
 from spira.base.files import hash_file
 
 SUMS = "SHA256SUMS"
+BY_MLFLOW = "registered_model_meta"  # MLflow adds it to what it takes from a registry: name and version
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Every file of a package but ``SHA256SUMS``, sorted; what Python compiles as it imports is none of it."""
+    """Every file of a package but ``SHA256SUMS``, sorted.
+
+    What Python compiles as it imports is none of it, nor what MLflow adds, of which nothing is read.
+    """
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return sorted(path for path in files if path != folder / SUMS)
+    return sorted(path for path in files if path not in (folder / SUMS, folder / BY_MLFLOW))
 
 
 def sums(folder: Path) -> str:

@@ -67,8 +67,7 @@ class Scorer:
         encoder = load_encoder(p.embedding, folder / ENCODER) if p.features.kind == "embedding" else None
         self._renderer = make_renderer(p.features, p.windows, p.sample_rate, encoder)
         self._models = [load_model(folder / "models" / member, device, "torch") for member in p.members]
-        _, hop_length, context = frame_shape(p.features, p.embedding, p.sample_rate)
-        _, self._step = p.windows.frames(p.sample_rate, hop_length, context)
+        _, self._step = p.windows.frames(p.sample_rate, frame_shape(p.features, p.embedding, p.sample_rate))
         self._band = Band(p.threshold, p.inconclusive_width)
         self._scoring = Lock()  # torch's own threads are one; a second call waits a few hundredths of a second
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -181,17 +181,17 @@ def _lifespan(server: Server) -> Any:
     return lifespan
 
 
-def _guard(token: str | None) -> Callable[..., Awaitable[None]]:
-    """A dependency of routes that only who has the token may call."""
+def _guards(token: str | None) -> list[Any]:
+    """The dependencies of routes that only who has the token may call; where there is no token, none is described."""
+    if token is None:
+        return []
     bearer = HTTPBearer(auto_error=False)
 
     async def guard(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        if token is None:
-            return
         if given is None or not secrets.compare_digest(given.credentials.encode(), token.encode()):
             raise HTTPException(401, "a token is needed: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
 
-    return guard
+    return [Depends(guard)]
 
 
 def _add_predict(app: FastAPI, server: Server) -> None:
@@ -212,7 +212,7 @@ def _add_predict(app: FastAPI, server: Server) -> None:
         response_model=Answer,
         responses=ok | responses,
         openapi_extra=_FILES,
-        dependencies=[Depends(_guard(server.access.token))],
+        dependencies=_guards(server.access.token),
     )
     async def predict(request: Request) -> Response:
         """Score the recordings of one person, any number of them."""
@@ -243,7 +243,7 @@ def _add_states(app: FastAPI, server: Server) -> None:
         """Which model answers, and what it takes."""
         return server.about
 
-    @app.get("/metrics", dependencies=[Depends(_guard(server.access.token))], response_class=Response)
+    @app.get("/metrics", dependencies=_guards(server.access.token), response_class=Response)
     async def metrics() -> Response:
         """Counters and histograms for Prometheus."""
         return Response(server.metrics.text(), media_type=CONTENT_TYPE_LATEST)

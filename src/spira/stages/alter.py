@@ -102,8 +102,7 @@ def run(
     n_workers: int | None = None,
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
-    _, hop_length, context = frame_shape(features, embedding, sample_rate)
-    _, step = windows.frames(sample_rate, hop_length, context)
+    _, step = windows.frames(sample_rate, frame_shape(features, embedding, sample_rate))
     folds = {fold: set(members.test) for fold, members in read_subsets(subsets).items()}
     picked = _pick_clips(clips, set().union(*folds.values()), alter)
     lenders = _lenders(picked, sample_rate, background, alter)

@@ -140,12 +140,12 @@ def _shapes(rate: int, longest: float, features: FeatureParams, windows: WindowP
 def _training(p: dict[str, Any]) -> Iterator[tuple[str, str]]:
     rate, features = p["sample_rate"], p["features"]
     try:
-        n_features, hop_length, context = frame_shape(features, p["embedding"], rate)
-        length, _ = p["windows"].frames(rate, hop_length, context)
+        shape = frame_shape(features, p["embedding"], rate)
+        length, _ = p["windows"].frames(rate, shape)
     except ParamKeyError as error:
         yield error.key, error.message
     else:
-        sizes = {"n_frames": length, "n_features": n_features}
+        sizes = {"n_frames": length, "n_features": shape.n_features}
         yield from contradictions(p["models"], p["network"], p["train"], features, **sizes)
 
 

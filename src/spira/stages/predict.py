@@ -44,8 +44,7 @@ def run(
     out: Path = Path("data/predictions.csv"),
 ) -> None:
     device = prepare("auto", seed=0)  # nothing is drawn
-    _, hop_length, context = frame_shape(features, embedding, sample_rate)
-    _, step = windows.frames(sample_rate, hop_length, context)
+    _, step = windows.frames(sample_rate, frame_shape(features, embedding, sample_rate))
     folds, trainings = read_subsets(subsets), models.trainings(seeds)
     _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
     tables = []

@@ -105,12 +105,12 @@ def run(
     curves: Path = Path("data/curves"),
 ) -> None:
     device = prepare(train.device, seed)
-    n_features, hop_length, context = frame_shape(features, embedding, sample_rate)
-    n_frames, step = windows.frames(sample_rate, hop_length, context)
+    shape = frame_shape(features, embedding, sample_rate)
+    n_frames, step = windows.frames(sample_rate, shape)
     members = read_fold(folds, fold)
     n_frames = longest_clip(training, TRAINING_VIEWS, members.train) if train.windows == "whole" else n_frames
     examples = _read_examples(members, training, validation, train, n_frames, step, device)
-    net = with_cpu_kernels(build(model, network, n_frames, n_features), cpu_kernels)
+    net = with_cpu_kernels(build(model, network, n_frames, shape.n_features), cpu_kernels)
     adopted = adopt_pretrained(net, network, pretrained)
     if network.standardize:
         _standardize(net, training, members)
@@ -118,7 +118,7 @@ def run(
     facts: dict[str, Any] = {"fold": fold, "seed": seed, "sample_rate": sample_rate}
     facts |= {"features": features.model_dump(), "embedding": embedding.model_dump(), "windows": windows.model_dump()}
     facts |= {"model": model, "network": network.model_dump()}
-    facts |= {"n_frames": n_frames, "n_features": n_features, "adopted": adopted._asdict() if adopted else None}
+    facts |= {"n_frames": n_frames, "n_features": shape.n_features, "adopted": adopted._asdict() if adopted else None}
     facts["n_parameters"] = sum(weight.numel() for weight in net.parameters())
     inputs = [
         *condition_files(training, TRAINING_VIEWS),
