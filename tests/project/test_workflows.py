@@ -91,7 +91,7 @@ def test_least_permission_one_run_at_a_time_and_an_end(name: str) -> None:
     for job in tree["jobs"].values():
         assert int(job["timeout-minutes"]) > 0
         writes = {scope for scope, level in job["permissions"].items() if level == "write"}
-        assert writes == ({"pull-requests"} if name == "comment" else set())
+        assert writes == {"comment": {"pull-requests"}, "promote": {"contents"}}.get(name, set())
 
 
 @pytest.mark.parametrize("key", [key for key, step in STEPS.items() if "uses" in step])
@@ -101,16 +101,33 @@ def test_actions_are_pinned_by_commit(key: tuple[str, str]) -> None:
 
 
 def test_what_runs_a_pull_requests_code_has_no_secret_and_what_has_a_token_runs_none() -> None:
-    """Safe for forks: two workflows, of which neither has both."""
+    """Safe for forks: what a pull request starts has no secret; promote, which has some, only a person starts."""
     for name, tree in TREES.items():
         text = (ROOT / f".github/workflows/{name}.yml").read_text()
         assert "pull_request_target" not in text
-        assert "secrets." not in text
+        assert ("secrets." in text) == (name == "promote")
         assert ("github.token" in text) == (name == "comment")
         if "self-hosted" in text and "pull_request" in tree["on"]:
             assert tree["on"]["pull_request"] == {"types": ["labeled"]}
     assert not any("uses" in step for (name, _), step in STEPS.items() if name == "comment")
     assert "workflow_run" in TREES["comment"]["on"]
+
+
+def test_a_forks_pull_request_can_promote_nothing() -> None:
+    """One workflow alone promotes: by hand, on main, after the approval of an environment; no event starts it."""
+    promoting = {
+        name for (name, _), script in SCRIPTS.items() if re.search(r"spira (promote|rollback)|git push", script)
+    }
+    assert promoting == {"promote"}
+    tree = TREES["promote"]
+    assert set(tree["on"]) == {"workflow_dispatch"}
+    (job,) = tree["jobs"].values()
+    assert job["environment"] == "production"
+    assert job["if"] == "github.ref == 'refs/heads/main'"
+    names = {name for name, other in TREES.items() for j in other["jobs"].values() if "environment" in j}
+    assert names == {"promote"}
+    (script,) = [script for (name, _), script in SCRIPTS.items() if name == "promote" and "spira promote" in script]
+    assert "|" not in script.splitlines()[-1]  # a pipe would hide a refusal
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from spira.evaluation.results import Evaluation
 from spira.probes.results import ProbeAnswer
 from spira.probes.study import Verdict
 from spira.report.blocks import Badge, Code, Figure, Section, Table, Unbroken, html, markdown, markdown_line, sentence
-from spira.report.cards import BY_A_PERSON, Card, model_card, people, unwritten
-from spira.report.files import read_plots, read_probes, read_rows, render
+from spira.report.cards import BY_A_PERSON, Card, card_of, model_card, people, unwritten
+from spira.report.files import read_card, read_plots, read_probes, read_rows, render
 from spira.report.page import Report, Sources, make_report
 from spira.report.sections import side_by_side_section
 from spira.report.sound_pictures import loudest_samples, spectrogram
@@ -335,18 +335,28 @@ def test_a_spectrogram_shows_a_tone_where_it_sounds() -> None:
 
 @pytest.mark.ml_test_score("Infrastructure 4", manual=True)
 def test_what_only_a_person_can_write_is_marked_and_stops_a_release(made: Made, tmp_path: Path) -> None:
-    """Every empty field by name; a card that is written passes and is quoted."""
-    assert BY_A_PERSON in made.model
-    assert BY_A_PERSON in made.data
-    with pytest.raises(DataError, match=r"a person must write intended_use, .*contact before this can be released"):
-        release_check(ROOT / "docs/card.yaml")
+    """Every empty field by name; a card that is written of this corpus is quoted and passes, but never the demo's."""
+    committed = read_card(ROOT / "docs/card.yaml")
+    assert unwritten(committed) == []
+    assert BY_A_PERSON not in made.model + made.data
+    assert committed.out_of_scope_use.split("\n")[0] in made.model
+    with pytest.raises(DataError, match=r"demo \(SYNTHETIC speech: no medical meaning\): cannot be released"):
+        release_check(ROOT / "docs/card.yaml", "demo")
+    with pytest.raises(
+        DataError, match=r"must write corpus, intended_use, .*contact before .*the card is of the corpus demo"
+    ):
+        release_check(ROOT / "docs/card.yaml", "mine")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | MODEL_PARAMS
+    assert BY_A_PERSON in model_card(
+        card_of(committed, "mine"), NETWORK, "said", [line.split(",") for line in SUBSETS.split()], [], params
+    )
     fields = list(Card.model_fields)
-    (tmp_path / "card.yaml").write_text(yaml.safe_dump(dict.fromkeys(fields, "written by hand")))
-    release_check(tmp_path / "card.yaml")
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(dict.fromkeys(fields, "mine")))
+    release_check(tmp_path / "card.yaml", "mine")
     assert unwritten(Card(**dict.fromkeys(fields, " "))) == fields
     (tmp_path / "card.yaml").write_text("contact: ''\nintended: x\n")
     with pytest.raises(ParamError, match=r"card\.yaml:2: intended: unknown parameter; did you mean 'intended_use'"):
-        release_check(tmp_path / "card.yaml")
+        release_check(tmp_path / "card.yaml", "mine")
 
 
 def test_the_cards_have_the_report_s_numbers(made: Made) -> None:
@@ -357,7 +367,7 @@ def test_the_cards_have_the_report_s_numbers(made: Made) -> None:
     assert made.evaluation.deployed_because in made.model
     assert f"| trained beside it | {BASELINE} |" in made.model
     assert "| 12e measures |" in made.model
-    assert "| 18a funding | *to be written by a person* |" in made.model
+    assert "| 18a funding | None for the demo. |" in made.model
     assert "| age | 56 of 72 |" in made.data
 
 

@@ -40,7 +40,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Model 6": ("it is good enough in each group that matters", ""),
     "Model 7": (
         "it is fair to those who are often left out",
-        "gaps have intervals; none of them stops anything, and who is left out of the corpus is not known",
+        "a group that falls refuses a promotion, but not a gap that was always there; who is left out is not known",
     ),
     "Infrastructure 1": (
         "training repeats itself",
@@ -50,7 +50,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Infrastructure 3": ("the whole path is tested together", ""),
     "Infrastructure 4": (
         "a model is evaluated before it is used",
-        "a person reads the verdict; nothing refuses to ship a model that is worse",
+        "",
     ),
     "Infrastructure 5": (
         "one example can be followed through the model",
@@ -59,7 +59,7 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     "Infrastructure 6": ("a new model is tried on a few before all", "nothing is served from here"),
     "Infrastructure 7": (
         "an old model can be brought back",
-        "its files can be pulled again; nothing puts back what serves them",
+        "",
     ),
     "Monitoring 1": ("a change of what we depend on is noticed", ""),
     "Monitoring 2": (

@@ -7,6 +7,7 @@ import click
 
 from spira.base import arithmetic
 from spira.base.errors import visible
+from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
     from spira.scorer.answer import Answer
@@ -19,13 +20,15 @@ TOGETHER = "together, as one person"
 @click.command
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--package", type=click.Path(path_type=Path), default=Path("data/package"), show_default=True)
+@click.option("--model", metavar="NAME", help="Instead of --package, of the registry: champion, or a version.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: the whole answer, on one line.")
-def command(files: tuple[Path, ...], package: Path, as_json: bool) -> int:
+def command(files: tuple[Path, ...], package: Path, model: str | None, as_json: bool) -> int:
     """Score recordings of one person by the packaged model.
 
     Research, not a diagnosis. The package is the folder that `dvc repro` makes of the deployed model. A recording goes
     the way that it went in training: the same limits, decoder, resampler, features and scoring. A file that ingest
-    would refuse has no score, and its reason stands there instead. The person's score is the mean of the others.
+    would refuse has no score, and its reason stands there instead. The person's score is the mean of the others. With
+    --model the package is brought from DVC's cache or remote, held to its hash, and scores by its own code.
 
     \b
     Example:
@@ -33,6 +36,13 @@ def command(files: tuple[Path, ...], package: Path, as_json: bool) -> int:
 
     Exit codes: 0 every recording has a score; 1 the package cannot be used; 3 some recordings were refused; 4 all were.
     """
+    if model:
+        from spira.registry.served import brought, run
+
+        asked = [*(["--json"] if as_json else []), "--", *map(str, files)]
+        status, said = run(brought(repository_root(), model, "origin"), "predict", asked)
+        click.echo(said, nl=False)
+        return status
     arithmetic.settle()  # before NumPy and torch are imported
     from spira.scorer.scorer import Scorer
 

@@ -35,6 +35,7 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
     from spira.compare.review import review
     from spira.compare.revision import resolve
     from spira.evaluation.markdown import inert
+    from spira.registry.preview import champion, preview
 
     root = repository_root()
     revisions = [resolve(root, name) for name in (base, head)]
@@ -46,7 +47,8 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
         clips = corpus_changes_section(*revisions, from_remote=fetch)
     except DataError as error:
         clips = f"What changed in the corpus is not known: {inert(error)}."
-    click.echo(visible(review(pair, stale, clips), lines=True), nl=False)
+    gate = preview(revisions[1], pair.head.params, stale, champion(root, pair.head.params))
+    click.echo(visible(review(pair, stale, clips, gate), lines=True), nl=False)
     return int(check and bool(stale or pair.head.refused))
 
 

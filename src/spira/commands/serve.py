@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from spira.base import arithmetic
+from spira.repository.git import repository_root
 
 TOKEN = "SPIRA_SERVE_TOKEN"
 
 
 @click.command
 @click.option("--package", type=click.Path(path_type=Path), default=Path("data/package"), show_default=True)
+@click.option("--model", metavar="NAME", help="Instead of --package, of the registry: champion, or a version.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -38,13 +40,22 @@ TOKEN = "SPIRA_SERVE_TOKEN"
     help="For one request, with its sending.",
 )
 def command(
-    *, package: Path, host: str, port: int, decoders: int, queue: int, max_megabytes: int, seconds: float
+    *,
+    package: Path,
+    model: str | None,
+    host: str,
+    port: int,
+    decoders: int,
+    queue: int,
+    max_megabytes: int,
+    seconds: float,
 ) -> None:
     """Serve the packaged model over HTTP, with a page to try it.
 
     Research, not a diagnosis. The page is at http://127.0.0.1:8000/, a description for programs at /openapi.json. Only
     this machine reaches it, unless --host says otherwise; then whoever asks must bring the token that
-    SPIRA_SERVE_TOKEN holds. Nothing of a recording is written or logged.
+    SPIRA_SERVE_TOKEN holds. Nothing of a recording is written or logged. With --model the package is brought from DVC's
+    cache or remote, held to its hash, and scores by its own code.
 
     \b
     Example:
@@ -58,6 +69,13 @@ def command(
     from spira.server.settings import Limits, access
 
     allowed = access(host, os.environ.get(TOKEN))
+    if model:
+        from spira.registry.served import become, brought
+
+        options = {"host": host, "port": port, "decoders": decoders, "queue": queue, "max-megabytes": max_megabytes}
+        options |= {"seconds": seconds}
+        asked = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        become(brought(repository_root(), model, "origin"), "serve", asked)
     with listening(host, port) as bound:  # what is wrong is said before seconds of loading
         arithmetic.settle()  # before NumPy and torch are imported
         from spira.server.run import run

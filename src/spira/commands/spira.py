@@ -40,6 +40,11 @@ SECTIONS = {
         "storage": "Serve .storage/ as S3 on this machine, for development.",
     },
     "Release": {
+        "gate": "Say whether this commit's package may be promoted.",
+        "promote": "Make this commit's package the champion.",
+        "rollback": "Withdraw the champion; the one before it is in use again.",
+        "registry": "List versions, what is in use, and who promoted it.",
+        "lineage": "Trace a version to its recordings, and back.",
         "release-check": "Fail while a card lacks what only a person can write.",
     },
 }

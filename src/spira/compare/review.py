@@ -30,8 +30,8 @@ _ONE_TRAINING = (
 )
 
 
-def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> str:
-    """The whole review."""
+def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str, gate: str) -> str:
+    """The whole review; the sections about clips and about the gate are given."""
     base, head = compared.both
     sections = [
         heading(compared),
@@ -41,6 +41,7 @@ def review(compared: Comparison, stale: Mapping[str, list[str]], clips: str) -> 
         verdict_and_metrics(compared),
         models_section(compared),
         probes_section(probed_models(compared)),
+        gate,
         _curves(compared),
         "## Parameters",
         _parameters(flat(base.params), flat(head.params)),

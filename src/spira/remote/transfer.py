@@ -89,7 +89,11 @@ def find(repo: Any, command: str) -> tuple[Any, str]:
 
 
 def connect(cache: Any, remote: Any) -> Storage:
-    """Lists the remote; no request after that waits without end."""
+    """Lists the remote, S3 or a folder; no request after that waits without end."""
+    if remote.fs.protocol == "local":
+        files = [path for path in Path(remote.path).rglob("*") if path.is_file()]
+        sizes = {str(path): {"size": path.stat().st_size} for path in files}
+        return Storage(cache, remote, {oid: sizes[path] for path in sizes if (oid := _oid(remote, path))})
     s3 = remote.fs.fs
     s3.retries = N_ATTEMPTS
     s3.ls(remote.path.split("/")[0])  # the listing below takes a bucket that is missing for empty

@@ -23,6 +23,7 @@ BY_A_PERSON = Marked("*to be written by a person*")
 class Card(ParamSection):
     """docs/card.yaml: text by a person, empty where it is not written yet."""
 
+    corpus: str
     intended_use: str
     out_of_scope_use: str
     clinical_setting: str
@@ -38,6 +39,15 @@ class Card(ParamSection):
     interpretation: str
     limitations: str
     contact: str
+
+
+def card_of(card: Card, corpus: str) -> Card:
+    """The card where it was written of this corpus; else an empty one, for it says nothing of other people.
+
+    Args:
+        corpus: its name in params.yaml.
+    """
+    return card if card.corpus == corpus else Card(**dict.fromkeys(Card.model_fields, ""))
 
 
 def unwritten(card: Card) -> list[str]:

@@ -32,6 +32,7 @@ from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
+from spira.registry.params import GateParams
 from spira.split.holdout import SplitParams
 from spira.training.params import TrainParams
 
@@ -59,6 +60,7 @@ SECTIONS: dict[str, Any] = {
     "alter": AlterParams,
     "probe": ProbeParams,
     "report": ReportParams,
+    "gate": GateParams,
 }
 
 

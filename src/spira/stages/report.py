@@ -14,7 +14,7 @@ from spira.base.stage_process import as_stage
 from spira.clips.recordings import FACTS, clip_facts
 from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams, ReportParams
-from spira.report.cards import data_card, model_card
+from spira.report.cards import card_of, data_card, model_card
 from spira.report.files import (
     base64,
     flac,
@@ -81,7 +81,7 @@ def run(
         "audio": audio,
         "clips": _pictures(read_rows(worst, sheet=True), clips, sample_rate, audio=audio),
     }
-    written = read_card(card)
+    written = card_of(read_card(card), all_params["corpus"])
     repeated = [report.side_by_side, report.results, report.subgroups, report.calibration]
     write_texts(
         {
