@@ -4,6 +4,7 @@ from spira.base import arithmetic
 
 arithmetic.settle()  # before NumPy and torch are loaded: golden numbers are portable ones
 
+import gc
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
+gc.disable()  # until all is collected: else half of the time goes into looking for garbage among modules and tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
 signal.signal(
     signal.SIGHUP, signal.SIG_DFL
@@ -67,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return files[0] if files else len(LONGEST) + ("pipeline" not in item.keywords)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: from here on, garbage is looked for among the rest."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

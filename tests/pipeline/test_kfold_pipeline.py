@@ -40,7 +40,7 @@ def clone(reproduced: Clone) -> Clone:
     metadata.write_text("\n".join(lines) + "\n")
     clone.dvc("add", "-q", "data/raw/tiny")
     settings = ("split.scheme=kfold", "split.folds=[1,2,3]", "train.max_epochs=2")
-    clone.stages = tuple(clone.dvc("exp", "run", *(word for one in settings for word in ("-S", one))))
+    clone.stages = tuple(clone.dvc_here("exp", "run", *(word for one in settings for word in ("-S", one))))
     clone.commit("three folds")
     return clone
 

@@ -82,7 +82,7 @@ def test_a_learning_rate_reruns_training_and_what_follows(clone: Clone) -> None:
 
 def test_one_more_seed_trains_one_model(clone: Clone) -> None:
     """Adding a seed leaves the other models alone."""
-    assert clone.dvc("exp", "run", "-S", "seeds=[1,2]", "train") == ["check", "train@pooled_cnn-holdout-2"]
+    assert clone.dvc_here("exp", "run", "-S", "seeds=[1,2]", "train") == ["check", "train@pooled_cnn-holdout-2"]
 
 
 def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clone) -> None:
@@ -95,7 +95,7 @@ def test_a_weights_file_is_a_dependency_of_training_where_it_is_named(clone: Clo
     assert clone.dvc("repro") == []
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("init_from: none", "init_from: before.safetensors"))
-    assert clone.dvc("repro", "train@pooled_cnn-holdout-1") == ["check", "train@pooled_cnn-holdout-1"]
+    assert clone.dvc_here("repro", "train@pooled_cnn-holdout-1") == ["check", "train@pooled_cnn-holdout-1"]
     adopted = json.loads((clone.folder / "data/models/pooled_cnn/holdout/1/model.json").read_text())["adopted"]
     assert (len(adopted["matched"]), adopted["fresh"], adopted["unused"]) == (16, [], [])
     save_file({name: tensor + 0.001 for name, tensor in load_file(weights).items()}, weights)
@@ -107,7 +107,7 @@ def test_a_touched_plot_reruns_only_evaluate_and_report(clone: Clone) -> None:
     """Touching a plot must never cost a training run."""
     module = clone.folder / "src/spira/evaluation/results.py"
     module.write_text(module.read_text() + "\n# touched\n")
-    assert clone.dvc("repro") == ["evaluate", "probe", "report", "package"]
+    assert clone.dvc_here("repro") == ["evaluate", "probe", "report", "package"]
 
 
 def test_a_typo_is_refused_before_any_work(clone: Clone) -> None:

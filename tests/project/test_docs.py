@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 
+from in_process import dvc_here
 from pipeline_clone import Clone
 from s3_servers import KEY, Server
 from tiny import GIT_IDENTITY, ROOT, write_tiny_corpus
@@ -52,6 +53,8 @@ FEW_TRIALS = "sed -i 's/_trials: 12/_trials: 2/; s/_startup: 5/_startup: 1/'"
 GRU = "dvc exp run --name gru -S models.networks=[gru] -S train.max_epochs=1"
 # Of mistakes.md, one that DVC refuses and one that a stage does; `dvc exp run` takes thrice as long for the others.
 AS_TYPED = {"dvc exp run -S train.lrr=0.001", "dvc exp run -S train.lr=nan"}
+# Pages that say `dvc repro` or `dvc exp run` to the code as it is: in this process, which has imported it all.
+WITH_THIS_CODE = {"README.md", "docs/how-to/bring-a-corpus.md", "docs/how-to/mistakes.md"}
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
 
@@ -91,8 +94,8 @@ def commands(page: str) -> list[Command]:
 class Reader:
     """Somebody who types what a page says, in a clone that ran once, beside an S3 server."""
 
-    def __init__(self, folder: Path, server: Server, *, remote: bool) -> None:
-        self.folder, self.server = folder, server
+    def __init__(self, folder: Path, server: Server, *, remote: bool, here: bool) -> None:
+        self.folder, self.server, self.here = folder, server, here
         home = folder.parent / "home"
         write_tiny_corpus(home / "my-recordings", home / "my-noise")
         environment_folder = (
@@ -131,6 +134,9 @@ class Reader:
             GRU: f"{GRU} train",
         }.items():
             line = line.replace(written, meant)
+        if self.here and re.match(r"dvc (repro|exp run)\b", line) and line not in AS_TYPED:
+            result = dvc_here(self.folder, *shlex.split(line)[1:], environment=self.environment)
+            return subprocess.CompletedProcess(line, result.returncode, result.stdout + result.stderr)
         return subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
@@ -172,7 +178,7 @@ def test_every_command_on_the_page_does_what_it_says(
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     if page_name(page) in THAT_TRAIN_OFTEN:
         Clone(folder).rest()
-    reader = Reader(folder, server, remote=page.name != "mistakes.md")
+    reader = Reader(folder, server, remote=page.name != "mistakes.md", here=page_name(page) in WITH_THIS_CODE)
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or (_needs_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
             continue

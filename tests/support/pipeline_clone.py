@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from in_process import dvc_here
 from spira.repository.git import environment_without_git
 from tiny import GIT_IDENTITY, ROOT, tiny_params, write_tiny_corpus
 
@@ -95,6 +96,12 @@ class Clone:
     def dvc(self, *arguments: str) -> list[str]:
         """The stages that a dvc command ran, in their order."""
         return ran(self.run("dvc", *arguments).stdout)
+
+    def dvc_here(self, *arguments: str) -> list[str]:
+        """The same in this process, and by this checkout's code: half of the time, where no process is tested."""
+        result = dvc_here(self.folder, *arguments, environment=self.environment())
+        assert result.returncode == 0, f"{' '.join(arguments)}:\n{result.stdout}\n{result.stderr}"
+        return ran(result.stdout)
 
     def rest(self) -> None:
         """Freezes and commits what comes after ``evaluate``, as ``dvc freeze`` does: a run is a third shorter."""
