@@ -1,13 +1,16 @@
 """A registry's tags, read: which version stands where, and what in the record cannot be true."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spira.base.errors import DataError
+from spira.registry import tags
 from spira.registry.history import History, Tag, contradictions, differences, find_version, read_history
 from spira.registry.record import Check, Gate, Record, message, read_message
+from spira.repository.git import git
 
 FOLDER = "0" * 32 + ".dir"
 
@@ -123,3 +126,15 @@ def test_a_record_is_read_as_it_was_written() -> None:
     for wrong in ("", "r v0.0.1: hello", text.replace('"by"', '"who"'), json.dumps({"action": "register"})):
         with pytest.raises(DataError, match="t: not a record of the registry"):
             read_message(wrong, "t")
+
+
+def test_without_a_git_remote_the_clones_own_tags_count_and_that_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    assert tags.shared_history(tmp_path, "origin", "demo") == History("demo", (), ())
+    assert capsys.readouterr().err == "no git remote origin; by the tags of this clone alone\n"
+    git(tmp_path, "remote", "add", "origin", str(tmp_path / "nothing"))
+    assert tags.shared_history(tmp_path, "origin", "demo") == History("demo", (), ())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; by the tags of this clone alone")

@@ -98,7 +98,8 @@ def shared_history(root: Path, remote: str, registry: str) -> History:
     try:
         there = remote_objects(root, remote, registry)
     except DataError as error:
-        print(f"{error}; by the tags of this clone alone", file=sys.stderr)
+        why = str(error).partition("\n")[0] if remote_exists(root, remote) else f"no git remote {remote}"
+        print(f"{why}; by the tags of this clone alone", file=sys.stderr)
         return local_history(root, registry)
     here = local_objects(root, registry)
     if moved := [line for line in differences(here, there, remote) if "was moved" in line]:
