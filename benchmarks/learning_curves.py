@@ -23,12 +23,13 @@ import polars as pl
 import yaml
 
 from figures import here
-from small_data import CONDITIONS, ROOT, auc_interval, our_scores, run_stages, settings_for
+from small_data import ROOT, auc_interval, our_scores, run_stages, settings_for
 from small_data_table import Interval
 from spira.base.files import write_bytes
 from spira.base.params import load, parse
 from spira.demo.people import SynthesizeParams
 from spira.evaluation.params import EvaluateParams
+from spira.features.conditions import Condition
 from spira.ingest.acceptance import IngestParams
 from spira.models.params import BASELINES, ModelsParams
 from spira.plots.charts import Line, auc_by_speakers
@@ -40,6 +41,7 @@ RATE = 16_000  # Hz
 GROUPS = {40: 4, 160: 2, 640: 1, 2560: 1}  # speakers -> groups of as many
 N_TEST = 160  # speakers
 VALIDATION = 10  # one in so many of the training speakers
+CONDITIONS: tuple[Condition, ...] = ("clean", "noisy")
 JSON, PNG = (ROOT / f"docs/explanation/learning_curves.{kind}" for kind in ("json", "png"))
 PAGE = ROOT / "docs/explanation/results.md"
 _TABLE = re.compile(r"(?<=<!-- learning: make bench-learning -->\n).*?(?=<!-- end -->)", re.DOTALL)

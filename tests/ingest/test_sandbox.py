@@ -31,7 +31,7 @@ def work(item: str) -> str:
         case "sleep":
             time.sleep(60)
         case "memory":
-            return str(np.ones(2**27).sum())
+            return str(np.empty(2**31).nbytes)  # 16 GB: more than a large process has free by itself
         case "killed":  # as the kernel does where memory is gone
             os.kill(os.getpid(), signal.SIGKILL)
         case "leave":

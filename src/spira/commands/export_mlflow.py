@@ -40,7 +40,7 @@ def command(uri: str, package: Path, name: str, python: Path) -> None:
         tags["commit"] = (
             git(Path.cwd(), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").decode().strip()
         )
-    arguments = [str(python), "-P", mlflow_export.__file__, str(package), uri, name, json.dumps(tags)]
+    arguments = [str(python), "-P", mlflow_export.__file__, str(package), uri, name, json.dumps(tags, allow_nan=False)]
     try:
         ran = subprocess.run(arguments, capture_output=True, text=True, check=False)
     except OSError as error:

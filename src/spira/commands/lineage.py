@@ -32,4 +32,4 @@ def command(*, name: str, recordings: bool, as_json: bool, remote: str) -> None:
 
     history = shared_history(root, remote, registry_name(root))
     found = lineage(root, history, name, recordings=recordings)
-    click.echo(json.dumps(found) if as_json else visible(lineage_text(found), lines=True))
+    click.echo(json.dumps(found, allow_nan=False) if as_json else visible(lineage_text(found), lines=True))

@@ -38,4 +38,4 @@ def command(*, as_json: bool, verify: bool, remote: str) -> None:
     from spira.registry.listing import listing, text
 
     history = tags.shared_history(root, remote, name)
-    click.echo(json.dumps(listing(history)) if as_json else visible(text(history), lines=True))
+    click.echo(json.dumps(listing(history), allow_nan=False) if as_json else visible(text(history), lines=True))

@@ -56,10 +56,8 @@ def test_set_hash(test: TestClips) -> str:
 
 
 def _clips_with_subset(clips: bytes, subsets: bytes, subset: str) -> pl.DataFrame:
-    everything = {"infer_schema": False, "empty_string_is_null": False, "glob": False}
     try:
-        table = pl.read_csv(io.BytesIO(clips), **everything)  # type: ignore[arg-type]
-        parts = pl.read_csv(io.BytesIO(subsets), **everything)  # type: ignore[arg-type]
+        table, parts = map(_as_text, (clips, subsets))
         table.select(_WHO)
         names = parts.filter((pl.col("fold") == HOLDOUT) & (pl.col("subset") == subset))["clip_id"]
     except pl.exceptions.PolarsError as error:
@@ -67,6 +65,10 @@ def _clips_with_subset(clips: bytes, subsets: bytes, subset: str) -> pl.DataFram
             f"data/clips/{CLIPS_TABLE} or {SUBSETS}: not as ingest and split write them: {error}"
         ) from error
     return table.filter(pl.col("clip_id").is_in(names.implode())).sort("clip_id")
+
+
+def _as_text(table: bytes) -> pl.DataFrame:
+    return pl.read_csv(io.BytesIO(table), infer_schema=False, empty_string_is_null=False, glob=False)
 
 
 def own_test_clips(root: Path, evaluate: EvaluateParams) -> TestClips:

@@ -19,7 +19,7 @@ def main() -> None:
         golden = scorer.golden_answers(folder / GOLDEN)
         answers = {name: scorer.score(Path(path)) for name, path in recordings.items()}
     scores = {name: one if isinstance(one, float) else one.code for name, one in answers.items()}
-    json.dump({"golden": golden, "scores": scores}, sys.stdout)
+    json.dump({"golden": golden, "scores": scores}, sys.stdout, allow_nan=False)
 
 
 if __name__ == "__main__":

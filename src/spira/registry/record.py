@@ -97,7 +97,7 @@ def message(record: Record) -> str:
     """A first line for people, and the whole record as JSON."""
     what = {"register": "register", "assign": f"promote to {record.stage}", "withdraw": f"withdraw as {record.stage}"}
     why = " ".join(record.why.split())
-    body = json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=True)
+    body = json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False)
     return f"{record.registry} {record.version}: {what[record.action]}: {why}"[:200] + f"\n\n{body}\n"
 
 

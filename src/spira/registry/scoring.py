@@ -65,7 +65,7 @@ def _run(package: Path, recordings: Mapping[str, str]) -> dict[str, dict[str, fl
     try:
         done = subprocess.run(
             command,
-            input=json.dumps({"recordings": dict(recordings)}),
+            input=json.dumps({"recordings": dict(recordings)}, allow_nan=False),
             env=environment,
             capture_output=True,
             text=True,
