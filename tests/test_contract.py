@@ -93,7 +93,6 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "plots": {"png"},
     "predictions": {"loading", "table"},
     "registry": {
-        "bad_inputs",
         "candidate",
         "evidence",
         "gate",

@@ -12,7 +12,7 @@ from spira.evaluation.results import Evaluation
 from spira.registry import comparison, rules
 from spira.registry.params import GateParams
 from spira.registry.power import Seen, chance, plan, speakers_needed
-from spira.registry.record import Check, Gate, Tried
+from spira.registry.record import Check, Gate
 from tiny import ROOT
 
 P = load("gate", GateParams, path=ROOT / "params.yaml")
@@ -20,10 +20,6 @@ P = load("gate", GateParams, path=ROOT / "params.yaml")
 
 def params(**changes: object) -> GateParams:
     return GateParams.model_validate(P.model_dump() | changes)
-
-
-def tried(n_speakers: int, n_patients: int, looks: int) -> Tried:
-    return Tried(hash="0" * 64, n_speakers=n_speakers, n_patients=n_patients, n_clips=n_speakers, looks=looks)
 
 
 def people(n_speakers: int, n_clips: int = 2, **groups: list[str]) -> comparison.TestClips:
@@ -64,10 +60,19 @@ def test_a_model_that_is_worse_by_more_than_the_margin_fails() -> None:
 @pytest.mark.parametrize("speakers", [(42, 4), (42, 42)])
 def test_too_few_of_a_class_have_no_verdict(speakers: tuple[int, int]) -> None:
     """And the looks at a test set are counted aloud."""
-    check = rules.test_set(tried(*speakers, looks=3), P)
+    check = rules.test_set(*speakers, looks=3, p=P)
     assert check.verdict == "no verdict"
     assert "looked at by 3 earlier gates" in check.reason
-    assert rules.test_set(tried(42, 21, looks=0), P).verdict == "pass"
+    assert rules.test_set(42, 21, looks=0, p=P).verdict == "pass"
+
+
+def test_a_golden_recording_is_judged_as_where_a_package_is_loaded() -> None:
+    """Near 1 a score hardly moves: a millionth apart is another answer there, at which the package would not start."""
+    made: dict[str, float | str] = {"a.wav": 1 - 1e-7, "b.wav": 0.5, "c.wav": "silent"}
+    assert rules.golden(made, made | {"b.wav": 0.5 + 1e-7}).verdict == "pass"
+    found = rules.golden(made, {"a.wav": 1 - 2e-7, "b.wav": 0.6})
+    assert found.verdict == "fail"
+    assert [name for name in made if name in found.reason] == ["a.wav", "b.wav", "c.wav"]
 
 
 def test_clips_that_the_champion_was_trained_on_are_left_out_by_speaker_and_by_recording() -> None:

@@ -19,10 +19,10 @@ from bad_audio import crafted, mutated
 from packaged import MODELS, Packaged
 from sounds import pcm, tones, wav
 from spira.base.errors import DataError
-from spira.scorer.answer import Band, Refused, answer
+from spira.scorer.answer import TOLERANCE, Band, Refused, agree, answer
 from spira.scorer.contents import SUMS, sums
 from spira.scorer.pyfunc import NOTHING, SpiraModel
-from spira.scorer.scorer import TOLERANCE, Scorer, _agree
+from spira.scorer.scorer import Scorer
 
 PARITY = 1e-6
 SCORES = st.floats(0, 1)
@@ -125,7 +125,7 @@ def test_a_golden_recording_with_another_score_refuses_to_start(packaged: Packag
 
 
 @pytest.mark.parametrize(
-    ("expected", "got", "agree"),
+    ("expected", "got", "alike"),
     [
         (0.5, 0.5 + 0.9 * TOLERANCE, True),
         (0.5, 0.5 + 1.1 * TOLERANCE, False),
@@ -135,8 +135,8 @@ def test_a_golden_recording_with_another_score_refuses_to_start(packaged: Packag
         (0.5, None, False),
     ],
 )
-def test_what_agrees_with_a_golden_answer(expected: float | str, got: float | str | None, agree: bool) -> None:
-    assert _agree(expected, got) is agree
+def test_what_agrees_with_a_golden_answer(expected: float | str, got: float | str | None, alike: bool) -> None:
+    assert agree(expected, got) is alike
 
 
 def test_where_there_is_no_package_the_message_says_what_one_is(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def command(*, champion: str | None, as_json: bool, plan: bool, remote: str) -> 
     root = repository_root()
     arithmetic.settle()  # before NumPy is imported
     from spira.registry.gate import gate, power
-    from spira.registry.record import gate_text
+    from spira.registry.listing import gate_text
     from spira.registry.tags import registry_name, shared_history
 
     history = shared_history(root, remote, registry_name(root))

@@ -72,9 +72,12 @@ def command(
     if model:
         from spira.registry.served import become, brought
 
-        options = {"host": host, "port": port, "decoders": decoders, "queue": queue, "max-megabytes": max_megabytes}
-        options |= {"seconds": seconds}
-        asked = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        asked = [
+            word
+            for name, value in click.get_current_context().params.items()
+            if name not in ("package", "model")
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
         become(brought(repository_root(), model, "origin"), "serve", asked)
     with listening(host, port) as bound:  # what is wrong is said before seconds of loading
         arithmetic.settle()  # before NumPy and torch are imported

@@ -1,12 +1,14 @@
-"""Recordings of nobody, by which a package is tried wherever it is loaded: the same bytes at every making."""
+"""Recordings of nobody, by which a package is tried: to be answered, or refused; the same bytes at every making."""
 
 import io
+import struct
 import wave
 
 import numpy as np
 
 from spira.base.array_types import Floats
 
+_RATE = 16_000  # Hz, of those that are to be refused
 _F0 = 140.0  # Hz; of a voice between a woman's and a man's
 
 
@@ -16,6 +18,23 @@ def golden_recordings() -> dict[str, bytes]:
         "phone.wav": _wav(_voice(16_000, 6.0, pauses=2), 16_000, n_channels=1),
         "browser.wav": _wav(_voice(44_100, 3.2, pauses=1), 44_100, n_channels=2),  # shorter than a window of 4 s
         "muted.wav": _wav(np.zeros(2 * 16_000), 16_000, n_channels=1),
+    }
+
+
+def bad_inputs() -> dict[str, bytes]:
+    """By name, files that no package may score, each for another reason."""
+    speechlike = 0.3 * np.sin(2 * np.pi * 180 * np.arange(2 * _RATE) / _RATE)
+    sound = _wav(speechlike, _RATE, 1)
+    return {
+        "empty.wav": b"",
+        "text.wav": b"this is no recording\n" * 40,
+        "header_alone.wav": sound[:44],
+        "cut_off.wav": sound[: len(sound) // 3],
+        "silent.wav": _wav(np.zeros(2 * _RATE), _RATE, 1),
+        "too_short.wav": _wav(speechlike[: _RATE // 10], _RATE, 1),
+        "clipped.wav": _wav(np.sign(speechlike), _RATE, 1),
+        "not_finite.wav": _float_wav(np.where(np.arange(2 * _RATE) % 97 == 0, np.nan, speechlike)),
+        "endless.wav": sound[:40] + struct.pack("<I", 0xFFFFFFF0) + sound[44:8044],
     }
 
 
@@ -43,3 +62,10 @@ def _wav(samples: Floats, sample_rate: int, n_channels: int) -> bytes:
         out.setframerate(sample_rate)
         out.writeframes(np.repeat(np.round(32767 * samples).astype("<i2"), n_channels).tobytes())
     return file.getvalue()
+
+
+def _float_wav(samples: Floats) -> bytes:
+    """32-bit floats, which may hold what is no number."""
+    data = samples.astype("<f4").tobytes()
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 3, 1, _RATE, 4 * _RATE, 4, 32)
+    return head + struct.pack("<4sI", b"data", len(data)) + data

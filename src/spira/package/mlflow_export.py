@@ -25,13 +25,13 @@ def main(package: Path, uri: str, name: str, tags: dict[str, str]) -> str:
     A package that is there already is not sent again; the stage and the alias are moved to it.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException, RestException
+    from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient()
     try:
         client.create_registered_model(name)
-    except (MlflowException, RestException) as error:
+    except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     known = [

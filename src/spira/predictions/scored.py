@@ -13,18 +13,11 @@ def _not_chosen() -> Floats:
     return np.empty((0, 0))
 
 
-@dataclass(frozen=True)
-class ScoredClips:
-    """The clips of one subset under one condition, scored by the models of every seed."""
+class People:
+    """Counts whose clips these are, for a class that has both fields."""
 
-    clips: tuple[str, ...]
-    speakers: tuple[str, ...]
-    folds: tuple[str, ...]  # whose model scored each clip
+    speakers: tuple[str, ...]  # of each clip
     labels: Ints  # (n_clips,), 1 for patient
-    scores: Floats  # (n_seeds, n_clips)
-    # (n_seeds, n_clips); empty until validation has chosen them
-    thresholds: Floats = field(default_factory=_not_chosen)
-    drawn: bool = True  # whether another training would score otherwise; False for a baseline
 
     @property
     def n_speakers(self) -> int:
@@ -35,6 +28,20 @@ class ScoredClips:
     def n_patients(self) -> int:
         """Speakers who are patients."""
         return len(set(compress(self.speakers, self.labels == 1)))
+
+
+@dataclass(frozen=True)
+class ScoredClips(People):
+    """The clips of one subset under one condition, scored by the models of every seed."""
+
+    clips: tuple[str, ...]
+    speakers: tuple[str, ...]
+    folds: tuple[str, ...]  # whose model scored each clip
+    labels: Ints  # (n_clips,), 1 for patient
+    scores: Floats  # (n_seeds, n_clips)
+    # (n_seeds, n_clips); empty until validation has chosen them
+    thresholds: Floats = field(default_factory=_not_chosen)
+    drawn: bool = True  # whether another training would score otherwise; False for a baseline
 
     def fold_masks(self) -> dict[str, Mask]:
         """By fold, in the order in which they are first met, which clips its models scored: shape (n_clips,) each."""

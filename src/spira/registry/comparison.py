@@ -15,7 +15,7 @@ from spira.base.array_types import Ints, Mask
 from spira.base.errors import DataError
 from spira.evaluation.paired import Difference, paired_differences, why_not_paired
 from spira.evaluation.results import Evaluation
-from spira.predictions.scored import ScoredClips
+from spira.predictions.scored import People, ScoredClips
 from spira.registry.params import GateParams
 from spira.registry.power import Seen, speakers_needed
 from spira.registry.record import Check, Verdict
@@ -23,7 +23,7 @@ from spira.registry.rules import Answers, judged, named, unknown
 
 
 @dataclass(frozen=True)
-class TestClips:
+class TestClips(People):
     """The test recordings of a commit, and what is known of them."""
 
     clips: tuple[str, ...]
@@ -31,14 +31,6 @@ class TestClips:
     labels: Ints  # (n_clips,), 1 for patient
     digests: tuple[str, ...]  # of the samples
     groups: Mapping[str, Sequence[str]]  # by column, the group of each clip
-
-    @property
-    def n_speakers(self) -> int:
-        return len(set(self.speakers))
-
-    @property
-    def n_patients(self) -> int:
-        return len(set(compress(self.speakers, self.labels == 1)))
 
     def subset(self, members: Mask) -> "TestClips":
         """The clips that are members, in the same order."""

@@ -13,8 +13,8 @@ from spira.compare.revision import Revision, read_params, read_tree, refuse_what
 from spira.compare.sides import Side
 from spira.evaluation.origin import origin
 from spira.evaluation.paired import why_not_paired
+from spira.package.golden import bad_inputs
 from spira.registry import comparison, rules
-from spira.registry.bad_inputs import bad_inputs
 from spira.registry.candidate import Candidate, Champion
 from spira.registry.evidence import pipeline_scores, test_set_hash
 from spira.registry.history import History, find_version
@@ -73,7 +73,7 @@ def _questions(own: Candidate, champion: Champion | None, history: History) -> M
         "corpus": lambda: rules.corpus(own.manifest.corpus, own.params),
         "cards": lambda: _cards(own),
         "probes": lambda: rules.probes(own.probes),
-        "test set": lambda: rules.test_set(_test_set(own, history), own.params),
+        "test set": lambda: _enough(_test_set(own, history), own.params),
         "sensitivity": lambda: rules.sensitivity(own.evaluation, own.params),
         "golden": lambda: rules.golden(read_json(own.folder / GOLDEN / GOLDEN_ANSWERS), own.answered.golden),
         "bad input": lambda: rules.bad_input(sorted(bad_inputs()), own.answered.bad),
@@ -133,6 +133,10 @@ def _test_set(own: Candidate, history: History) -> Tried:
     test, name = own.test, test_set_hash(own.test)
     looks, n_clips = history.looks(name), len(test.clips)
     return Tried(hash=name, n_speakers=test.n_speakers, n_patients=test.n_patients, n_clips=n_clips, looks=looks)
+
+
+def _enough(test: Tried, p: GateParams) -> Check:
+    return rules.test_set(test.n_speakers, test.n_patients, test.looks, p)
 
 
 def _parity(own: Candidate) -> Check:

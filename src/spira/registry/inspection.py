@@ -19,7 +19,12 @@ from spira.scorer.contents import SUMS, files_in, sums
 from spira.scorer.manifest import MANIFEST, Manifest, read_manifest
 from spira.scorer.scorer import ENCODER, GOLDEN, GOLDEN_ANSWERS
 
-EVIDENCE = ("evaluation.json", "probes.json", "model_card.md", "data_card.md")
+EVIDENCE = {  # by its name in the package, the folder of the commit that it is from
+    "evaluation.json": "data",
+    "probes.json": "data",
+    "model_card.md": "data/report",
+    "data_card.md": "data/report",
+}
 _KINDS = {".py", ".json", ".safetensors", ".wav", ".md", ".txt", ""}  # the last: MLmodel and SHA256SUMS
 _PICKLES, _ZIP = (b"\x80",), b"PK"  # of protocol 2 on; PyTorch's own files are zips of one
 
@@ -146,12 +151,7 @@ def _beside(folder: Path, root: Path, params: Mapping[str, Any], locked: str | N
         yield "made with another params.yaml"
     if hashes.clips != _hash(root / "data/clips/clips.csv"):
         yield "made with another table of clips"
-    for name, source in {
-        "evaluation.json": "data",
-        "probes.json": "data",
-        "model_card.md": "data/report",
-        "data_card.md": "data/report",
-    }.items():
+    for name, source in EVIDENCE.items():
         if _hash(folder / "evidence" / name) != _hash(root / source / name):
             yield f"evidence/{name}: is not {source}/{name}"
     if other := [name for name in _code(folder) if _hash(folder / "code" / name) != _hash(SOURCE / name)]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spira.registry.history import Event, History
-from spira.registry.record import STAGES
+from spira.registry.record import STAGES, Gate
 
 _SHORT = 8  # digits of a hash that are shown
 _DID = {"register": "registered", "assign": "promoted to", "withdraw": "withdrawn as"}
@@ -91,6 +91,19 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows as aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def gate_text(gate: Gate) -> str:
+    """The checks as a table for a terminal; the last line says whether the model may be promoted."""
+    against = f"the champion {gate.against}" if gate.against else "the baselines and the best shortcut: no champion yet"
+    lines = [
+        f"Registry {gate.registry}, commit {gate.commit[:_SHORT]}, model {gate.model or '?'}, against {against}.",
+        "",
+        columns([[check.name, check.verdict, check.reason] for check in gate.checks]),
+        "",
+        "may be promoted" if gate.passed else f"refused: {', '.join(gate.refused_by)}",
+    ]
+    return "\n".join(lines)
 
 
 def lineage_text(tree: Mapping[str, Any]) -> str:

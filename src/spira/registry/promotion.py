@@ -12,8 +12,9 @@ from spira.base.tables import read_json
 from spira.registry import tags
 from spira.registry.gate import changed, gate
 from spira.registry.history import Event, History
+from spira.registry.listing import gate_text
 from spira.registry.packages import PACKAGE, outs_at, package_of, push_all
-from spira.registry.record import Gate, Lineage, Record, Stage, gate_text
+from spira.registry.record import Gate, Lineage, Record, Stage
 from spira.registry.rules import golden
 from spira.registry.scoring import answers
 from spira.registry.verification import problems_of

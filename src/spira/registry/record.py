@@ -119,19 +119,3 @@ def read_message(text: str, where: str) -> Record:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"])) or "the message"
         raise DataError(f"{where}: not a record of the registry: {key}: {problem['msg']}") from error
-
-
-def gate_text(gate: Gate) -> str:
-    """The checks as a table for a terminal; the last line says whether the model may be promoted."""
-    names, verdicts = (
-        max(map(len, column)) for column in zip(*((c.name, c.verdict) for c in gate.checks), strict=True)
-    )
-    against = f"the champion {gate.against}" if gate.against else "the baselines and the best shortcut: no champion yet"
-    lines = [
-        f"Registry {gate.registry}, commit {gate.commit[:8]}, model {gate.model or '?'}, against {against}.",
-        "",
-        *(f"{check.name:<{names}}  {check.verdict:<{verdicts}}  {check.reason}" for check in gate.checks),
-        "",
-        "may be promoted" if gate.passed else f"refused: {', '.join(gate.refused_by)}",
-    ]
-    return "\n".join(lines)

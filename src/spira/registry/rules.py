@@ -11,10 +11,10 @@ from typing import Any
 from spira.evaluation.origin import origin
 from spira.evaluation.results import Evaluation
 from spira.registry.params import GateParams
-from spira.registry.record import Check, Tried, Verdict
+from spira.registry.record import Check, Verdict
+from spira.scorer.answer import TOLERANCE, agree
 
 DEMO = "demo"  # the corpus, and the only registry that takes it
-TOLERANCE = 1e-6  # of a score, between two machines or two ways to it, as in the scorer
 _MOST_NAMED = 5
 Answers = Mapping[str, float | str]  # by recording, its score or the code of its refusal
 
@@ -57,7 +57,7 @@ def golden(expected: Answers, got: Answers) -> Check:
     flips = [
         f"{name}: {_said(answer)}, here {_said(got.get(name))}"
         for name, answer in expected.items()
-        if not _agree(answer, got.get(name))
+        if not agree(answer, got.get(name))
     ]
     return nothing_wrong("golden", flips, f"{len(expected)} recordings answered as where it was made")
 
@@ -74,7 +74,7 @@ def parity(pipeline: Answers, got: Answers, threshold: float) -> Check:
         return unknown("parity", "no test recording is at hand; spira pull")
     if missing := len(pipeline.keys() - got.keys()):
         return unknown("parity", f"{missing} of {len(pipeline)} test recordings are not at hand; spira pull")
-    other = [name for name, score in pipeline.items() if not _agree(score, got[name])]
+    other = [name for name, score in pipeline.items() if not _near(score, got[name])]
     if not other:
         return judged("parity", "pass", f"{len(pipeline)} test recordings have the pipeline's scores")
     flips = sum(
@@ -85,10 +85,9 @@ def parity(pipeline: Answers, got: Answers, threshold: float) -> Check:
     return judged("parity", "fail", reason + "another answer")
 
 
-def _agree(expected: float | str, got: float | str | None) -> bool:
-    if isinstance(expected, str) or isinstance(got, str) or got is None:
-        return expected == got
-    return abs(expected - got) <= TOLERANCE
+def _near(expected: float | str, got: float | str) -> bool:
+    """To the tolerance of a score alone: networks are summed in another order by the pipeline's kernels."""
+    return expected == got if isinstance(expected, str) or isinstance(got, str) else abs(expected - got) <= TOLERANCE
 
 
 def _said(answer: float | str | None) -> str:
@@ -125,12 +124,10 @@ def cards(empty: Sequence[str], unwritten: Sequence[str]) -> Check:
     return nothing_wrong("cards", problems, "every field is written by a person")
 
 
-def test_set(found: Tried, p: GateParams) -> Check:
+def test_set(n_speakers: int, n_patients: int, looks: int, p: GateParams) -> Check:
     """Enough people of each class; how often they were looked at before is said."""
-    fewest, looks = min(found.n_patients, found.n_speakers - found.n_patients), found.looks
-    reason = (
-        f"{found.n_speakers} speakers, {found.n_patients} of them patients; {p.min_speakers} of each class are needed"
-    )
+    fewest = min(n_patients, n_speakers - n_patients)
+    reason = f"{n_speakers} speakers, {n_patients} of them patients; {p.min_speakers} of each class are needed"
     worn = f"; looked at by {looks} earlier gate{'s' if looks != 1 else ''}, and each look wears it out a little"
     return judged("test set", "pass" if fewest >= p.min_speakers else "no verdict", reason + (worn if looks else ""))
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.registry.bad_inputs import bad_inputs
+from spira.package.golden import bad_inputs
 
 PROGRAM = Path(__file__).with_name("in_package.py")
 SOURCE = Path(__file__).parents[2]
@@ -49,23 +49,18 @@ def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = Fa
     with tempfile.TemporaryDirectory() as folder:
         for name, content in crafted.items():
             write_bytes(content, Path(folder, name))
-        asked = {f"r {name}": str(path) for name, path in recordings.items()}
-        asked |= {f"b {name}": str(Path(folder, name)) for name in crafted}
-        found = _run(package, asked)
-    scores = {
-        kind: {n[2:]: score for n, score in found["scores"].items() if n.startswith(kind)} for kind in ("b ", "r ")
-    }
-    return Answered(found["golden"], scores["b "], scores["r "])
+        asked = {"scores": recordings, "bad": {name: Path(folder, name) for name in crafted}}
+        return Answered(**_run(package, asked))
 
 
-def _run(package: Path, recordings: Mapping[str, str]) -> dict[str, dict[str, float | str]]:
+def _run(package: Path, asked: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, float | str]]:
     command = [sys.executable, "-B", "-P", str(PROGRAM), str(package.absolute())]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    seconds = _SECONDS + _SECONDS_A_RECORDING * len(recordings)
+    seconds = _SECONDS + _SECONDS_A_RECORDING * sum(map(len, asked.values()))
     try:
         done = subprocess.run(
             command,
-            input=json.dumps({"recordings": dict(recordings)}, allow_nan=False),
+            input=json.dumps(asked, default=str, allow_nan=False),
             env=environment,
             capture_output=True,
             text=True,

@@ -1,6 +1,7 @@
 """Scores -> what is answered: of each recording, and of the person whose recordings they are."""
 
 from collections.abc import Mapping
+from math import log
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ NOTICE = "Research, not a diagnosis."
 Diagnosis = Literal["positive", "negative", "inconclusive"]
 MACHINE = "machine"  # the code of a recording of which nothing is known, since the machine failed
 UNTRAINED = "task"  # the code of one in which something else was said than in those that the model was trained on
+# Of a golden score: another processor's arithmetic may differ in its last bits. Near 0 and 1 a score hardly moves, so
+# its log odds must agree too.
+TOLERANCE, TOLERANCE_LOG_ODDS = 1e-6, 1e-4
 
 
 class _Part(BaseModel):
@@ -82,3 +86,15 @@ def _of_recording(name: str, found: float | Refused, band: Band) -> RecordingAns
     refused = found if isinstance(found, Refused) else None
     score = None if isinstance(found, Refused) else found
     return RecordingAnswer(name=name, score=score, diagnosis=band.diagnosis(score), refused=refused)
+
+
+def agree(expected: float | str, got: float | str | None) -> bool:
+    """Whether a recording got the score that it must have, to the tolerances above, or the same code of refusal."""
+    if isinstance(expected, str) or isinstance(got, str) or got is None:
+        return expected == got
+    return abs(expected - got) <= TOLERANCE and abs(_log_odds(expected) - _log_odds(got)) <= TOLERANCE_LOG_ODDS
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, 1e-12), 1 - 1e-12)
+    return log(kept / (1 - kept))

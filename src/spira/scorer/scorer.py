@@ -6,7 +6,6 @@ scoring, so that it gets the score that the pipeline gave it. Nothing is written
 
 import json
 from collections.abc import Iterable, Mapping
-from math import log
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -23,7 +22,7 @@ from spira.features.rendering import make_renderer
 from spira.models.device import prepare
 from spira.predictions.loading import load_model
 from spira.predictions.scoring import score
-from spira.scorer.answer import UNTRAINED, Answer, Band, Refused, answer
+from spira.scorer.answer import UNTRAINED, Answer, Band, Refused, agree, answer
 from spira.scorer.contents import require_whole
 from spira.scorer.decoders import Decoders, Source
 from spira.scorer.manifest import MANIFEST, read_manifest
@@ -31,9 +30,6 @@ from spira.scorer.manifest import MANIFEST, read_manifest
 ENCODER = "encoder"  # folder of a frozen encoder's weights, where the models are given its frames
 GOLDEN = "golden"  # folder of recordings, and of what they must give
 GOLDEN_ANSWERS = "answers.json"
-# Of a golden score: another processor's arithmetic may differ in its last bits. Near 0 and 1 a score hardly moves, so
-# its log odds must agree too.
-TOLERANCE, TOLERANCE_LOG_ODDS = 1e-6, 1e-4
 
 
 class Scorer:
@@ -109,7 +105,7 @@ class Scorer:
     def _require_golden(self, folder: Path) -> None:
         expected, got = json.loads((folder / GOLDEN_ANSWERS).read_bytes()), self.golden_answers(folder)
         for name, answered in expected.items():
-            if not _agree(answered, got.get(name)):
+            if not agree(answered, got.get(name)):
                 raise DataError(
                     f"{folder / name}: must give {answered}, as where the package was made, and gives "
                     f"{got.get(name)} here; install its requirements.txt"
@@ -124,14 +120,3 @@ class Scorer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
-
-
-def _agree(expected: float | str, got: float | str | None) -> bool:
-    if isinstance(expected, str) or isinstance(got, str) or got is None:
-        return expected == got
-    return abs(expected - got) <= TOLERANCE and abs(_log_odds(expected) - _log_odds(got)) <= TOLERANCE_LOG_ODDS
-
-
-def _log_odds(probability: float) -> float:
-    kept = min(max(probability, 1e-12), 1 - 1e-12)
-    return log(kept / (1 - kept))
