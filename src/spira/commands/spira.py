@@ -39,6 +39,9 @@ SECTIONS = {
         "verify": "Read this revision's data back from the remote; heal damage.",
         "storage": "Serve .storage/ as S3 on this machine, for development.",
     },
+    "Monitor": {
+        "drift": "Compare recordings in use with those of a model's training.",
+    },
     "Release": {
         "gate": "Say whether this commit's package may be promoted.",
         "promote": "Make this commit's package the champion.",
@@ -53,8 +56,8 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
-    3: "predict: some recordings were refused",
-    4: "predict: all recordings were refused",
+    3: "predict: some recordings were refused; drift: it is found",
+    4: "predict: all recordings were refused; drift: too few people",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }
