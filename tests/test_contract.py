@@ -91,7 +91,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     },
     "models": {"store"},
     "package": {"build", "closure", "golden", "mlflow_export", "onnx_model"},
-    "monitoring": {"files"},
+    "monitoring": {"dated", "files"},
     "plots": {"png"},
     "population": {"in_use", "log", "reference_file"},
     "predictions": {"loading", "table"},

@@ -41,6 +41,7 @@ SECTIONS = {
     },
     "Monitor": {
         "drift": "Compare recordings in use with those of a model's training.",
+        "staleness": "Say how a model does as the months pass.",
     },
     "Release": {
         "gate": "Say whether this commit's package may be promoted.",
@@ -57,7 +58,7 @@ EXIT_CODES = {
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
     3: "predict: some recordings were refused; drift: it is found",
-    4: "predict: all recordings were refused; drift: too few people",
+    4: "predict: all recordings were refused; drift, staleness: too few people",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

@@ -136,6 +136,13 @@ def score_histogram(lines: Sequence[Line], subtitle: str = "") -> Chart:
     return _curves("Scores by class", subtitle, x, y, lines)
 
 
+def auc_by_months(lines: Sequence[Line], subtitle: str = "") -> Chart:
+    """AUC by the months since a training's last recording."""
+    months = sorted({float(month) for line in lines for month in line.x})
+    x = _Axis("Months since the training's last", ticks=months, whole=True)
+    return _curves("AUC by the age of the model", subtitle, x, _Axis("AUC", (0.4, 1.0)), lines, dots=True)
+
+
 def before_and_after(lines: Sequence[Line], number: str, title: str) -> Chart:
     """The share of people whose number is at most so high, a curve for those before and one for those after."""
     return _curves(title, "", _Axis(number), _share("Share of people"), lines)
