@@ -98,7 +98,7 @@ def changes_between(root: Path, base: Locked, head: Locked) -> str:
     if why:
         return "\n\n".join(filter(None, [f"What changed in the corpus is not known: {inert(why[0])}.", stale]))
     same = base.corpus == head.corpus
-    speakers = known_speakers(*(one.clips for one in known), *derived) if same else ""
+    speakers = known_speakers(known[0].clips, known[1].clips, *derived) if same else ""
     return "\n\n".join(
         filter(None, [described(*known), speakers, _not_at_hand(head, derived[1]) if same else "", stale])
     )

@@ -83,12 +83,13 @@ def as_it_is_now(root: Path, given: Path | None) -> Iterator[Corpus]:
         yield Corpus(given or root / "data/raw" / name, recordings=True)
         return
     with tempfile.TemporaryDirectory() as folder:
-        out = ["--quiet", "--out", str(Path(folder, METADATA))]
+        out = str(Path(folder, METADATA))
         file = f"{source.path.rstrip('/')}/{METADATA}"
         if source.url is None:
-            dvc(root, "get-url", *out, _address(pointer.parent, file))
+            dvc(root, "get-url", "--quiet", _address(pointer.parent, file), out)
         else:
-            dvc(root, "get", *out, *(["--rev", source.rev] if source.rev else []), source.url, file)
+            rev = ["--rev", source.rev] if source.rev else []
+            dvc(root, "get", "--quiet", "--out", out, *rev, source.url, file)
         yield Corpus(Path(folder), recordings=False)
 
 
