@@ -205,6 +205,26 @@ def test_on_a_runner_that_forgets_its_branches_the_remotes_is_taken_up(work: Reg
     assert len(list((other.folder / "data/raw/tiny").glob("*.wav"))) == 6
 
 
+def test_results_that_wait_on_another_branch_are_not_made_twice(
+    work: Registered, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week later nobody has merged yet: no second pull request, and main lies as it did."""
+    add_speakers(new)
+    work.says(*TRAIN, str(new))
+    first = name_of(work)
+    work.git("switch", "-q", "main")
+    work.git("branch", "-D", first)
+    monkeypatch.setattr(branch, "branch_name", lambda _, number: f"retrain/2099-01-0{number}")
+    said = work.says(*TRAIN, str(new))
+    assert f"nothing is new: {first} has these results already; no commit, no branch" in said
+    assert work.git("branch", "--format=%(refname:short)") == "main\n"
+    assert work.git("status", "--porcelain") == ""
+    assert len(list((work.folder / "data/raw/tiny").glob("*.wav"))) == 4
+    work.git("push", "-q", "origin", "--delete", first)  # that was given up, so it is made again
+    work.says(*TRAIN, str(new))
+    assert name_of(work) == "retrain/2099-01-01"
+
+
 def test_a_second_retraining_of_a_day_has_its_own_branch(work: Registered, new: Path) -> None:
     """Once the first one is merged; another person's branch of that name is not touched."""
     add_speakers(new)

@@ -99,9 +99,19 @@ def make(root: Path, name: str, corpus: str, reasons: list[str]) -> None:
     git(root, "commit", "--quiet", "--file=-", given=message(corpus, name, reasons).encode())
 
 
+def with_this_lock(root: Path, remote: str) -> str | None:
+    """The remote's branch of an earlier retraining whose dvc.lock is the one that lies here."""
+    refs = f"refs/remotes/{remote}/{BRANCHES}"
+    git(root, "fetch", "--quiet", "--no-tags", "--prune", remote, f"+refs/heads/{BRANCHES}*:{refs}*")
+    here = git(root, "hash-object", "dvc.lock").decode().strip()
+    listed = git(root, "for-each-ref", "--format=%(refname)", refs).decode().split()
+    same = [ref for ref in listed if object_name(root, f"{ref}:dvc.lock") == here]
+    return same[-1].removeprefix(f"refs/remotes/{remote}/") if same else None
+
+
 def leave(root: Path, name: str) -> str:
     """Goes back to where the run began, and the branch is gone; the name of what is checked out."""
-    git(root, "checkout", "--quiet", "@{-1}")
+    git(root, "checkout", "--quiet", "--force", "@{-1}")
     git(root, "branch", "--quiet", "--delete", "--force", name)
     return git(root, "rev-parse", "--abbrev-ref", "HEAD").decode().strip()
 

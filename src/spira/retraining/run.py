@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spira.base.arithmetic import processor
-from spira.base.errors import DataError
+from spira.base.errors import DataError, visible
 from spira.base.files import write_bytes
 from spira.base.locks import locked
 from spira.doctor.diagnosis import lines
@@ -75,17 +75,17 @@ def retrain(asked: Asked) -> str:
                 asked, corpus, name
             )
         found = look(asked)
-        print(found.text(), flush=True)
+        print(visible(found.text(), lines=True), flush=True)
         if name is None and not (found.train or asked.force):
             return "nothing was done: no rule says train; --force trains all the same"
         name = name or branches.begin(root, asked.remote, asked.today)
-        if not branches.is_made(root, name) and not _train(asked, corpus, name, found.reasons, lock):
-            return f"nothing is new: {branches.leave(root, name)} has these results already; no commit, no branch"
+        if not branches.is_made(root, name) and (known := _train(asked, corpus, name, found.reasons, lock)):
+            return f"nothing is new: {known} has these results already; no commit, no branch"
         return _finish(asked, corpus, name)
 
 
-def _train(asked: Asked, corpus: Place, name: str, reasons: list[str], lock: int) -> bool:
-    """Whether a commit came of it."""
+def _train(asked: Asked, corpus: Place, name: str, reasons: list[str], lock: int) -> str | None:
+    """The branch that has these results already; None where they are new, and committed."""
     root = asked.root
     give_up = f"or give up: git checkout --force @{{-1}}, git branch -D {name}, dvc checkout"
     if findings := repair_locks(root):  # that a killed run left
@@ -95,13 +95,18 @@ def _train(asked: Asked, corpus: Place, name: str, reasons: list[str], lock: int
         dvc(root, "repro", held=[lock])
     except DataError as error:
         raise DataError(f"{error}. Mend it, then the same command goes on; {give_up}") from error
-    if "dvc.lock" in branches.changed(root):
+    changed = branches.changed(root)
+    if not changed:
+        return branches.leave(root, name)
+    if twin := branches.with_this_lock(root, asked.remote):  # its pull request waits, or was closed
+        branches.leave(root, name)
+        dvc(root, "checkout", "--quiet")
+        return twin
+    if "dvc.lock" in changed:
         write_bytes(f"{processor()}\n".encode(), root / _MADE_ON)
         _draw(root)
-    if not branches.changed(root):
-        return False
     branches.make(root, name, corpus.name, reasons)
-    return True
+    return None
 
 
 def _draw(root: Path) -> None:
