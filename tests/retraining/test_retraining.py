@@ -23,7 +23,7 @@ TRAIN = ("retrain", "--force", "--from")
 
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page is test_loop.py's: here are no models to be scored."""
+    """The page is test_retraining_loop.py's: here are no models to be scored."""
     monkeypatch.setattr(run, "_page", lambda *_: "# what a reviewer reads\n")
 
 
@@ -291,6 +291,23 @@ def test_a_stage_that_fails_can_be_mended_or_given_up(work: Registered, new: Pat
     add_speakers(new)
     work.says(*TRAIN, str(new))
     require_whole(work, 6)
+
+
+def test_what_is_drawn_is_committed_and_a_picture_that_fails_stops_nothing(work: Registered, new: Path) -> None:
+    """The README's numbers are those of the new results, or stderr says that they are not."""
+    (work.folder / "docs").mkdir()
+    (work.folder / "docs/draw_plots.py").write_text("raise SystemExit('no font')\n")
+    (work.folder / "docs/write_readme.py").write_text(
+        "open('README.md', 'w').write(open('data/metrics.json').read())\n"
+    )
+    (work.folder / "README.md").write_text("5")
+    work.git("add", "-A")
+    work.git("commit", "-q", "-m", "pictures")
+    add_speakers(new)
+    done = work.spira(*TRAIN, str(new))
+    assert done.returncode == 0, done.stderr
+    assert "docs/draw_plots.py failed, so what it draws is of before: make plots" in done.stderr
+    assert work.git("show", "HEAD:README.md") == "7"
 
 
 def test_two_at_once_are_one_too_many(work: Registered, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
