@@ -205,6 +205,23 @@ def test_on_a_runner_that_forgets_its_branches_the_remotes_is_taken_up(work: Reg
     assert len(list((other.folder / "data/raw/tiny").glob("*.wav"))) == 6
 
 
+def test_a_commit_of_an_earlier_retraining_is_not_taken_for_the_one_to_be_made(
+    work: Registered, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the start of a week's run, which begins at the merged commit of the week before."""
+    add_speakers(new)
+    work.says(*TRAIN, str(new))
+    work.git("switch", "-q", "main")
+    work.git("merge", "-q", "--ff-only", "@{-1}")
+    work.git("push", "-q", "origin", "main")
+    (new / "metadata.csv").write_text((new / "metadata.csv").read_text() + "clip_01.wav,patient,s98,F,40,train\n")
+    monkeypatch.setattr(branch, "branch_name", lambda _, number: f"retrain/2099-01-0{number}")
+    die_at((branch, "begin", False), work, [*TRAIN, str(new)], monkeypatch)
+    work.says(*TRAIN, str(new))
+    assert work.git("rev-parse", "--abbrev-ref", "HEAD") == "retrain/2099-01-01\n"
+    assert work.git("rev-parse", "HEAD^") == work.git("rev-parse", "main")
+
+
 def test_results_that_wait_on_another_branch_are_not_made_twice(
     work: Registered, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

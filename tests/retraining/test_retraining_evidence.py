@@ -58,12 +58,14 @@ def champion(work: Registered, when: date = date(2026, 1, 1)) -> Event:
 
 
 def test_reports_are_read_by_their_day(tmp_path: Path) -> None:
-    """Whatever their folders are called, and whatever else is in them."""
+    """Whatever their folders are called, which decide within a day, and whatever else is in them."""
     write_report(tmp_path / "b", "drift.json", day="2026-11-01", verdict="none")
     write_report(tmp_path / "a", "drift.json", day="2026-11-08")
+    write_report(tmp_path / "c", "drift.json", day="2026-11-08", verdict="too few")
     write_report(tmp_path / "a", "feedback.json", day="2026-11-08", verdict="as promised")
     (tmp_path / "notes.txt").write_text("")
-    assert reports(tmp_path, "drift.json") == [(date(2026, 11, 1), "none", OURS), (date(2026, 11, 8), "drift", OURS)]
+    found = [(report.day.day, report.verdict) for report in reports(tmp_path, "drift.json")]
+    assert found == [(1, "none"), (8, "drift"), (8, "too few")]
     assert reports(tmp_path, "feedback.json") == [(date(2026, 11, 8), "as promised", OURS)]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from spira.evaluation.markdown import code, inert, table
+from spira.evaluation.markdown import Marked, code, inert, table
 from spira.registry.record import Gate
 
 BRANCHES, TRAILER = "retrain/", "Retrain-Branch"
@@ -43,7 +43,7 @@ def gate_section(gate: Gate) -> str:
     against = f"the champion {gate.against}" if gate.against else "baselines and shortcuts, for there is no champion"
     refused = ", ".join(gate.refused_by)
     said = "**The package may be promoted**" if gate.passed else f"**The gate refuses the package**: {refused}"
-    rows = [[check.name, check.verdict, inert(check.reason, _LONGEST)] for check in gate.checks]
+    rows = [[check.name, check.verdict, Marked(inert(check.reason, _LONGEST))] for check in gate.checks]
     return f"## The gate\n\n{said}. It was held against {against}.\n\n{table(['check', 'verdict', 'reason'], rows)}"
 
 
