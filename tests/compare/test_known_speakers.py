@@ -13,6 +13,7 @@ def test_a_returning_speaker_is_listed_with_the_subset_that_has_them() -> None:
     now = Derived({"a1": "train", "a2": "train", "a3": "train", "b1": "test", "c1": "train", "d1": "test"}, [], [])
     assert known_speakers(BASE, head, THEN, now) == "Returning speakers, with 2 new clips: 1: ana, train (2)."
     assert "ana, subset not known (2)" in known_speakers(BASE, head, THEN, Derived(None, [], []))
+    assert "1: ana (2)." in known_speakers(BASE, head, THEN, Derived({}, [], []))  # under cross-validation
 
 
 def test_a_known_speaker_in_another_subset_is_named() -> None:

@@ -56,6 +56,16 @@ def test_a_file_that_cannot_be_copied_is_named(tmp_path: Path) -> None:
         mirror(source, target)
 
 
+def test_a_link_to_a_folder_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    """Else its recordings would be missing, and nobody would know."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    fill(source, a="1")
+    (source / "voices").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="source/voices: is a link to a folder, which is not followed"):
+        mirror(source, target)
+    assert not target.exists()
+
+
 @pytest.fixture
 def imported(work: Registered, new: Path) -> Registered:
     """The corpus is imported from the folder ``new``, as from a hospital's export."""

@@ -28,7 +28,10 @@ def known_speakers(base: Sequence[Clip], head: Sequence[Clip], before: Derived, 
     }
     lines = []
     if returning:
-        where = Counter({f"{who}, {places[1].get(who, 'subset not known')}": n for who, n in returning.items()})
+        unplaced = "subset not known" if after.subsets is None else ""
+        where = Counter(
+            {", ".join(filter(None, [who, places[1].get(who, unplaced)])): n for who, n in returning.items()}
+        )
         lines.append(f"Returning speakers, with {returning.total()} new clips: {len(returning)}: {named(where)}.")
     if moved:
         lines.append(

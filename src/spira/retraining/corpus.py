@@ -140,6 +140,8 @@ def mirror(source: Path, target: Path) -> None:
     A file that differs is replaced and never written to, for DVC may have linked it to its cache. metadata.csv is
     copied last, so that a killed copy never names files that are not there.
     """
+    if links := [name for name in _folders(source) if (source / name).is_symlink()]:
+        raise DataError(f"{source / links[0]}: is a link to a folder, which is not followed; put the folder there")
     files = sorted(_files(source), key=lambda name: (name == METADATA, name))
     for name in files:
         _copy(source / name, target / name)
@@ -154,6 +156,11 @@ def mirror(source: Path, target: Path) -> None:
 def _files(folder: Path) -> list[str]:
     """Paths of all files below, through links to files."""
     return [Path(above, name).relative_to(folder).as_posix() for above, _, names in os.walk(folder) for name in names]
+
+
+def _folders(folder: Path) -> list[str]:
+    """Paths of all folders below, and of links to folders."""
+    return [Path(above, name).relative_to(folder).as_posix() for above, names, _ in os.walk(folder) for name in names]
 
 
 def _copy(source: Path, target: Path) -> None:
