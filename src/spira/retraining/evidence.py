@@ -22,6 +22,7 @@ from spira.ingest.corpus import read_corpus
 from spira.ingest.file_names import locate_files
 from spira.ingest.privacy import namer, renamed
 from spira.ingest.waveforms import store_waveforms
+from spira.monitoring.drift import Verdict as DriftVerdict
 from spira.registry.evidence import met_by
 from spira.registry.history import Event
 from spira.retraining.rules import NewPeople, Report, new_people
@@ -41,7 +42,7 @@ class _Head(BaseModel):
 
 
 class _Drift(_Head):
-    verdict: Literal["none", "drift", "too few"]
+    verdict: DriftVerdict
 
 
 class _Feedback(_Head):
