@@ -49,6 +49,7 @@ TIERS = (  # imports go from a later tier to an earlier one, and never within on
     {"report"},
     {"compare", "monitoring"},
     {"registry"},
+    {"retraining"},
     {"stages"},
     {"commands"},
 )
@@ -105,6 +106,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "packages",
         "preview",
         "promotion",
+        "reviewed",
         "scoring",
         "served",
         "tags",
@@ -113,6 +115,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "remote": {"server", "synchronization", "transfer", "uploads"},
     "report": {"files"},
     "repository": {"git"},
+    "retraining": {"branch", "checked", "corpus", "dvc_command", "evidence", "pull_request", "run"},
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
     "server": {"connections", "journal", "run"},
     "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},

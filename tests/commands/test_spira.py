@@ -161,7 +161,7 @@ def test_a_signal_ends_it_with_its_code(number: signal.Signals, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("spira re", {"registry", "reproduced", "review", "release-check"}),
+        ("spira re", {"registry", "reproduced", "retrain", "review", "release-check"}),
         ("spira sto", {"storage"}),
         ("spira review --", {"--check", "--fetch", "--plots", "--help"}),
     ],

@@ -28,6 +28,7 @@ STEPS = {
 SCRIPTS = {key: step["run"] for key, step in STEPS.items() if "run" in step}
 REPORTS = [key for key, script in SCRIPTS.items() if "spira review " in script]
 BIN = Path(sys.executable).parent
+WRITES = {"comment": {"pull-requests"}, "promote": {"contents"}, "retrain": {"contents", "pull-requests"}}
 
 
 def passes(*command: str | Path) -> None:
@@ -91,7 +92,7 @@ def test_least_permission_one_run_at_a_time_and_an_end(name: str) -> None:
     for job in tree["jobs"].values():
         assert int(job["timeout-minutes"]) > 0
         writes = {scope for scope, level in job["permissions"].items() if level == "write"}
-        assert writes == {"comment": {"pull-requests"}, "promote": {"contents"}}.get(name, set())
+        assert writes == WRITES.get(name, set())
 
 
 @pytest.mark.parametrize("key", [key for key, step in STEPS.items() if "uses" in step])
@@ -101,12 +102,12 @@ def test_actions_are_pinned_by_commit(key: tuple[str, str]) -> None:
 
 
 def test_what_runs_a_pull_requests_code_has_no_secret_and_what_has_a_token_runs_none() -> None:
-    """Safe for forks: what a pull request starts has no secret; promote, which has some, only a person starts."""
+    """Safe for forks: what a pull request starts has no secret; promote and retrain, no pull request starts."""
     for name, tree in TREES.items():
         text = (ROOT / f".github/workflows/{name}.yml").read_text()
         assert "pull_request_target" not in text
         assert ("secrets." in text) == (name == "promote")
-        assert ("github.token" in text) == (name == "comment")
+        assert ("github.token" in text) == (name in {"comment", "retrain"})
         if "self-hosted" in text and "pull_request" in tree["on"]:
             assert tree["on"]["pull_request"] == {"types": ["labeled"]}
     assert not any("uses" in step for (name, _), step in STEPS.items() if name == "comment")
@@ -152,6 +153,58 @@ def test_a_forks_code_stays_off_our_runner(event: str, label: str | None, head: 
     for name, value in values.items():
         condition = condition.replace(name, repr(value))
     assert eval(condition.replace("&&", "and").replace("||", "or"), {}) is runs
+
+
+@pytest.mark.parametrize(
+    ("repository", "variable", "ref", "runs"),
+    [
+        ("o/r", "o/r", "refs/heads/main", True),
+        ("o/r", "o/r", "refs/heads/other", False),
+        ("o/r", "", "refs/heads/main", False),  # nobody has set it up
+        ("fork/r", "", "refs/heads/main", False),  # a fork has none of our variables
+        ("fork/r", "o/r", "refs/heads/main", False),
+    ],
+)
+def test_only_our_main_trains_again_on_the_hospitals_runner(
+    repository: str, variable: str, ref: str, *, runs: bool
+) -> None:
+    """By the clock or by hand, and no other event."""
+    tree = TREES["retrain"]
+    assert set(tree["on"]) == {"schedule", "workflow_dispatch"}
+    condition = tree["jobs"]["retrain"]["if"]
+    for name, value in {
+        "vars.RETRAIN_REPOSITORY": variable,
+        "github.repository": repository,
+        "github.ref": ref,
+    }.items():
+        condition = condition.replace(name, repr(value))
+    assert eval(condition.replace("&&", "and"), {}) is runs
+
+
+@pytest.mark.parametrize(("status", "ends", "trains"), [(0, 0, False), (3, 0, True), (1, 1, False)])
+def test_it_trains_where_a_rule_holds_and_fails_where_nothing_can_be_said(
+    status: int, ends: int, tmp_path: Path, *, trains: bool
+) -> None:
+    """The script itself, with a stand-in for spira; folders with spaces arrive whole."""
+    stub = tmp_path / "bin/spira"
+    stub.parent.mkdir()
+    stub.write_text(f'#!/bin/bash\nprintf "%s|" "$@"\nexit {status}\n')
+    stub.chmod(0o755)
+    files = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    asked = {
+        "FROM": "/a b",
+        "MONITORING": "",
+        "RUNNER_TEMP": str(tmp_path),
+        "PATH": f"{stub.parent}:{os.environ['PATH']}",
+    }
+    script = SCRIPTS["retrain", "Ask whether it is time to train again"]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    assert subprocess.run(command, env={**os.environ, **files, **asked}, check=False).returncode == ends
+    assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text() == "retrain|--check|--from|/a b|"
+    assert (tmp_path / "GITHUB_OUTPUT").exists() is trains
+    steps = [step for (name, _), step in STEPS.items() if name == "retrain" and "spira retrain" in step.get("run", "")]
+    assert "steps.ask.outputs.train == 'true'" in steps[1]["if"]
+    assert "make test" in SCRIPTS["retrain", "The checks, which a pull request by this token does not start"]
 
 
 @pytest.mark.parametrize(

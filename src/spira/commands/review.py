@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spira.base.errors import DataError, visible
+from spira.base.errors import visible
 from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
@@ -30,25 +30,13 @@ def command(base: str, head: str, *, check: bool, fetch: bool, plots: Path | Non
 
     Exit codes: 0 done, whatever changed; 1 one of the two cannot be read, or --check found something.
     """
-    from spira.compare.corpus_versions import corpus_changes_section
-    from spira.compare.read_side import compared, read_side, stale_stages
-    from spira.compare.review import review
-    from spira.compare.revision import resolve
-    from spira.evaluation.markdown import inert
-    from spira.registry.preview import champion, preview
+    from spira.registry.reviewed import reviewed
 
     root = repository_root()
-    revisions = [resolve(root, name) for name in (base, head)]
-    pair = compared(*(read_side(revision, from_remote=fetch) for revision in revisions))
-    stale = stale_stages(revisions[1], pair.head)
+    text, pair, stale = reviewed(root, base, head, from_remote=fetch)
     if plots:
         draw(pair, plots)
-    try:
-        clips = corpus_changes_section(*revisions, from_remote=fetch)
-    except DataError as error:
-        clips = f"What changed in the corpus is not known: {inert(error)}."
-    gate = preview(revisions[1], pair.head.params, stale, champion(root, pair.head.params))
-    click.echo(visible(review(pair, stale, clips, gate), lines=True), nl=False)
+    click.echo(visible(text, lines=True), nl=False)
     return int(check and bool(stale or pair.head.refused))
 
 

@@ -49,6 +49,7 @@ SECTIONS = {
         "rollback": "Withdraw the champion; the one before it is in use again.",
         "registry": "List versions, what is in use, and who promoted it.",
         "lineage": "Trace a version to its recordings, and back.",
+        "retrain": "Train again where a rule says so, on a branch of its own.",
         "release-check": "Fail while a card lacks what only a person can write.",
     },
 }
@@ -57,7 +58,7 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
-    3: "predict: some recordings were refused; drift: it is found",
+    3: "predict: some were refused; drift: it is found; retrain --check: train",
     4: "predict: all recordings were refused; drift, staleness: too few people",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",

@@ -59,7 +59,7 @@ def described(base: Version, head: Version) -> str:
         return f"Corpus {code(base.corpus)} -> {code(head.corpus)}, other recordings: {sizes}"
     lines = [f"Corpus {code(head.corpus)}: {sizes}"]
     changes = corpus_changes(base.clips, head.clips)
-    rows = [f"| {kind} | {by.total()} | {len(by)} | {_named(by)} |" for kind, by in changes.items()]
+    rows = [f"| {kind} | {by.total()} | {len(by)} | {named(by)} |" for kind, by in changes.items()]
     if rows:
         lines += ["", "| clips | n | speakers | who (clips) |", "| --- | --- | --- | --- |", *rows]
     if refused := _refused(base.refused, head.refused):
@@ -88,11 +88,11 @@ def _size(version: Version) -> str:
     return f"{len(version.clips)} clips of {len({clip.speaker for clip in version.clips})} speakers"
 
 
-def _named(by: Counter[str]) -> str:
-    """The speakers with the most clips first, ties by name."""
+def named(by: Counter[str], *, counted: bool = True) -> str:
+    """The speakers with the most clips first, ties by name; with how many, unless that says nothing."""
     ordered = sorted(by.items(), key=lambda item: (-item[1], item[0]))
     more = [f"and {len(ordered) - N_NAMED} more"] if len(ordered) > N_NAMED else []
-    return ", ".join([*(f"{inert(who)} ({n})" for who, n in ordered[:N_NAMED]), *more])
+    return ", ".join([*(inert(who) + (f" ({n})" if counted else "") for who, n in ordered[:N_NAMED]), *more])
 
 
 def _refused(base: Mapping[str, int], head: Mapping[str, int]) -> str:

@@ -1,9 +1,9 @@
 """What ingest made of the corpus, at a commit or as dvc.lock has it now: read from DVC's cache by hash."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ from dvc.repo import Repo
 from pydantic import BaseModel
 
 from spira.base.bounded_yaml import flat
+from spira.base.section import HOLDOUT
+from spira.base.tables import from_sheet
 from spira.compare.committed import Lock, Pointer, read_committed
 from spira.compare.corpus_changes import Clip, Version, described
+from spira.compare.known_speakers import Derived, known_speakers
 from spira.compare.results import cached, listed
 from spira.compare.revision import Revision, read_tree
 from spira.compare.staleness import hashes
 from spira.evaluation.markdown import inert
 
 CLIPS = "data/clips"
+SUBSETS, NEAR, VOICES = DERIVED = ("data/subsets.csv", "data/near_duplicates.csv", "data/similar_voices.csv")
 _COLUMNS = {"clip_id": pl.String, "speaker_id": pl.String, "label": pl.Int64, "digest": pl.String}
 
 
@@ -31,6 +35,7 @@ class Locked:
     name: str
     ingest: Mapping[str, Any]  # {} where it never ran
     pinned: str | None
+    derived: Mapping[str, str] = field(default_factory=dict)  # md5 by path of the tables that later stages make
 
     @property
     def corpus(self) -> str:
@@ -87,29 +92,70 @@ def changes_between(root: Path, base: Locked, head: Locked) -> str:
         return f"No clips to compare: ingest has not run in {inert(missing)}."
     with Repo(str(root)) as repo:
         versions = [_version(repo.cache.local, one) for one in (base, head)]
+        derived = [_derived(repo.cache.local, one) for one in (base, head)]
     known = [version for version in versions if isinstance(version, Version)]
     why = [version for version in versions if isinstance(version, str)]
-    text = described(*known) if not why else f"What changed in the corpus is not known: {inert(why[0])}."
-    return "\n\n".join(filter(None, [text, stale]))
+    if why:
+        return "\n\n".join(filter(None, [f"What changed in the corpus is not known: {inert(why[0])}.", stale]))
+    same = base.corpus == head.corpus
+    speakers = known_speakers(known[0].clips, known[1].clips, *derived) if same else ""
+    return "\n\n".join(
+        filter(None, [described(*known), speakers, _not_at_hand(head, derived[1]) if same else "", stale])
+    )
 
 
 def _locked(name: str, tree: Any) -> Locked:
-    entry = tree("dvc.lock", Lock).get("stages", {}).get("ingest", {})
+    stages = tree("dvc.lock", Lock).get("stages", {})
+    entry = stages.get("ingest", {})
     if not entry:
         return Locked(name, {}, None)
-    one = Locked(name, entry, None)
+    made = {path: md5 for stage in stages.values() for path, md5 in hashes(stage, "outs").items()}
+    one = Locked(name, entry, None, {path: made[path] for path in DERIVED if path in made})
     pointer = tree(f"data/raw/{one.corpus}.dvc", Pointer)
     return replace(one, pinned=pointer["outs"][0]["md5"]) if pointer else one
 
 
 def _fetch(revision: Revision) -> None:
-    """The two tables alone, not the waveforms. What a remote lacks, or no remote, shows as absent from the cache."""
-    try:
-        with Repo(str(revision.root)) as repo:
-            targets = [f"{CLIPS}/clips.csv", f"{CLIPS}/rejects.csv"]
+    """The tables alone, not the waveforms. What a remote lacks, or no remote, shows as absent from the cache."""
+    for targets in ([f"{CLIPS}/clips.csv", f"{CLIPS}/rejects.csv"], list(DERIVED)):
+        with suppress(DvcException, OSError), Repo(str(revision.root)) as repo:
             repo.fetch(targets=targets, revs=[revision.commit], workspace=False)
-    except (DvcException, OSError):
-        return
+
+
+def _derived(cache: Any, one: Locked) -> Derived:
+    """What the stages after ingest say of a revision's corpus."""
+    subsets = _rows(cache, one, SUBSETS, ("fold", "subset", "clip_id"))
+    near, voices = (
+        _rows(cache, one, path, (f"{what}_id", f"other_{what}_id"))
+        for path, what in ((NEAR, "clip"), (VOICES, "speaker"))
+    )
+    return Derived(
+        None if subsets is None else {clip: subset for fold, subset, clip in subsets if fold == HOLDOUT},
+        None if near is None else [(first, second) for first, second in near],
+        None if voices is None else [(first, second) for first, second in voices],
+    )
+
+
+def _rows(cache: Any, one: Locked, path: str, columns: Sequence[str]) -> list[tuple[str, ...]] | None:
+    """The cells of a table; [] where the revision has none, None where it is not at hand or another version's."""
+    if path not in one.derived:
+        return []
+    file = cached(cache, one.derived[path])
+    if file is None:
+        return None
+    try:
+        table = from_sheet(pl.read_csv(file, glob=False, infer_schema=False, empty_string_is_null=False))
+        return list(table.select(columns).iter_rows())
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _not_at_hand(head: Locked, derived: Derived) -> str:
+    """Which of the three lists are missing above, and not because there is nothing to list."""
+    absent = [path for path, found in zip(DERIVED, derived, strict=True) if found is None]
+    return (
+        f"Not at hand in DVC's cache for {inert(head.name)}, so not looked at: {', '.join(absent)}." if absent else ""
+    )
 
 
 def _version(cache: Any, one: Locked) -> Version | str:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ from spira.registry.packages import CLIPS, CLIPS_TABLE, SUBSETS, bring_file, out
 
 _WHO = ("clip_id", "speaker_id", "label", "digest")
 _PARITY = "clean"  # the condition under which the pipeline scored recordings as they are
+
+
+@dataclass(frozen=True)
+class Met:
+    """Whom and what a version of a corpus had, in whichever subset."""
+
+    speakers: frozenset[str]
+    digests: frozenset[str]  # of the samples
 
 
 def test_clips(clips: bytes, subsets: bytes, evaluate: EvaluateParams) -> TestClips:
@@ -78,11 +87,30 @@ def own_test_clips(root: Path, evaluate: EvaluateParams) -> TestClips:
 
 def trained_by(root: Path, version: Event) -> Trained:
     """Whom a registered version has met in training, by the tables of its own commit."""
+    outs = _tables_at(root, version, SUBSETS)
+    return trained(_clips_at(root, version), bring_file(root, outs[SUBSETS], f"{version.tag.name}: {SUBSETS}"))
+
+
+def met_by(root: Path, version: Event) -> Met:
+    """Everybody in the corpus that a registered version's commit had, its test speakers too."""
+    try:
+        table = _as_text(_clips_at(root, version)).select(_WHO)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{version.tag.name}: {CLIPS}/{CLIPS_TABLE} is not as ingest writes it: {error}") from error
+    return Met(frozenset(table["speaker_id"]), frozenset(table["digest"]))
+
+
+def _clips_at(root: Path, version: Event) -> bytes:
+    """The table of clips of a registered version's commit."""
+    return bring_file(root, _tables_at(root, version)[CLIPS], f"{version.tag.name}: {CLIPS}", CLIPS_TABLE)
+
+
+def _tables_at(root: Path, version: Event, *others: str) -> dict[str, str]:
+    """What dvc.lock of the version's commit names, the table of clips and these others among it."""
     outs = outs_at(root, version.tag.commit)
-    if CLIPS not in outs or SUBSETS not in outs:
-        raise DataError(f"{version.tag.name}: dvc.lock of its commit names no {CLIPS} or no {SUBSETS}")
-    clips = bring_file(root, outs[CLIPS], f"{version.tag.name}: {CLIPS}", CLIPS_TABLE)
-    return trained(clips, bring_file(root, outs[SUBSETS], f"{version.tag.name}: {SUBSETS}"))
+    if absent := [path for path in (CLIPS, *others) if path not in outs]:
+        raise DataError(f"{version.tag.name}: dvc.lock of its commit names no {' and no '.join(absent)}")
+    return outs
 
 
 def evaluation(root: Path) -> Evaluation:

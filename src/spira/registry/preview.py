@@ -8,7 +8,7 @@ from spira.base.errors import DataError, ParamError
 from spira.base.params import check, parse
 from spira.compare.committed import Mapped, ProbeFile, probed
 from spira.compare.revision import Revision, content, read_tree
-from spira.evaluation.markdown import inert, table
+from spira.evaluation.markdown import Marked, inert, table
 from spira.evaluation.origin import origin
 from spira.evaluation.results import Evaluation
 from spira.registry import comparison, rules
@@ -42,7 +42,7 @@ def preview(head: Revision, params: Mapping[str, Any], stale: Mapping[str, Seque
             f"## The gate\n\nNothing can be said: params.yaml: {inert('; '.join(': '.join(one) for one in problems))}"
         )
     checks = _checks(head, params, stale, parse(GateParams, given), champion)
-    rows = [[one.name, one.verdict, inert(one.reason, _LONGEST)] for one in checks]
+    rows = [[one.name, one.verdict, Marked(inert(one.reason, _LONGEST))] for one in checks]
     refused = [one.name for one in checks if one.verdict == "fail"]
     opening = (
         f"As it stands, `spira gate` would refuse this commit: {', '.join(refused)}."

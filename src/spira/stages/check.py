@@ -34,6 +34,7 @@ from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
 from spira.probes.study import ProbeParams
 from spira.registry.params import GateParams
+from spira.retraining.params import RetrainParams
 from spira.split.holdout import SplitParams
 from spira.training.params import TrainParams
 
@@ -63,6 +64,7 @@ SECTIONS: dict[str, Any] = {
     "report": ReportParams,
     "gate": GateParams,
     "drift": DriftParams,
+    "retrain": RetrainParams,
 }
 
 
