@@ -24,6 +24,9 @@ SECTIONS = {
         "export-onnx": "Write the packaged networks as one ONNX file.",
         "export-mlflow": "Bring the package into an MLflow registry.",
     },
+    "Watch a model in use": {
+        "feedback": "Say whether the champion keeps what its test set promised.",
+    },
     "Compare": {
         "compare": "Say which of two commits or experiments is better.",
         "review": "Report what changed between two commits, for their reviewer.",
@@ -53,8 +56,8 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
-    3: "predict: some recordings were refused",
-    4: "predict: all recordings were refused",
+    3: "predict: some recordings were refused; feedback: below its promise",
+    4: "predict: all recordings were refused; feedback: too few to say",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

@@ -28,6 +28,7 @@ from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.ingest.acceptance import IngestParams
 from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
+from spira.monitoring.feedback_params import FeedbackParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
@@ -61,6 +62,7 @@ SECTIONS: dict[str, Any] = {
     "probe": ProbeParams,
     "report": ReportParams,
     "gate": GateParams,
+    "feedback": FeedbackParams,
 }
 
 
