@@ -51,7 +51,8 @@ def share(right: Floats | Ints, wrong: Floats | Ints, weight_right: Floats, weig
         right, wrong: people, >= 0.
         weight_right, weight_wrong: of each of them, > 0; only their ratio matters.
     """
-    hits, misses = weight_right * (np.asarray(right) + 1.0), weight_wrong * (np.asarray(wrong) + 1.0)
+    hits = np.asarray(weight_right * (right + 1.0), dtype=np.float64)
+    misses = np.asarray(weight_wrong * (wrong + 1.0), dtype=np.float64)
     value = hits / (hits + misses)
     squares = weight_right * hits * (1 - value) ** 2 + weight_wrong * misses * value**2
     return Share(value, squares / (hits + misses) ** 2)

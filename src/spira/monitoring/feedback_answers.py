@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +116,8 @@ def read_folder(folder: Path) -> list[Brought]:
         DataError: there is none, or a row of metadata.csv cannot be read.
     """
     if (folder / METADATA).is_file():
-        return list(_rows(folder))
+        with redirect_stdout(sys.stderr):  # what is said of names goes where it is no answer
+            return list(_rows(folder))
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; it is one with recordings and, where there is one, {METADATA}")
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
@@ -140,8 +142,7 @@ def _rows(folder: Path) -> Iterator[Brought]:
         raise DataError("\n".join(said[:20]))
     speakers = found.get("speaker_id", [""] * len(lines))
     if n_unknown := speakers.count(""):
-        said_aloud = f"{n_unknown} of {len(lines)} rows have no speaker_id; each counts as a person of its own"
-        print(f"{path}: {said_aloud}", file=sys.stderr)
+        print(f"{path}: {n_unknown} of {len(lines)} rows have no speaker_id; each counts as a person of its own")
     located = locate_files(folder, found["file_path"], str).paths
     for i, (name, speaker) in enumerate(zip(found["file_path"], speakers, strict=True)):
         facts = {fact: found[fact][i] for fact in FACTS if fact in found}
