@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import beta
 
-from spira.base.array_types import CLASSES, Floats, Ints, Mask
+from spira.base.array_types import Floats, Ints, Mask
 from spira.base.params import load
 from spira.monitoring.confidence_sequence import fall, least_fall, share
 from spira.monitoring.feedback_params import FeedbackParams
@@ -24,55 +24,67 @@ SPECIFICITY = 0.9
 WEEKS = (26, 104)
 FALL = 0.15
 MOST_PATIENTS = 2000
-ONE_SIDED = 0.5  # share of those answered negative whose truth is known, where that of the others always is
+ONE_SIDED = 0.5  # share of those answered negative whose truth is known, where that of all others is
 
 
 class Truth(NamedTuple):
-    """Of one class: the shares that are answered rightly, and whose truth comes to be known by the answer."""
+    """The shares that are answered rightly, and those of either answer whose truth comes to be known."""
 
-    tested: float
-    used: float
-    known_if_right: float = 1.0
-    known_if_wrong: float = 1.0
-
-
-def weekly(truth: Truth, n_people: int, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """(right, wrong) people whose truth is known, by series and week; as many of the class are answered each week."""
-    right = rng.binomial(n_people, truth.used, shape)
-    known = rng.binomial(right, truth.known_if_right), rng.binomial(n_people - right, truth.known_if_wrong)
-    return np.cumsum(known[0], axis=1), np.cumsum(known[1], axis=1)
+    tested: tuple[float, float]  # sensitivity and specificity on the test set
+    used: tuple[float, float]  # and in use
+    known_if_positive: float = 1.0
+    known_if_negative: float = 1.0
 
 
-def found(truth: Truth, n_tested: int, right: Ints, wrong: Ints, p: FeedbackParams, rng: np.random.Generator) -> Mask:
-    """Whether each series is found below its promise at each look, shape (n_series, n_weeks)."""
-    hits = rng.binomial(n_tested, truth.tested, (len(right), 1))
-    one = np.ones(1)
-    promised = share(hits, n_tested - hits, one, one)
-    used = share(right, wrong, np.array([1 / truth.known_if_right]), np.array([1 / truth.known_if_wrong]))
-    lower = fall(promised, used, alpha=p.alpha, tightest=p.tightest).lo
-    return (lower > 0) & (right + wrong >= p.min_people)
+class Seen(NamedTuple):
+    """People whose truth is known so far, by series and look: patients, and controls."""
+
+    right: tuple[Ints, Ints]
+    wrong: tuple[Ints, Ints]
+    per_positive: Floats  # people who were answered so, to one of whom the truth is known
+    per_negative: Floats
 
 
-def alarms(
-    patients: Truth, controls: Truth, n_tested: int, a_week: int, n_weeks: int, n_series: int, p: FeedbackParams
-) -> int:
+def watched(truth: Truth, a_week: int, shape: tuple[int, int], rng: np.random.Generator) -> Seen:
+    """So many people of each class are answered each week; shape is (n_series, n_weeks)."""
+    hits, alarms_ = (rng.binomial(a_week, share_, shape) for share_ in (truth.used[0], 1 - truth.used[1]))
+    sides = (hits, alarms_, truth.known_if_positive), (a_week - hits, a_week - alarms_, truth.known_if_negative)
+    known, per_known = list[tuple[Ints, Ints]](), list[Floats]()
+    for patients, controls, chance in sides:
+        own = tuple(np.cumsum(rng.binomial(people, chance), axis=1) for people in (patients, controls))
+        known.append((own[0], own[1]))
+        per_known.append(np.cumsum(patients + controls, axis=1) / np.maximum(1, own[0] + own[1]))
+    (right_patients, wrong_controls), (wrong_patients, right_controls) = known
+    return Seen((right_patients, right_controls), (wrong_patients, wrong_controls), per_known[0], per_known[1])
+
+
+def found(seen: Seen, truth: Truth, n_tested: int, p: FeedbackParams, rng: np.random.Generator) -> Mask:
+    """Whether sensitivity or specificity is below its promise, shape (2, n_series, n_weeks)."""
+    one, fallen = np.ones(1), []
+    weights = seen.per_positive, seen.per_negative
+    for i, (right, wrong) in enumerate(zip(seen.right, seen.wrong, strict=True)):
+        hits = rng.binomial(n_tested, truth.tested[i], (len(right), 1))
+        used = share(right, wrong, weights[i], weights[1 - i])
+        lower = fall(share(hits, n_tested - hits, one, one), used, alpha=p.alpha, tightest=p.tightest).lo
+        fallen.append(lower > 0)
+    n_patients, n_controls = (right + wrong for right, wrong in zip(seen.right, seen.wrong, strict=True))
+    return np.asarray(np.stack(fallen) & (np.minimum(n_patients, n_controls) >= p.min_people))
+
+
+def alarms(truth: Truth, n_tested: int, a_week: int, n_weeks: int, n_series: int, p: FeedbackParams) -> int:
     """How many series have an alarm of either kind in so many weekly looks."""
-    rng = np.random.default_rng((n_tested, a_week, n_weeks, round(1000 * patients.tested)))
-    either = np.zeros(n_series, dtype=bool)
-    for truth in (patients, controls):
-        right, wrong = weekly(truth, a_week, (n_series, n_weeks), rng)
-        either |= found(truth, n_tested, right, wrong, p, rng).any(axis=1)
-    return int(either.sum())
+    rng = np.random.default_rng((n_tested, a_week, n_weeks, round(1000 * truth.used[0])))
+    seen = watched(truth, a_week, (n_series, n_weeks), rng)
+    return int(found(seen, truth, n_tested, p, rng).any(axis=(0, 2)).sum())
 
 
 def patients_until(n_tested: int, sensitivity: float, a_week: int, n_series: int, p: FeedbackParams) -> Floats:
-    """By series, the patients known at the look that first finds the fall; infinity where none does."""
+    """By series, the patients known at the look that first finds sensitivity fallen; infinity where none does."""
     rng = np.random.default_rng((n_tested, a_week, round(1000 * sensitivity)))
-    truth = Truth(sensitivity, sensitivity - FALL)
-    right, wrong = weekly(truth, a_week, (n_series, MOST_PATIENTS // a_week), rng)
-    seen = found(truth, n_tested, right, wrong, p, rng)
-    known = (right + wrong)[0].astype(np.float64)  # all are
-    return np.where(seen.any(axis=1), known[seen.argmax(axis=1)], np.inf)
+    truth = Truth((sensitivity, SPECIFICITY), (sensitivity - FALL, SPECIFICITY))
+    shape = n_series, MOST_PATIENTS // a_week
+    noticed = found(watched(truth, a_week, shape, rng), truth, n_tested, p, rng)[0]
+    return np.where(noticed.any(axis=1), a_week * (1.0 + noticed.argmax(axis=1)), np.inf)
 
 
 def clopper_pearson(count: int, n: int, confidence: float) -> tuple[float, float]:
@@ -92,20 +104,18 @@ def false_alarms(n_series: int, p: FeedbackParams) -> None:
     for n_tested in TEST_SIZES:
         for a_week in WEEKLY:
             for sensitivity in SENSITIVITIES:
-                patients, controls = Truth(sensitivity, sensitivity), Truth(SPECIFICITY, SPECIFICITY)
-                counts = [alarms(patients, controls, n_tested, a_week, n, n_series, p) for n in WEEKS]
+                truth = Truth((sensitivity, SPECIFICITY), (sensitivity, SPECIFICITY))
+                counts = [alarms(truth, n_tested, a_week, n, n_series, p) for n in WEEKS]
                 cells = [_share(count, n_series, p) for count in counts]
                 print(f"| {n_tested} | {a_week} | {sensitivity} | {' | '.join(cells)} |")
-    print(
-        f"\nThe truth is known of {ONE_SIDED:.0%} of those answered negative, and of all others: as known, weighted.\n"
-    )
-    print(f"| tested of each class | {' | '.join(f'{n} weeks, 20 answered' for n in WEEKS)} |")
-    print(f"| --- |{' --- |' * len(WEEKS)}")
+    print(f"\nThe same, sensitivity 0.9, where the truth is known of {ONE_SIDED:.0%} of those answered negative.\n")
+    print(f"| tested of each class | answered of each a week | {' | '.join(f'{n} weeks' for n in WEEKS)} |")
+    print(f"| --- | --- |{' --- |' * len(WEEKS)}")
+    truth = Truth((0.9, SPECIFICITY), (0.9, SPECIFICITY), known_if_negative=ONE_SIDED)
     for n_tested in TEST_SIZES:
-        patients = Truth(0.9, 0.9, known_if_wrong=ONE_SIDED)
-        controls = Truth(SPECIFICITY, SPECIFICITY, known_if_right=ONE_SIDED)
-        counts = [alarms(patients, controls, n_tested, 20, n, n_series, p) for n in WEEKS]
-        print(f"| {n_tested} | {' | '.join(_share(count, n_series, p) for count in counts)} |")
+        for a_week in WEEKLY:
+            counts = [alarms(truth, n_tested, a_week, n, n_series, p) for n in WEEKS]
+            print(f"| {n_tested} | {a_week} | {' | '.join(_share(count, n_series, p) for count in counts)} |")
 
 
 def _share(count: int, n: int, p: FeedbackParams) -> str:
@@ -141,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--series", type=int, default=10_000)
     n_series, p = parser.parse_args().series, load("feedback", FeedbackParams)
-    print(f"Classes: {' and '.join(CLASSES)}. Either alarm counts; confidence {p.confidence:.0%}.\n")
+    print(f"An alarm is one of sensitivity or of specificity, {SPECIFICITY}; confidence {p.confidence:.0%}.\n")
     false_alarms(n_series, p)
     delays(n_series, p)
 

@@ -9,24 +9,33 @@ from spira.monitoring.feedback_params import FeedbackParams
 from tiny import ROOT
 
 P = load("feedback", FeedbackParams, path=ROOT / "params.yaml")
-NOTHING_FELL = benchmark.Truth(0.9, 0.9)
+SHARES = 0.9, 0.9
 
 
 @pytest.mark.parametrize("n_tested", [21, 100, 400])
 def test_26_weekly_looks_alarm_in_at_most_one_series_of_twenty(n_tested: int) -> None:
     """With the whole interval of the share below 5 %, and also where half of the negatives have no label."""
-    for patients, controls in (
-        (NOTHING_FELL, NOTHING_FELL),
-        (benchmark.Truth(0.9, 0.9, known_if_wrong=0.5), benchmark.Truth(0.9, 0.9, known_if_right=0.5)),
-    ):
-        count = benchmark.alarms(patients, controls, n_tested, 20, 26, 2000, P)
+    for known_if_negative in (1.0, 0.5):
+        truth = benchmark.Truth(SHARES, SHARES, known_if_negative=known_if_negative)
+        count = benchmark.alarms(truth, n_tested, 20, 26, 2000, P)
         assert benchmark.clopper_pearson(count, 2000, 0.95)[1] < 0.05
+
+
+def test_without_weights_one_sided_labels_would_alarm_far_too_often() -> None:
+    """So the count can tell: half of the negatives are known, and nobody stands for anybody else."""
+    rng = np.random.default_rng(0)
+    truth = benchmark.Truth(SHARES, SHARES, known_if_negative=0.5)
+    seen = benchmark.watched(truth, 20, (500, 104), rng)
+    one = np.ones(1)
+    alone = seen._replace(per_positive=one, per_negative=one)
+    assert benchmark.found(alone, truth, 400, P, rng).any(axis=(0, 2)).mean() > 0.3
 
 
 def test_bounds_for_one_look_would_alarm_far_too_often() -> None:
     """So the count can tell: 1.96 standard errors at each of 26 looks."""
     rng = np.random.default_rng(0)
-    right, wrong = benchmark.weekly(NOTHING_FELL, 20, (2000, 26), rng)
+    seen = benchmark.watched(benchmark.Truth(SHARES, SHARES), 20, (2000, 26), rng)
+    right, wrong = seen.right[0], seen.wrong[0]
     hits = rng.binomial(100, 0.9, (2000, 1))
     n = right + wrong
     shares = hits / 100, right / n
