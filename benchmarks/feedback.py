@@ -24,7 +24,7 @@ SPECIFICITY = 0.9
 WEEKS = (26, 104)
 FALL = 0.15
 MOST_PATIENTS = 2000
-ONE_SIDED = 0.5  # share of those answered negative whose truth is known, where that of all others is
+ONE_SIDED = 0.25  # share of those answered negative whose truth is known, where that of all others is
 
 
 class Truth(NamedTuple):

@@ -152,7 +152,7 @@ def _verdict(found: Performance, p: FeedbackParams) -> tuple[Verdict, str]:
 
 
 def _sources(counts: Mapping[str, int]) -> dict[str, int]:
-    """Who knew it, without what may be a person's name and without who knew it of few."""
+    """Who knew it, without what may be a person's name and without who knew it of few; none where nobody is left."""
     kept = {name: n for name, n in counts.items() if name and n >= _FEWEST_OF_A_SOURCE and not personal(name)}
     others = sum(counts.values()) - sum(kept.values())
-    return kept | ({OTHER_SOURCES: kept.get(OTHER_SOURCES, 0) + others} if others else {})
+    return kept | ({OTHER_SOURCES: kept.get(OTHER_SOURCES, 0) + others} if kept and others else {})
