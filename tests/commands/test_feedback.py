@@ -14,11 +14,13 @@ from promised_package import write_promised
 from sounds import encoded, tones
 from spira.base.errors import DataError
 from spira.base.params import load
+from spira.commands import feedback as command
 from spira.commands.spira import run
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.mono import read_mono
 from spira.population.log import Answered, AnsweredRecording
-from spira.scorer.contents import SUMS
+from spira.registry import served
+from spira.scorer.contents import SUMS, sums
 from spira.stages import ingest
 from tiny import ROOT
 
@@ -183,6 +185,42 @@ def test_a_package_without_a_promise_or_with_a_changed_file_is_refused(package: 
     (changed / "reference.json").write_text('{"promise": {"patients": [0.1], "controls": [0.9]}}')
     with pytest.raises(DataError, match=r"not what was packaged: reference\.json"):
         asked(changed, "--log", str(log))
+
+
+@pytest.mark.parametrize(
+    "promise",
+    ["[]", "{}", '{"promise": {}}', '{"promise": {"patients": [NaN], "controls": [0.1]}}']
+    + [f'{{"promise": {{"patients": [{wrong}], "controls": [0.1]}}}}' for wrong in ("2", '"a"', "null", "")],
+)
+def test_a_package_that_promises_nothing_is_refused(package: Path, tmp_path: Path, promise: str) -> None:
+    log = write_log(Path("log.jsonl"), [0.5], name_of(package))
+    write_feedback([1])
+    other = copytree(package, tmp_path / "other")
+    (other / "reference.json").write_text(promise)
+    (other / SUMS).write_text(sums(other))
+    with pytest.raises(DataError, match=r"reference\.json|promise: must have patients and controls"):
+        asked(other, "--log", str(log))
+
+
+def test_a_model_of_the_registry_is_judged_by_its_own_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that was asked goes to the process in which its own code scores, and its exit code comes back."""
+    given = list[tuple[object, ...]]()
+
+    def run_there(*arguments: object) -> tuple[int, str]:
+        given.append(arguments)
+        return 3, "said there\n"
+
+    monkeypatch.setattr(served, "brought", lambda _root, name, _remote: Path(f"packages/{name}"))
+    monkeypatch.setattr(served, "run", run_there)
+    monkeypatch.setattr(command, "repository_root", lambda: Path())
+    write_feedback([1])
+    arguments = ["feedback", "feedback.csv", "--model", "champion", "--recordings", "new", "--out", "o", "--json"]
+    assert run(arguments) == 3
+    assert capsys.readouterr().out == "said there\n"
+    asked_there = ["--recordings", "new", "--out", "o", "--json", "--", "feedback.csv"]
+    assert given == [(Path("packages/champion"), "feedback", asked_there)]
 
 
 @pytest.mark.parametrize(

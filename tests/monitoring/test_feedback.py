@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from spira.base.array_types import Floats, Ints
 from spira.base.errors import DataError
 from spira.base.params import load
+from spira.monitoring.confidence_sequence import fall, share
 from spira.monitoring.feedback import Champion, judge, labelled_ratio
 from spira.monitoring.feedback_page import as_markdown, sections
 from spira.monitoring.feedback_params import FeedbackParams
@@ -33,8 +34,8 @@ def score_of(right: bool, label: int, rng: np.random.Generator) -> float:
 def people(n: int, sensitivity: float, specificity: float, seed: int = 0) -> tuple[list[float], list[int]]:
     """Of each class n, of whom exactly these shares are answered rightly."""
     rng, scores, labels = np.random.default_rng(seed), list[float](), list[int]()
-    for label, share in ((1, sensitivity), (0, specificity)):
-        scores += [score_of(i < round(share * n), label, rng) for i in range(n)]
+    for label, right in ((1, sensitivity), (0, specificity)):
+        scores += [score_of(i < round(right * n), label, rng) for i in range(n)]
         labels += [label] * n
     return scores, labels
 
@@ -139,6 +140,25 @@ def test_where_positives_are_verified_more_often_weights_keep_a_sound_champion_f
     assert alone.verdict == "below its promise"
 
 
+def test_the_bounds_are_those_that_the_benchmark_counts_alarms_of() -> None:
+    """People counted by hand; half of those answered negative are known, and each stands for two."""
+    scores = [0.9] * 40 + [0.1] * 20 + [0.1] * 40
+    labels = [1] * 60 + [0] * 40
+    own = [*range(40), *range(40, 60, 2), *range(60, 100, 2)]  # 10 of the missed patients, 20 of the controls
+    found = looked(scores, labels, of=own)
+    one, two = np.ones(1), np.full(1, 2.0)
+    bounds = fall(
+        share(np.array(90), np.array(10), one, one),
+        share(np.array(40), np.array(10), one, two),
+        alpha=(1 - P.confidence) / 2,
+        tightest=P.tightest,
+    )
+    assert found.performance
+    watched = found.performance.watched["sensitivity"]
+    assert (watched.lo, watched.hi) == pytest.approx((bounds.lo[0], bounds.hi[0]))
+    assert watched.fall == pytest.approx(0.9 - 40 / 60)
+
+
 def test_one_sided_verification_gives_no_auc_no_sensitivity_no_specificity() -> None:
     """Begg and Greenes: of the negatives hardly anybody is verified. The verdict is that there are too few."""
     scores, labels = people(300, 0.9, 0.9)
@@ -205,8 +225,9 @@ def test_the_deciles_count_everybody_once_and_keep_equal_scores_together() -> No
 
 def test_the_band_is_counted_and_its_people_are_called_by_the_threshold() -> None:
     scores, labels = [0.8] * 20 + [0.2] * 20, [1] * 20 + [0] * 20
-    found = looked([*scores, 0.46, 0.54, 0.55], [*labels, 1, 1, 1], of=[*range(40), 41])
+    found = looked([*scores, 0.46, 0.5, 0.55], [*labels, 1, 1, 1], of=[*range(40), 41])
     assert (found.counts.inconclusive, found.counts.inconclusive_labelled) == (2, 1)  # the band is open
+    assert (found.counts.positive, found.counts.positive_labelled) == (22, 21)  # and a score at the threshold positive
     assert found.performance
     assert found.performance.metrics["sensitivity"].used.value == 1
 

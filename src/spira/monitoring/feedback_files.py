@@ -20,7 +20,7 @@ from spira.report.files import render, write_texts
 from spira.scorer.answer import Band, Refused
 from spira.scorer.contents import require_whole
 from spira.scorer.decoders import Decoders
-from spira.scorer.manifest import MANIFEST, read_manifest
+from spira.scorer.manifest import MANIFEST, Probability, read_manifest
 
 if TYPE_CHECKING:
     from spira.scorer.scorer import Scorer
@@ -31,8 +31,8 @@ TEMPLATE = Path(__file__).with_name("feedback.html")
 
 class _Promise(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-    patients: tuple[float, ...]
-    controls: tuple[float, ...]
+    patients: tuple[Probability, ...]
+    controls: tuple[Probability, ...]
 
 
 def read_champion(package: Path) -> Champion:

@@ -63,7 +63,10 @@ def _labelled(found: Feedback) -> Section:
         else f"Of the shares labelled on either side of the threshold, the less is {found.labelled_ratio:.2f} of the "
         "more."
     )
-    known = "Each person whose truth is known stands for those on their side of the threshold (Begg and Greenes, 1983)."
+    known = (
+        "Each person whose truth is known counts for all on their side of the threshold (Begg and Greenes, 1983). That "
+        "is right as far as the answer alone decides whose truth comes to be known."
+    )
     table = Table(("score", "answered", "truth known", "share"), rows, "Nobody was answered.")
     shares = [one.labelled / one.answered for one in found.deciles]
     curve = Curve("people in use", np.array([one.mean for one in found.deciles]), np.array(shares))
