@@ -90,10 +90,10 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "waveforms",
     },
     "models": {"store"},
-    "monitoring": {"feedback_answers", "feedback_corpus", "feedback_files", "feedback_table"},
     "package": {"build", "closure", "golden", "mlflow_export", "onnx_model"},
+    "monitoring": {"dated", "feedback_answers", "feedback_corpus", "feedback_table", "files"},
     "plots": {"png"},
-    "population": {"log"},
+    "population": {"in_use", "log", "reference_file"},
     "predictions": {"loading", "table"},
     "registry": {
         "candidate",
@@ -114,7 +114,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "report": {"files"},
     "repository": {"git"},
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
-    "server": {"connections", "run"},
+    "server": {"connections", "journal", "run"},
     "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
     "training": {"checkpoint"},
 }

@@ -162,7 +162,7 @@ def test_a_signal_ends_it_with_its_code(number: signal.Signals, tmp_path: Path) 
     ("words", "expected"),
     [
         ("spira re", {"registry", "reproduced", "review", "release-check"}),
-        ("spira st", {"storage"}),
+        ("spira sto", {"storage"}),
         ("spira review --", {"--check", "--fetch", "--plots", "--help"}),
     ],
 )

@@ -12,7 +12,7 @@ from spira.base.errors import DataError
 from spira.base.params import load
 from spira.monitoring.confidence_sequence import fall, share
 from spira.monitoring.feedback import Champion, judge, labelled_ratio
-from spira.monitoring.feedback_page import as_markdown, sections
+from spira.monitoring.feedback_page import feedback_page, sections
 from spira.monitoring.feedback_params import FeedbackParams
 from spira.monitoring.feedback_people import Asked, Known, Request, asked, join
 from spira.monitoring.feedback_performance import deciles, labelled_people
@@ -95,7 +95,7 @@ def test_the_same_fall_beyond_what_so_small_a_test_set_can_show_is_not_found() -
     assert found.performance
     watched = found.performance.watched["sensitivity"]
     assert watched.least_fall > watched.fall == pytest.approx(10 / 11 - 0.76)
-    assert f"{watched.least_fall:.3f}" in as_markdown(found)
+    assert f"{watched.least_fall:.3f}" in feedback_page(found).markdown()
 
 
 def test_a_better_champion_is_as_promised() -> None:
@@ -169,7 +169,7 @@ def test_one_sided_verification_gives_no_auc_no_sensitivity_no_specificity() -> 
     assert "too one-sidedly" in found.reason
     assert found.labelled_ratio is not None
     assert found.labelled_ratio < P.least_ratio
-    text = as_markdown(found)
+    text = feedback_page(found).markdown()
     assert "| AUC |" not in text
     assert len(sections(found)[1].figures) == 1  # the share labelled is still shown
 
@@ -189,7 +189,7 @@ def test_too_few_are_said_to_be_too_few(who: str) -> None:
     assert found.verdict == "too few"
     assert found.performance is None
     assert ("answered nobody" if who == "refused" else "of each are needed") in found.reason
-    assert as_markdown(found)
+    assert feedback_page(found).markdown()
 
 
 def test_a_promise_of_a_handful_is_none() -> None:

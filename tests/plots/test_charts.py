@@ -239,7 +239,7 @@ def test_the_longest_parameter_is_on_top_and_written_out() -> None:
 
 def test_the_colours_are_those_of_the_page() -> None:
     """A picture in the README and the page in light mode look alike."""
-    style = (ROOT / "src/spira/report/page.html").read_text(encoding="utf-8").partition("prefers-color-scheme")[0]
+    style = (ROOT / "src/spira/report/base.html").read_text(encoding="utf-8").partition("prefers-color-scheme")[0]
     assert {name: re.findall(rf"--{name}: (#\w+);", style) for name in COLOURS} == {
         name: [colour] for name, colour in COLOURS.items()
     }

@@ -156,6 +156,12 @@ FORGERIES: dict[str, tuple[list[Damage], str]] = {
         [tree("evidence/probes.json", lambda t: t["models"]["pooled_cnn"].update(verdict="warn"))],
         "evidence/probes.json: is not data/probes.json",
     ),
+    "another corpus's reference": (
+        [tree("reference.json", lambda t: t.update(corpus="other"))],
+        "reference.json: is of the corpus other, the package of tiny",
+    ),
+    "no reference": ([drop("reference.json")], "reference.json: no such file"),
+    "a reference that is none": ([tree("reference.json", lambda t: t.pop("promise"))], "reference.json: promise"),
     "no evaluation": ([drop("evidence/evaluation.json")], "evidence/evaluation.json: is missing"),
     "an easier golden recording": (
         [lambda f: void((f / "golden/phone.wav").write_bytes((f / "golden/muted.wav").read_bytes()))],

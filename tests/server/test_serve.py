@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,12 @@ from browser import CHROMIUM, Tab, tab
 from packaged import Packaged
 from served import MULTIPART, Served, ask, form, predict
 from sounds import encoded, pcm, tones, wav
+from spira.base.errors import DataError
 from spira.package.golden import golden_recordings
-from spira.scorer.scorer import Scorer
+from spira.population.in_use import observed
+from spira.population.log import read_log
+from spira.scorer.scorer import Heard, Scorer
+from spira.server.journal import Journal
 from tiny import ROOT
 from untrained_package import write_package
 
@@ -35,9 +40,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One for all tests that leave it as it was."""
-    options = ("--port", "0", "--max-megabytes", str(MEGABYTES))
-    with Served(package, tmp_path_factory.mktemp("served"), *options) as served:
+    """One for all tests that leave it as it was; it keeps numbers of what it answers."""
+    folder = tmp_path_factory.mktemp("served")
+    options = ("--port", "0", "--max-megabytes", str(MEGABYTES), "--log", str(folder / "answers"))
+    with Served(package, folder, *options) as served:
         yield served
 
 
@@ -52,6 +58,36 @@ def test_a_score_over_http_is_the_scorers(served: Served, package: Path) -> None
             assert got.status == 200
             assert got.json == scorer(files).model_dump(mode="json")
     assert got.json["package"] == ask(served.port, "GET", "/version").json["package"]
+
+
+def test_the_log_has_numbers_of_each_answer_and_nothing_else(served: Served, package: Path) -> None:
+    """The golden recordings, by which it got ready, are not in it; a name that is no task is not kept."""
+    got = predict(served.port, {"sentence": SOUND, "Maria Silva": SOUND, "rhyme": b"no sound"})
+    alone = predict(served.port, {"Maria Silva": SOUND})
+    path = served.log.with_name("answers")
+    kept = {one.inference: one for one in read_log(path)}
+    first, second = (kept[reply.headers["inference-id"]] for reply in (got, alone))
+    assert [one.task for one in first.recordings] == ["sentence", "", "rhyme"]
+    assert [one.refused for one in first.recordings] == [None, "task", "undecodable"]
+    assert (first.score, first.diagnosis) == (got.json["score"], got.json["diagnosis"])
+    assert first.package == got.json["package"]
+    with Scorer(package) as scorer:
+        heard = scorer.hear({"sentence": SOUND})["sentence"]
+        assert isinstance(heard, Heard)
+        assert first.recordings[0] == second.recordings[0].model_copy(update={"task": "sentence"})
+        assert first.recordings[0] == observed("sentence", heard, scorer.manifest)
+    assert first.recordings[0].digest == sha256(heard.decoded.waveform.data).hexdigest()
+    assert "Maria" not in path.read_text()
+    assert "phone" not in path.read_text()  # a golden recording's name
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(package: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Scorer(package) as scorer:
+        journal = Journal(scorer, Path("/dev/full"))
+        assert journal({"sentence": SOUND}, "0" * 32) == scorer({"sentence": SOUND})
+    assert "was not kept: No space left on device" in caplog.text
+    with Scorer(package) as scorer, pytest.raises(DataError, match="name a file"):
+        Journal(scorer, Path("/none/log"))
 
 
 def test_no_bad_file_is_an_error_of_the_server(served: Served) -> None:

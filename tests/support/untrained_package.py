@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from populations import draw, reference
 from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.baselines.statistics import FrameLayout, clip_statistics
@@ -56,7 +57,7 @@ def write_package(folder: Path, ingest: Mapping[str, object] | None = None, enco
     sources = Sources(
         {"0": folder / "model"}, (folder / "card.md",), ROOT / "requirements.txt", folder / "clips.csv", encoder
     )
-    build(settings, {}, sources, "3.11.0", folder / "package")
+    build(settings, {}, sources, reference(draw(0, 40)), "3.11.0", folder / "package")
     return folder / "package"
 
 

@@ -1,5 +1,7 @@
 """feedback: what came to be known of people, and what they were answered -> whether the champion keeps its promise."""
 
+import sys
+from contextlib import redirect_stdout
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from spira.base.errors import visible
 from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
+    from spira.monitoring.feedback_people import Asked
     from spira.monitoring.feedback_result import Feedback
 
 BELOW, TOO_FEW = 3, 4
@@ -72,51 +75,69 @@ def command(
         status, said = run(brought(repository_root(), model, "origin"), "feedback", asked)
         click.echo(said, nl=False)
         return status
-    found = _found(feedback, log, recordings, package, today)
-    from spira.monitoring.feedback_files import write_feedback
-    from spira.monitoring.feedback_page import as_markdown
+    arithmetic.settle()  # before NumPy and torch are imported
+    from spira.monitoring.feedback_page import feedback_page
+    from spira.monitoring.files import write_page
 
+    found = _found(feedback, log, recordings, package, today)
+    page = feedback_page(found)
     if out:
-        write_feedback(found, out)
-    if as_json:
-        click.echo(found.model_dump_json())
-    else:
-        click.echo(visible(f"{found.verdict}: {found.reason}" if out else as_markdown(found), lines=True))
+        write_page(page, found, out, "feedback")
+        print(f"{out / 'feedback.html'}: for people; feedback.md and feedback.json beside it", file=sys.stderr)
+    click.echo(found.model_dump_json() if as_json else visible(page.markdown(), lines=True), nl=as_json)
     return _CODES[found.verdict]
 
 
 def _found(feedback: Path, log: Path | None, recordings: Path | None, package: Path, today: date) -> "Feedback":
-    arithmetic.settle()  # before NumPy and torch are imported
     from spira.base.params import load
-    from spira.monitoring import feedback_answers, feedback_files
-    from spira.monitoring.feedback import judge
+    from spira.monitoring.feedback import Champion, judge
+    from spira.monitoring.feedback_answers import asked_in_log
     from spira.monitoring.feedback_params import FeedbackParams
     from spira.monitoring.feedback_people import join
+    from spira.monitoring.feedback_performance import labelled_people
     from spira.monitoring.feedback_table import read_feedback
+    from spira.population.reference import REFERENCE
+    from spira.population.reference_file import read_reference
+    from spira.scorer.answer import Band
+    from spira.scorer.contents import require_whole
+    from spira.scorer.manifest import MANIFEST, read_manifest
 
-    p = load("feedback", FeedbackParams)
-    known, champion = read_feedback(feedback, today), feedback_files.read_champion(package)
-    if log:
-        asked = feedback_answers.asked_in_log(log, champion.package)
-    if recordings:
-        brought = feedback_answers.read_folder(recordings)
-        with feedback_files.scoring(package) as (hear, tasks):
-            asked = feedback_answers.asked_in_folder(feedback_answers.hear_all(brought, hear, tasks))
+    p, known, hash_ = load("feedback", FeedbackParams), read_feedback(feedback, today), require_whole(package)
+    manifest, promise = read_manifest(package / MANIFEST), read_reference(package / REFERENCE).promise
+    band = Band(manifest.threshold, manifest.inconclusive_width)
+    champion = Champion(hash_, band, labelled_people(promise.patients, promise.controls))
+    asked = asked_in_log(log, hash_) if log else _scored(recordings, package)
     return judge(champion, asked, join(asked, known), today, p)
 
 
-def _added(feedback: Path, log: Path | None, recordings: Path, package: Path, corpus: Path, today: date) -> str:
-    from spira.monitoring import feedback_answers, feedback_files
-    from spira.monitoring.feedback_corpus import add_to_corpus
-    from spira.monitoring.feedback_table import read_feedback
+def _scored(recordings: Path | None, package: Path) -> "Asked":
+    """The people of a folder, by the package's own scores."""
+    from spira.clips.parallel import n_cores
+    from spira.monitoring.feedback_answers import asked_in_folder, heard_of
+    from spira.population.in_use import METADATA, in_folder
+    from spira.scorer.scorer import Scorer
 
-    known = read_feedback(feedback, today)
-    with feedback_files.reading(package) as (hear, name):
-        heard = feedback_answers.hear_all(feedback_answers.read_folder(recordings), hear, ())
-    asked = feedback_answers.asked_in_folder(heard)
+    assert recordings is not None
+    with redirect_stdout(sys.stderr), Scorer(package, n_decoders=n_cores()) as scorer:
+        use = in_folder(recordings, scorer)
+        for said in use.said:
+            print(said)
+    return asked_in_folder(heard_of(use.people, named=(recordings / METADATA).is_file()), recordings)
+
+
+def _added(feedback: Path, log: Path | None, recordings: Path, package: Path, corpus: Path, today: date) -> str:
+    from spira.monitoring.feedback_answers import asked_in_folder, asked_in_log, asked_together
+    from spira.monitoring.feedback_corpus import add_to_corpus, read_folder
+    from spira.monitoring.feedback_table import read_feedback
+    from spira.scorer.contents import require_whole
+    from spira.scorer.manifest import MANIFEST, read_manifest
+
+    known, hash_ = read_feedback(feedback, today), require_whole(package)
+    brought = read_folder(recordings, read_manifest(package / MANIFEST))
+    asked = asked_in_folder([one.heard for one in brought], recordings)
     if log:  # whose inference ids stand for recordings too
-        asked = feedback_answers.asked_together(asked, feedback_answers.asked_in_log(log, name))
-    added = add_to_corpus(heard, asked, known, corpus)
+        asked = asked_together(asked, asked_in_log(log, hash_))
+    added = add_to_corpus(brought, asked, known, corpus)
     lost = f"; its table lacks the columns {', '.join(added.lost)}" if added.lost else ""
     there = f"; {added.n_there} were there already" if added.n_there else ""
     return f"{corpus}: {added.n_added} recordings added{there}{lost}"

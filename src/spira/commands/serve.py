@@ -39,6 +39,11 @@ TOKEN = "SPIRA_SERVE_TOKEN"
     show_default=True,
     help="For one request, with its sending.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Add numbers of each answer to this file, for spira drift and spira feedback. Unless given, nothing is kept.",
+)
 def command(
     *,
     package: Path,
@@ -49,13 +54,15 @@ def command(
     queue: int,
     max_megabytes: int,
     seconds: float,
+    log: Path | None,
 ) -> None:
     """Serve the packaged model over HTTP, with a page to try it.
 
     Research, not a diagnosis. The page is at http://127.0.0.1:8000/, a description for programs at /openapi.json. Only
     this machine reaches it, unless --host says otherwise; then whoever asks must bring the token that
-    SPIRA_SERVE_TOKEN holds. Nothing of a recording is written or logged. With --model the package is brought from DVC's
-    cache or remote, held to its hash, and scores by its own code.
+    SPIRA_SERVE_TOKEN holds. Nothing of a recording is written, unless --log asks for numbers of it: of its sound, its
+    digest and its score, with the day; no sound, no name, no time of day. With --model the package is brought from
+    DVC's cache or remote, held to its hash, and scores by its own code.
 
     \b
     Example:
@@ -75,7 +82,7 @@ def command(
         asked = [
             word
             for name, value in click.get_current_context().params.items()
-            if name not in ("package", "model")
+            if name not in ("package", "model") and value is not None
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]
         become(brought(repository_root(), model, "origin"), "serve", asked)
@@ -83,4 +90,4 @@ def command(
         arithmetic.settle()  # before NumPy and torch are imported
         from spira.server.run import run
 
-        run(package, bound, Limits(decoders, queue, max_megabytes * 2**20, seconds), allowed)
+        run(package, bound, Limits(decoders, queue, max_megabytes * 2**20, seconds), allowed, log)

@@ -24,9 +24,6 @@ SECTIONS = {
         "export-onnx": "Write the packaged networks as one ONNX file.",
         "export-mlflow": "Bring the package into an MLflow registry.",
     },
-    "Watch a model in use": {
-        "feedback": "Say whether the champion keeps what its test set promised.",
-    },
     "Compare": {
         "compare": "Say which of two commits or experiments is better.",
         "review": "Report what changed between two commits, for their reviewer.",
@@ -42,6 +39,11 @@ SECTIONS = {
         "verify": "Read this revision's data back from the remote; heal damage.",
         "storage": "Serve .storage/ as S3 on this machine, for development.",
     },
+    "Monitor": {
+        "drift": "Compare recordings in use with those of a model's training.",
+        "feedback": "Say whether the champion keeps what its test set promised.",
+        "staleness": "Say how a model does as the months pass.",
+    },
     "Release": {
         "gate": "Say whether this commit's package may be promoted.",
         "promote": "Make this commit's package the champion.",
@@ -56,8 +58,8 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
-    3: "predict: some recordings were refused; feedback: below its promise",
-    4: "predict: all recordings were refused; feedback: too few to say",
+    3: "predict: some recordings were refused; drift, feedback: it is found",
+    4: "predict: all were refused; drift, staleness, feedback: too few people",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

@@ -8,7 +8,7 @@ SPIRA's own names are read too: ``class`` (0 healthy, 1 patient), ``sexo``, ``id
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -34,11 +34,30 @@ def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame
         DataError: every row whose path cannot be used and every value that cannot be read, each with its line; every
             speaker in two subsets; a file that is no such table.
     """
+    table = _read_people(folder, USED, ("file_path", "label"), named)
+    raise_all(_in_two_subsets(table, folder / "metadata.csv"))
+    return table.select("file_path", pl.col("label").cast(pl.Int64), *OPTIONAL)
+
+
+def read_unlabelled(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
+    """The same of recordings in use, whose label nobody knows yet: a column with one is not read.
+
+    Raises:
+        DataError: as ``read_corpus``, but for labels.
+    """
+    used = [name for name in USED if name != "label"]
+    return _read_people(folder, used, ("file_path",), named).select("file_path", *OPTIONAL)
+
+
+def _read_people(
+    folder: Path, used: Collection[str], required: tuple[str, ...], named: Callable[[str], str]
+) -> pl.DataFrame:
+    """Every row, sorted by ``file_path``, with the optional columns and with a speaker each."""
     path = folder / "metadata.csv"
-    written, lines, delimiter = _read(folder, required=("file_path", "label"))
+    written, lines, delimiter = _read(folder, required)
     if others := unread(list(written)):
         print(f"{path}: columns that are not read: {others}")
-    written = {name: cells for name, cells in written.items() if name in USED}
+    written = {name: cells for name, cells in written.items() if name in used}
     columns, problems = canonical(written, lines, day_first=delimiter == ";")
     raise_all(f"{path}:{line}: {problem}" for line, problem in problems)
     for said in (*assumptions(written, columns), *alike(columns, named)):
@@ -47,10 +66,8 @@ def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame
     table = table.with_columns([pl.lit("").alias(name) for name in OPTIONAL if name not in table.columns])
     if n_unknown := (table["speaker_id"] == "").sum():
         print(f"{path}: {n_unknown} of {len(table)} rows have no speaker_id; each counts as a speaker of its own")
-    raise_all(_in_two_subsets(table, path))
     own_id = pl.when(pl.col("speaker_id") == "").then("file:" + pl.col("file_path")).otherwise("speaker_id")
-    table = table.with_columns(speaker_id=own_id, label=pl.col("label").cast(pl.Int64))
-    return table.select("file_path", "label", *OPTIONAL)
+    return table.with_columns(speaker_id=own_id)
 
 
 def require_learnable(table: pl.DataFrame, folder: Path) -> None:

@@ -4,20 +4,70 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from spira.base.array_types import CLASSES
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
-from spira.ingest.column_names import our_names
+from spira.ingest.column_names import OPTIONAL, our_names
+from spira.ingest.corpus import read_unlabelled
+from spira.ingest.file_names import locate_files
 from spira.ingest.metadata import canonical
 from spira.ingest.personal_data import NAME, kinds
-from spira.monitoring.feedback_answers import FACTS, METADATA, Heard
+from spira.monitoring.feedback_answers import UNNAMED, Heard
 from spira.monitoring.feedback_people import Asked, Known, truths
+from spira.scorer.answer import Refused
+from spira.scorer.decoders import Decoders
+from spira.scorer.manifest import Manifest
 
-_COLUMNS = ("file_path", "label", "speaker_id", *FACTS)
+METADATA = "metadata.csv"
+_FACTS = tuple(name for name in OPTIONAL if name not in ("speaker_id", "split"))
+_COLUMNS = ("file_path", "label", "speaker_id", *_FACTS)
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+
+
+class Brought(NamedTuple):
+    """One recording of a folder."""
+
+    path: Path
+    facts: Mapping[str, str]  # ``_FACTS`` in their canonical form; "" where unknown
+    heard: Heard
+
+
+def read_folder(folder: Path, manifest: Manifest) -> list[Brought]:
+    """The recordings of a folder that ingest would accept: of its metadata.csv or, where it has none, every file.
+
+    Raises:
+        DataError: there is none, or its table cannot be read.
+    """
+    found, listed = list[Brought](), _listed(folder)
+    decoders = Decoders(manifest.sample_rate, manifest.ingest, 1)
+    try:
+        for path, speaker, facts in listed:
+            decoded = decoders(path)
+            if not isinstance(decoded, Refused):
+                found.append(Brought(path, facts, Heard(speaker, sha256(decoded.waveform.data).hexdigest(), None)))
+    finally:
+        decoders.close()
+    if len(found) < len(listed):
+        print(f"{folder}: {len(listed) - len(found)} of {len(listed)} files cannot be used, and are left out")
+    return found
+
+
+def _listed(folder: Path) -> list[tuple[Path, str, dict[str, str]]]:
+    if not (folder / METADATA).is_file():
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        if not paths:
+            raise DataError(f"{folder}: no such folder, or it holds no file")
+        return [(path, f"{UNNAMED}{path}", {}) for path in paths]
+    table = read_unlabelled(folder)
+    located = locate_files(folder, table["file_path"].to_list(), str)
+    return [
+        (folder / located.paths[row["file_path"]], row["speaker_id"], {name: row[name] for name in _FACTS})
+        for row in table.iter_rows(named=True)
+    ]
 
 
 class Added(NamedTuple):
@@ -28,11 +78,11 @@ class Added(NamedTuple):
     lost: tuple[str, ...]  # columns that its table has not, of which something was known
 
 
-def add_to_corpus(heard: Sequence[Heard], asked: Asked, known: Sequence[Known], out: Path) -> Added:
+def add_to_corpus(brought: Sequence[Brought], asked: Asked, known: Sequence[Known], out: Path) -> Added:
     """Adds each recording of a person with a label, as a file and a row; what is there already stays as it is.
 
     Args:
-        heard: the recordings.
+        brought: the recordings.
         asked: the people whose they are; from a log too, where feedback has inference ids.
         known: the feedback.
         out: the folder of a corpus, or of one that is to be.
@@ -41,14 +91,15 @@ def add_to_corpus(heard: Sequence[Heard], asked: Asked, known: Sequence[Known], 
         DataError: a value that is to be written seems to be personal data, the corpus has another label for a
             recording, or its table cannot be read.
     """
-    label_of, speaker_of = _people(heard, asked, known)
+    label_of, speaker_of = _people([one.heard for one in brought], asked, known)
     wanted: dict[str, tuple[Path, dict[str, str]]] = {}
-    for one in heard:
-        if one.digest in label_of:
-            suffix = one.brought.path.suffix.lower()
-            name = one.digest + (suffix if _SUFFIX.fullmatch(suffix) else "")
-            row = {"file_path": name, "label": label_of[one.digest], "speaker_id": speaker_of.get(one.digest, "")}
-            wanted.setdefault(one.digest, (one.brought.path, dict(one.brought.facts) | row))
+    for one in brought:
+        digest = one.heard.digest
+        if digest in label_of:
+            suffix = one.path.suffix.lower()
+            name = digest + (suffix if _SUFFIX.fullmatch(suffix) else "")
+            row = {"file_path": name, "label": label_of[digest], "speaker_id": speaker_of.get(digest, "")}
+            wanted.setdefault(digest, (one.path, dict(one.facts) | row))
     rows = [row for _, row in wanted.values()]
     _refuse_personal(rows)
     table = out / METADATA
@@ -68,8 +119,8 @@ def add_to_corpus(heard: Sequence[Heard], asked: Asked, known: Sequence[Known], 
 
 def _people(heard: Sequence[Heard], asked: Asked, known: Sequence[Known]) -> tuple[dict[str, str], dict[str, str]]:
     """By digest, the label; and the speaker, who is named after a recording where several are of one without a name."""
-    named = {one.digest: one.brought.speaker for one in heard if one.brought.speaker}
-    digests = {one.digest for one in heard} - {""}
+    named = {one.digest: one.speaker for one in heard if not one.speaker.startswith(UNNAMED)}
+    digests = {one.digest for one in heard}
     labels, speakers = dict[str, str](), dict[str, str]()
     for person, truth in zip(asked.people, truths(asked.people, known), strict=True):
         own = sorted(person.ids & digests)

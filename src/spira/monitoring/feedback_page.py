@@ -4,17 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spira.evaluation.markdown import Marked
-from spira.monitoring.feedback_result import Calibrated, Feedback, Interval, Performance, Watched
+from spira.monitoring.feedback_result import Calibrated, Feedback, Interval, Performance, Verdict, Watched
+from spira.monitoring.page import Level, Page
 from spira.plots.charts import Line as Curve
 from spira.plots.charts import calibration, share_labelled
 from spira.plots.svg import svg
-from spira.report.blocks import Code, Figure, Line, Section, Strong, Table, Unbroken, markdown
+from spira.report.blocks import Code, Figure, Line, Section, Strong, Table, Unbroken
 
-TITLE = "Feedback: does the champion keep its promise?"
-NOTICE = "Research, not a diagnosis."
-LEVELS = {"as promised": "pass", "below its promise": "fail", "too few": "warn"}  # the page's colour of a verdict
+_LEVELS: dict[Verdict, Level] = {"as promised": "pass", "below its promise": "fail", "too few": "warn"}
 _NAMES = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
+
+
+def feedback_page(found: Feedback) -> Page:
+    """The page."""
+    return Page(
+        title="What came to be known, beside what was promised",
+        origin=f"{found.day}, package {found.package[:12]}.",
+        level=_LEVELS[found.verdict],
+        verdict=found.verdict,
+        why=found.reason,
+        sections=sections(found),
+    )
 
 
 def sections(found: Feedback) -> list[Section]:
@@ -23,12 +33,6 @@ def sections(found: Feedback) -> list[Section]:
     if found.performance:
         parts += [_promise(found, found.performance), _looks(found, found.performance), _calibration(found.performance)]
     return parts
-
-
-def as_markdown(found: Feedback) -> str:
-    """The page without its pictures."""
-    head = f"# {TITLE}\n\n{NOTICE} Looked at on {found.day}; package `{found.package[:12]}`.\n\n"
-    return f"{head}**{found.verdict}**: {Marked(found.reason)}\n\n{markdown(sections(found))}\n"
 
 
 def _people(found: Feedback) -> Section:

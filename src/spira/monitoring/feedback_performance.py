@@ -65,7 +65,9 @@ def labelled_people(patients: Sequence[float], controls: Sequence[float]) -> Lab
         DataError: a class has nobody.
     """
     if not patients or not controls:
-        raise DataError(f"promise: must have patients and controls, got {len(patients)} and {len(controls)}")
+        raise DataError(
+            f"reference.json: promise: must have patients and controls, got {len(patients)} and {len(controls)}"
+        )
     labels = np.repeat([1, 0], [len(patients), len(controls)])
     return Labelled(np.array([*patients, *controls], dtype=np.float64), labels, np.ones(labels.size))
 

@@ -14,6 +14,7 @@ from spira.base.files import write_bytes
 from spira.base.tables import write_json
 from spira.package.closure import SOURCE, closure, distributions, locked
 from spira.package.golden import golden_recordings
+from spira.population.reference import REFERENCE, Reference
 from spira.scorer.answer import NOTICE
 from spira.scorer.contents import SUMS, sums
 from spira.scorer.manifest import MANIFEST, Hashes, Manifest
@@ -47,13 +48,21 @@ def code_files() -> list[Path]:
     return sorted(file for file in closure(ENTRY) if not file.is_relative_to(LEFT_OUT))
 
 
-def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sources, python: str, out: Path) -> Manifest:
+def build(
+    settings: Mapping[str, Any],
+    params: Mapping[str, Any],
+    sources: Sources,
+    reference: Reference,
+    python: str,
+    out: Path,
+) -> Manifest:
     """Writes the package.
 
     Args:
         settings: the fields of ``Manifest`` that are a choice of the study.
         params: the tree of params.yaml.
         sources: the files.
+        reference: what the recordings of the training were like.
         python: the oldest version of Python that it runs on, such as ``3.11.0``.
         out: its folder; what was there is removed.
     """
@@ -82,6 +91,7 @@ def build(settings: Mapping[str, Any], params: Mapping[str, Any], sources: Sourc
         ),
     )
     write_json(manifest.model_dump(mode="json"), out / MANIFEST)
+    write_bytes(reference.model_dump_json().encode(), out / REFERENCE)
     for name, recording in golden_recordings().items():
         write_bytes(recording, out / GOLDEN / name)
     with Scorer(out, check=False) as scorer:

@@ -1,7 +1,7 @@
 """Every chart of this repository, a function each: numbers -> an Altair chart for the page, the README and reviews.
 
 Conventions:
-    colours  the light ones of src/spira/report/page.html, by the names that its style gives them.
+    colours  the light ones of src/spira/report/base.html, by the names that its style gives them.
     lines    differ by dash as well as by colour, so that they can be distinguished in grey.
     layout   fixed: no position depends on how wide a text is, hence none on the fonts of a machine.
     titles   the chart's own says what is drawn, the caller's subtitle of which data.
@@ -140,6 +140,18 @@ def score_histogram(lines: Sequence[Line], subtitle: str = "") -> Chart:
     """The share of a class's clips in each bin of scores, a curve a class."""
     x, y = _share("Score (predicted probability)"), _Axis("Share of the class's clips")
     return _curves("Scores by class", subtitle, x, y, lines)
+
+
+def auc_by_months(lines: Sequence[Line], subtitle: str = "") -> Chart:
+    """AUC by the months since a training's last recording."""
+    months = sorted({float(month) for line in lines for month in line.x})
+    x = _Axis("Months since the training's last", ticks=months, whole=True)
+    return _curves("AUC by the age of the model", subtitle, x, _Axis("AUC", (0.4, 1.0)), lines, dots=True)
+
+
+def before_and_after(lines: Sequence[Line], number: str, title: str) -> Chart:
+    """The share of people whose number is at most so high, a curve for those before and one for those after."""
+    return _curves(title, "", _Axis(number), _share("Share of people"), lines)
 
 
 def learning_curves(lines: Sequence[Line], subtitle: str = "") -> Chart:

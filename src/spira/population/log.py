@@ -3,46 +3,15 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from datetime import date
 from errno import ENOSPC
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from spira.base.errors import DataError
-from spira.scorer.answer import Diagnosis
+from spira.population.people import Answered
 
 _LONGEST = 2**20  # bytes of a line; a request has 16 recordings at most
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Score = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class AnsweredRecording(_Part):
-    """One recording of a request."""
-
-    task: str  # the name that it was sent under
-    score: Score | None  # None where it was refused
-    refused: str | None  # the code
-    digest: Sha256 | None  # of the waveform, as in data/clips/clips.csv; None where it was refused
-    facts: dict[str, str] | None  # of the file: container, encoding, sample_rate, channels
-    statistics: dict[str, float] | None  # ``population.recording.NUMBERS``
-
-
-class Answered(_Part):
-    """One request: the recordings of one person."""
-
-    schema_version: Literal[1] = 1
-    package: Sha256
-    inference: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]  # drawn; the answer's header Inference-Id
-    day: date  # UTC; the time of day is nobody's business
-    score: Score | None
-    diagnosis: Diagnosis
-    recordings: tuple[AnsweredRecording, ...]
 
 
 def require_writable(path: Path) -> None:

@@ -14,6 +14,8 @@ from spira.base.tables import read_json
 from spira.compare.revision import folder_hash
 from spira.package.closure import SOURCE
 from spira.package.golden import golden_recordings
+from spira.population.reference import REFERENCE
+from spira.population.reference_file import read_reference
 from spira.report.cards import BY_A_PERSON
 from spira.scorer.contents import SUMS, files_in, sums
 from spira.scorer.manifest import MANIFEST, Manifest, read_manifest
@@ -44,6 +46,7 @@ def problems_inside(folder: Path) -> list[str]:
         *_hashes(folder, manifest),
         *_models(folder, manifest),
         *_evidence(folder, manifest),
+        *_reference(folder, manifest),
         *_golden(folder),
     ]
 
@@ -110,6 +113,16 @@ def _evidence(folder: Path, manifest: Manifest) -> Iterator[str]:
     ):
         if line not in _text(folder / "evidence" / name).splitlines():
             yield f"evidence/{name}: has no line {line!r}: it is the card of something else"
+
+
+def _reference(folder: Path, manifest: Manifest) -> Iterator[str]:
+    try:
+        corpus = read_reference(folder / REFERENCE).corpus
+    except DataError as error:
+        yield f"{REFERENCE}: {str(error).partition(': ')[2]}"
+        return
+    if corpus != manifest.corpus:
+        yield f"{REFERENCE}: is of the corpus {corpus}, the package of {manifest.corpus}"
 
 
 def _golden(folder: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import soundfile
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from pydantic import ValidationError
 
 from spira.base.array_types import Floats
@@ -84,10 +84,11 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 def render(content: Mapping[str, Any], template: Path = TEMPLATE) -> str:
     """The template with its content, all text escaped; lines of ``blocks`` go through the filter ``html``."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    folders = FileSystemLoader([template.parent, TEMPLATE.parent])  # the second has what every page extends
+    environment = Environment(loader=folders, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["html"] = html
     try:
-        return environment.from_string(template.read_text(encoding="utf-8")).render(content)
+        return environment.get_template(template.name).render(content)
     except (OSError, TemplateError) as error:
         raise DataError(f"{template}: cannot be rendered: {error}") from error
 

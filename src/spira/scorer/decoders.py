@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spira.ingest.acceptance import IngestParams, Refusal
+from spira.ingest.containers.headers import Header
 from spira.ingest.mono import decoder_limits, read_mono, refuse_lost, shared_bytes
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Lost
@@ -29,6 +31,14 @@ class _Sound:
     content: bytes = field(repr=False)
 
 
+class Decoded(NamedTuple):
+    """An accepted recording."""
+
+    waveform: NDArray[np.float32]  # shape (time,)
+    source_sample_rate: int  # Hz; of the file
+    header: Header
+
+
 @dataclass(frozen=True)
 class _Read:
     """Decodes one recording, in a decoder's process."""
@@ -36,26 +46,26 @@ class _Read:
     sample_rate: int
     ingest: IngestParams
 
-    def __call__(self, source: _Sound | Path) -> NDArray[np.float32] | Refusal:
+    def __call__(self, source: _Sound | Path) -> Decoded | Refusal:
         with _file(source) as path:
             mono = read_mono(path, self.sample_rate, self.ingest)
-        return mono if isinstance(mono, Refusal) else mono.waveform
+        return mono if isinstance(mono, Refusal) else Decoded(mono.waveform, mono.source_sample_rate, mono.header)
 
 
 class Decoders:
-    """``decoders(source)`` -> a waveform, shape (time,), or why there is none; from as many threads as there are.
+    """``decoders(source)`` -> a decoded recording, or why there is none; from as many threads as there are.
 
     They are forked here, so before torch starts its threads.
     """
 
     def __init__(self, sample_rate: int, p: IngestParams, n_processes: int) -> None:
         limits, n_shared = decoder_limits(p, p.max_seconds), shared_bytes(p.max_seconds, sample_rate)
-        self._guard: Guard[_Sound | Path, NDArray[np.float32] | Refusal] = Guard(
+        self._guard: Guard[_Sound | Path, Decoded | Refusal] = Guard(
             _Read(sample_rate, p), limits, n_processes, n_shared
         )
         atexit.register(self.close)  # a server that loads a package never closes it, and would wait for them at its end
 
-    def __call__(self, source: Source) -> NDArray[np.float32] | Refused:
+    def __call__(self, source: Source) -> Decoded | Refused:
         found = self._guard(source if isinstance(source, Path) else _Sound(source))
         if isinstance(found, Failed):
             return Refused(code=MACHINE, reason=f"the machine failed, and nothing is known of it: {found.reason}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -24,12 +24,19 @@ from spira.predictions.loading import load_model
 from spira.predictions.scoring import score
 from spira.scorer.answer import UNTRAINED, Answer, Band, Refused, agree, answer
 from spira.scorer.contents import require_whole
-from spira.scorer.decoders import Decoders, Source
+from spira.scorer.decoders import Decoded, Decoders, Source
 from spira.scorer.manifest import MANIFEST, read_manifest
 
 ENCODER = "encoder"  # folder of a frozen encoder's weights, where the models are given its frames
 GOLDEN = "golden"  # folder of recordings, and of what they must give
 GOLDEN_ANSWERS = "answers.json"
+
+
+class Heard(NamedTuple):
+    """A recording that has a score, and what was scored."""
+
+    decoded: Decoded
+    score: float  # probability of patient, [0, 1]
 
 
 class Scorer:
@@ -64,7 +71,7 @@ class Scorer:
         self._renderer = make_renderer(p.features, p.windows, p.sample_rate, encoder)
         self._models = [load_model(folder / "models" / member, device, "torch") for member in p.members]
         _, self._step = p.windows.frames(p.sample_rate, frame_shape(p.features, p.embedding, p.sample_rate))
-        self._band = Band(p.threshold, p.inconclusive_width)
+        self.band = Band(p.threshold, p.inconclusive_width)
         self._scoring = Lock()  # torch's own threads are one; a second call waits a few hundredths of a second
 
     def __call__(self, recordings: Mapping[str, Source]) -> Answer:
@@ -74,11 +81,19 @@ class Scorer:
             recordings: by name, the file's path or its bytes; its format is taken from the content. Where a name is
                 that of a task of the training, recordings by other names have no score.
         """
-        untrained = self._untrained(recordings)
-        scored = {name: untrained.get(name) or self.score(source) for name, source in recordings.items()}
-        return answer(scored, self._band, self.package)
+        return self.answer(self.hear(recordings))
 
-    def _untrained(self, names: Iterable[str]) -> dict[str, Refused]:
+    def hear(self, recordings: Mapping[str, Source]) -> dict[str, Heard | Refused]:
+        """By name, each of one person's recordings with its score, or why it has none."""
+        untrained = self.untrained(recordings)
+        return {name: untrained.get(name) or self._hear(source) for name, source in recordings.items()}
+
+    def answer(self, heard: Mapping[str, Heard | Refused]) -> Answer:
+        """The answer to recordings that were heard."""
+        scored = {name: one if isinstance(one, Refused) else one.score for name, one in heard.items()}
+        return answer(scored, self.band, self.package)
+
+    def untrained(self, names: Iterable[str]) -> dict[str, Refused]:
         """By name, the refusal of recordings of another task, where some are named after tasks of the training."""
         tasks = self.manifest.tasks
         if not set(tasks) & set(names):
@@ -88,8 +103,12 @@ class Scorer:
 
     def score(self, source: Source) -> float | Refused:
         """The probability of patient, in [0, 1]: the mean over the package's models; or why there is none."""
-        waveform = self._decoders(source)
-        return waveform if isinstance(waveform, Refused) else self._score(waveform)
+        heard = self._hear(source)
+        return heard if isinstance(heard, Refused) else heard.score
+
+    def _hear(self, source: Source) -> Heard | Refused:
+        decoded = self._decoders(source)
+        return decoded if isinstance(decoded, Refused) else Heard(decoded, self._score(decoded.waveform))
 
     def _score(self, waveform: Waveform) -> float:
         with self._scoring:

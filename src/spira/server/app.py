@@ -4,9 +4,11 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
@@ -19,10 +21,14 @@ from spira.scorer.answer import MACHINE, Answer, Band, Refused, answer
 from spira.server.bodies import Bodies
 from spira.server.metrics import Metrics
 from spira.server.page import Page
-from spira.server.queue import Queue, QueueFullError, Score
+from spira.server.queue import Queue, QueueFullError
 from spira.server.settings import About, Access, Limits
 
+Score = Callable[[Mapping[str, bytes]], Answer]  # of one person's recordings, by name
+Keep = Callable[[Mapping[str, bytes], str], Answer]  # the same, and keeps numbers of it under this id
+
 LOG = logging.getLogger("spira.server")
+INFERENCE = "Inference-Id"  # a header of the answer, where numbers of it are kept: feedback names it
 _FILES = {
     "requestBody": {
         "required": True,
@@ -85,21 +91,30 @@ class Server:
         limits: what is taken.
         access: from whom.
         page: what ``/`` shows.
+        keep: scores in place of ``score`` where numbers of each request are kept; the golden recordings' are not.
     """
 
     def __init__(
-        self, score: Score, golden: Mapping[str, bytes], about: About, limits: Limits, access: Access, page: Page
+        self,
+        score: Score,
+        golden: Mapping[str, bytes],
+        about: About,
+        limits: Limits,
+        access: Access,
+        page: Page,
+        keep: Keep | None = None,
     ) -> None:
         self.about, self.access, self.page = about, access, page
         self.metrics = Metrics(about)
         self._limits, self._golden = limits, golden
-        self._bodies, self._queue = Bodies(limits), Queue(score, limits)
+        self._score, self._keep = score, keep
+        self._bodies, self._queue = Bodies(limits), Queue(limits)
         self.ready = False
 
     async def warm_up(self) -> None:
         """Where the scorer fails, the server is never ready, and the log says where."""
         try:
-            await self._queue(self._golden, None)
+            await self._queue(partial(self._score, self._golden), None)
         except Exception as error:
             _log(error)
             return
@@ -113,11 +128,13 @@ class Server:
     async def predict(self, request: Request) -> Response:
         """The answer as JSON; raises HTTPException where there is none."""
         start, status, n_recordings = asyncio.get_running_loop().time(), 500, 0
+        inference = uuid4().hex if self._keep else ""
         try:
-            found = await self._answer(request, start + self._limits.seconds)
+            found = await self._answer(request, inference, start + self._limits.seconds)
             status, n_recordings = 200, len(found.recordings)
             self.metrics.count(found)
-            return Response(found.model_dump_json(), media_type="application/json")
+            headers = {INFERENCE: inference} if inference else {}
+            return Response(found.model_dump_json(), headers=headers, media_type="application/json")
         except HTTPException as error:
             status = error.status_code
             raise
@@ -126,12 +143,13 @@ class Server:
             self.metrics.requests.labels(str(status)).observe(seconds)
             LOG.info("%d in %.3f s, recordings: %d", status, seconds, n_recordings)
 
-    async def _answer(self, request: Request, deadline: float) -> Answer:
+    async def _answer(self, request: Request, inference: str, deadline: float) -> Answer:
         if not self.ready:
             raise _not_ready()
         recordings = await self._bodies(request, deadline)
         try:
-            return await self._queue(recordings, deadline)
+            score = partial(self._keep, recordings, inference) if self._keep else partial(self._score, recordings)
+            return await self._queue(score, deadline)
         except QueueFullError as error:
             raise HTTPException(503, "as many requests wait as may; try again", {"Retry-After": "1"}) from error
         except TimeoutError as error:
@@ -204,7 +222,10 @@ def _add_predict(app: FastAPI, server: Server) -> None:
         s504="There was no answer in time.",
     )
     ok: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The answer; a recording that cannot be scored is in it, with the code of its refusal."}
+        200: {
+            "description": "The answer; a recording that cannot be scored is in it, with the code of its refusal. "
+            f"Where the server keeps numbers of each request, the header {INFERENCE} names them, for feedback."
+        }
     }
 
     @app.post(

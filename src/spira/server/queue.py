@@ -1,14 +1,12 @@
 """A bounded queue before the scorer: what does not fit is refused at once, rather than late."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
 
 from spira.scorer.answer import Answer
 from spira.server.settings import Limits
-
-Score = Callable[[Mapping[str, bytes]], Answer]
 
 
 class QueueFullError(Exception):
@@ -16,18 +14,17 @@ class QueueFullError(Exception):
 
 
 class Queue:
-    """``await queue(recordings, deadline)`` -> the answer, from as many threads as requests are scored at once."""
+    """``await queue(work, deadline)`` -> its answer, in as many threads as requests are scored at once."""
 
-    def __init__(self, score: Score, limits: Limits) -> None:
-        self._score = score
+    def __init__(self, limits: Limits) -> None:
         self._threads = ThreadPoolExecutor(limits.n_scored, "score")
         self._places = BoundedSemaphore(limits.n_scored + limits.n_waiting)
 
-    async def __call__(self, recordings: Mapping[str, bytes], deadline: float | None) -> Answer:
-        """The scorer's answer.
+    async def __call__(self, work: Callable[[], Answer], deadline: float | None) -> Answer:
+        """What the work gives.
 
         Args:
-            recordings: by name, their bytes.
+            work: scores one request's recordings.
             deadline: on the clock of the event loop; None for none. A request that still waits is then taken out; one
                 that is being scored keeps its place until its decoder has ended, by its own limits.
 
@@ -37,7 +34,7 @@ class Queue:
         """
         if not self._places.acquire(blocking=False):
             raise QueueFullError
-        scored = self._threads.submit(self._score, recordings)
+        scored = self._threads.submit(work)
         scored.add_done_callback(self._release)
         async with asyncio.timeout_at(deadline):
             return await asyncio.wrap_future(scored)

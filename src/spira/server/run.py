@@ -13,6 +13,7 @@ from spira.scorer.answer import NOTICE
 from spira.scorer.scorer import GOLDEN, Scorer
 from spira.server.app import LOG, Server, make_app
 from spira.server.connections import PatientProtocol, keep_from_children
+from spira.server.journal import Journal
 from spira.server.page import make_page
 from spira.server.settings import MAX_FILES, About, Access, Limits
 
@@ -20,7 +21,7 @@ _SECONDS_HEAD = 5  # for the head of a request, and between two on one connectio
 _CONNECTIONS = 500  # at once; a process may have about a thousand files
 
 
-def run(package: Path, bound: socket, limits: Limits, allowed: Access) -> None:
+def run(package: Path, bound: socket, limits: Limits, allowed: Access, log: Path | None = None) -> None:
     """Serves until SIGTERM or Ctrl-C, which let what is being scored end.
 
     Args:
@@ -28,14 +29,16 @@ def run(package: Path, bound: socket, limits: Limits, allowed: Access) -> None:
         bound: to the address to listen on.
         limits: what is taken.
         allowed: from whom.
+        log: a file to which numbers of each answer are added; None where nothing is kept.
 
     Raises:
-        DataError: the package cannot be used.
+        DataError: the package cannot be used, or the file cannot be written.
     """
     keep_from_children()
     with Scorer(package, n_decoders=limits.n_scored) as scorer:
         page = make_page(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-        server = Server(scorer, _golden(package), _about(scorer, limits), limits, allowed, page)
+        keep = Journal(scorer, log) if log else None
+        server = Server(scorer, _golden(package), _about(scorer, limits), limits, allowed, page, keep)
         config = Config(
             make_app(server),
             loop="asyncio",

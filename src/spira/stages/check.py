@@ -29,6 +29,7 @@ from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.ingest.acceptance import IngestParams
 from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
 from spira.monitoring.feedback_params import FeedbackParams
+from spira.monitoring.params import DriftParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
 from spira.probes.background import BackgroundParams
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Any] = {
     "probe": ProbeParams,
     "report": ReportParams,
     "gate": GateParams,
+    "drift": DriftParams,
     "feedback": FeedbackParams,
 }
 

@@ -15,6 +15,8 @@ from spira.base.params import PARAMS, load, read
 from spira.base.section import HOLDOUT, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
+from spira.clips.parallel import ordered_map
+from spira.clips.recordings import read_waveforms
 from spira.encoders.params import EmbeddingParams
 from spira.evaluation.ensemble import ensemble
 from spira.evaluation.files import read_evaluation
@@ -22,7 +24,10 @@ from spira.evaluation.params import EvaluateParams
 from spira.evaluation.thresholds import thresholds_by_fold
 from spira.features.params import FeatureParams, WindowParams
 from spira.ingest.acceptance import IngestParams
+from spira.ingest.waveforms import REJECTS
 from spira.package.build import Sources, build
+from spira.population.recording import describe
+from spira.population.reference import Clip, chosen_speakers, make_reference
 from spira.predictions.params import PredictParams
 from spira.predictions.table import read_predictions, scored_clips
 
@@ -33,10 +38,27 @@ To package one model, train it with `split.scheme: holdout` and `split.folds: [h
 """
 
 
+_COLUMNS: dict[str, type[pl.DataType]] = {
+    "clip_id": pl.String,
+    "speaker_id": pl.String,
+    "task": pl.String,
+    "sex": pl.String,
+    "age": pl.Float64,
+    "site": pl.String,
+    "device": pl.String,
+    "container": pl.String,
+    "encoding": pl.String,
+    "source_sample_rate": pl.Int64,
+    "n_channels": pl.Int64,
+    "start": pl.Int64,
+    "n_samples": pl.Int64,
+}
+
+
 def run(
     *,
     params: Path = PARAMS,
-    clips: Path = Path("data/clips/clips.csv"),
+    clips: Path = Path("data/clips"),
     trained: Path = Path("data/models"),
     pretrained: Path = Path("data/pretrained"),
     predictions: Path = Path("data/predictions.csv"),
@@ -56,15 +78,16 @@ def run(
         print(NOTHING.partition("\n")[0])
         return
     validation = ensemble(scored_clips(table, "validation", found.deployed)[evaluate.threshold_condition])
+    recordings, refused = read_table(clips / "clips.csv", _COLUMNS), read_table(clips / REJECTS, {"code": pl.String})
     seeds = sorted(set(own["seed"]))
-    features = load("features", FeatureParams, path=params)
+    features, sample_rate = load("features", FeatureParams, path=params), load("sample_rate", SampleRate, path=params)
     embedding = load("embedding", EmbeddingParams, path=params)
     settings = {
         "corpus": found.corpus,
         "model": found.deployed,
         "deployed_because": found.deployed_because,
-        "tasks": tuple(sorted(set(read_table(clips, {"task": pl.String})["task"]) - {""})),
-        "sample_rate": load("sample_rate", SampleRate, path=params),
+        "tasks": tuple(sorted(set(recordings["task"]) - {""})),
+        "sample_rate": sample_rate,
         "ingest": load("ingest", IngestParams, path=params),
         "features": features,
         "embedding": embedding,
@@ -78,11 +101,27 @@ def run(
         members={str(seed): trained / found.deployed / HOLDOUT / str(seed) for seed in seeds},
         evidence=(evaluation, probes, model_card, data_card),
         requirements=requirements,
-        clips=clips,
+        clips=clips / "clips.csv",
         encoder=pretrained / embedding.file if features.kind == "embedding" else None,
     )
-    build(settings, read(params)[0], sources, PYTHON, out)
+    reference = make_reference(
+        found.corpus,
+        recordings,
+        described(recordings, clips, sample_rate, features.active_db),
+        refused["code"].to_list(),
+        *(ensemble(scored_clips(table, subset, found.deployed)["clean"]) for subset in ("validation", "test")),
+    )
+    build(settings, read(params)[0], sources, reference, PYTHON, out)
     print(f"{out}: {found.deployed}, the mean score of {len(seeds)} model{'s' if len(seeds) > 1 else ''}")
+
+
+def described(table: pl.DataFrame, clips: Path, sample_rate: int, active_db: float) -> list[Clip]:
+    """The recordings of the speakers who get a row, each with its numbers."""
+    chosen = table.filter(pl.col("speaker_id").is_in(chosen_speakers(table["speaker_id"])))
+    waveforms = read_waveforms(chosen, clips)
+    numbers = ordered_map(lambda waveform: describe(waveform, sample_rate, active_db), waveforms)
+    named = zip(chosen["speaker_id"], chosen["task"], numbers, strict=True)
+    return [Clip(speaker, task, each) for speaker, task, each in named]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Recordings in use, from a folder or from a server's log, as people with numbers."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from spira.base.errors import DataError
+from spira.clips.parallel import ordered_map, progress
+from spira.ingest.corpus import read_unlabelled
+from spira.ingest.file_names import locate_files
+from spira.population.log import read_log
+from spira.population.people import FACTS, VALUES, AnsweredRecording, Person
+from spira.population.recording import describe
+from spira.scorer.answer import Refused
+from spira.scorer.manifest import Manifest
+from spira.scorer.scorer import Heard, Scorer
+
+METADATA = "metadata.csv"
+
+
+class Use(NamedTuple):
+    """What was read of recordings in use."""
+
+    people: dict[str, Person]  # by speaker of a folder, or by inference of a log
+    said: tuple[str, ...]  # sentences on what was assumed or left out
+
+
+class _File(NamedTuple):
+    path: Path
+    task: str
+    untrained: Refused | None  # why it is not scored, where it is of a task that the model was not trained on
+
+
+def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use:
+    """The people whose recordings lie in a folder, scored now.
+
+    With a ``metadata.csv`` its rows are the recordings; a label is not read. Without one every file is, and each counts
+    as a person of its own.
+
+    Args:
+        folder: of recordings.
+        scorer: of the package.
+        n_workers: recordings that are decoded at once; the scorer has as many decoders.
+
+    Raises:
+        DataError: the folder has no recording, or its table cannot be read.
+    """
+    files, values, said = _listed(folder, scorer)
+    flat = [(speaker, file) for speaker, own in files.items() for file in own]
+    heard = ordered_map(partial(_observe, scorer), [file for _, file in flat], n_workers)
+    recordings: dict[str, list[AnsweredRecording]] = defaultdict(list)
+    for (speaker, _), one in zip(flat, progress(heard, len(flat), folder.name), strict=True):
+        recordings[speaker].append(one)
+    people = {speaker: _person(own, values.get(speaker, {}), scorer) for speaker, own in recordings.items()}
+    return Use(people, said)
+
+
+def _listed(folder: Path, scorer: Scorer) -> tuple[dict[str, list[_File]], dict[str, dict[str, str]], tuple[str, ...]]:
+    """(files, what else is known) by speaker, and what was assumed."""
+    if not (folder / METADATA).is_file():
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; name one of recordings, with metadata.csv or without")
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        if not paths:
+            raise DataError(f"{folder}: holds no file")
+        alone = f"{folder} has no {METADATA}: each of {len(paths)} files counts as a person of its own"
+        return {str(path): [_File(path, "", None)] for path in paths}, {}, (alone,)
+    table = read_unlabelled(folder)
+    located = locate_files(folder, table["file_path"].to_list(), str)
+    tasks: dict[str, set[str]] = defaultdict(set)
+    for speaker, task in table.select("speaker_id", "task").iter_rows():
+        tasks[speaker].add(task)
+    refused = {speaker: scorer.untrained(names) for speaker, names in tasks.items()}
+    files: dict[str, list[_File]] = defaultdict(list)
+    values: dict[str, dict[str, str]] = {}
+    for row in table.iter_rows(named=True):
+        speaker, task = row["speaker_id"], row["task"]
+        path = folder / located.paths[row["file_path"]]
+        files[speaker].append(_File(path, task, refused[speaker].get(task)))
+        values.setdefault(speaker, {name: row[name] for name in VALUES if row[name]})
+    return dict(files), values, ()
+
+
+def _observe(scorer: Scorer, file: _File) -> AnsweredRecording:
+    heard = file.untrained or scorer.hear({"": file.path})[""]
+    return observed(file.task, heard, scorer.manifest)
+
+
+def _person(recordings: Sequence[AnsweredRecording], values: Mapping[str, str], scorer: Scorer) -> Person:
+    scores = [recording.score for recording in recordings if recording.score is not None]
+    score = sum(scores) / len(scores) if scores else None
+    return Person(score, scorer.band.diagnosis(score), tuple(recordings), values)
+
+
+def in_log(path: Path, package: str, since: date | None = None) -> Use:
+    """The people of a server's log: a request each, for nobody knows who came again.
+
+    Args:
+        path: the file.
+        package: hash of the package whose answers count.
+        since: the first day that counts.
+
+    Raises:
+        DataError: a line cannot be read.
+    """
+    people, n_others, n_earlier = dict[str, Person](), 0, 0
+    for one in read_log(path):
+        if one.package != package:
+            n_others += 1
+        elif since and one.day < since:
+            n_earlier += 1
+        else:
+            people[one.inference] = Person(one.score, one.diagnosis, one.recordings, {})
+    said = ["a request counts as a person of its own: the log does not know who came again"]
+    said += [f"{n_others} answers are of other packages, and are left out"] if n_others else []
+    said += [f"{n_earlier} answers are from before {since}, and are left out"] if n_earlier else []
+    return Use(people, tuple(said))
+
+
+def file_facts(container: str, encoding: str, sample_rate: int, n_channels: int | None) -> dict[str, str]:
+    """How a file is stored, by ``FACTS``; what it does not say is left out."""
+    found = (container, encoding, str(sample_rate), "" if n_channels is None else str(n_channels))
+    return {name: value for name, value in zip(FACTS, found, strict=True) if value}
+
+
+def observed(task: str, heard: Heard | Refused, p: Manifest) -> AnsweredRecording:
+    """What is kept of one recording.
+
+    Args:
+        task: the name that it came under; kept only where it is a task of the training, for it may be anything.
+        heard: from the scorer.
+        p: the package's manifest.
+    """
+    kept = task if task in p.tasks else ""
+    if isinstance(heard, Refused):
+        return AnsweredRecording(task=kept, score=None, refused=heard.code, digest=None, facts=None, statistics=None)
+    decoded = heard.decoded
+    header = decoded.header
+    return AnsweredRecording(
+        task=kept,
+        score=heard.score,
+        refused=None,
+        digest=sha256(decoded.waveform.data).hexdigest(),
+        facts=file_facts(header.container, header.encoding, decoded.source_sample_rate, header.n_channels),
+        statistics=describe(decoded.waveform, p.sample_rate, p.features.active_db),
+    )
