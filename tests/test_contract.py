@@ -92,7 +92,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     },
     "models": {"store"},
     "package": {"build", "closure", "golden", "mlflow_export", "onnx_model"},
-    "monitoring": {"dated", "files"},
+    "monitoring": {"dated", "feedback_answers", "feedback_corpus", "feedback_table", "files"},
     "plots": {"png"},
     "population": {"in_use", "log", "reference_file"},
     "predictions": {"loading", "table"},

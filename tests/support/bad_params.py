@@ -110,6 +110,9 @@ EDITS = [
     ("train:", "trian:"),
     ("train:", "train: {}\nother:"),
     ("seeds:", "seeds: &a [*a]"),
+    *value("  min_people", "1", "0", "10.5", "many"),
+    *value("  least_ratio", "0", "1.1", "half"),
+    *value("  tightest", "0", "1.5"),
 ]
 
 TEXTS: list[tuple[str, str | bytes]] = [

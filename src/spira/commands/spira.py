@@ -41,7 +41,9 @@ SECTIONS = {
     },
     "Monitor": {
         "drift": "Compare recordings in use with those of a model's training.",
+        "feedback": "Say whether the champion keeps what its test set promised.",
         "staleness": "Say how a model does as the months pass.",
+        "retrain": "Train again where a rule says so, on a branch of its own.",
     },
     "Release": {
         "gate": "Say whether this commit's package may be promoted.",
@@ -49,7 +51,6 @@ SECTIONS = {
         "rollback": "Withdraw the champion; the one before it is in use again.",
         "registry": "List versions, what is in use, and who promoted it.",
         "lineage": "Trace a version to its recordings, and back.",
-        "retrain": "Train again where a rule says so, on a branch of its own.",
         "release-check": "Fail while a card lacks what only a person can write.",
     },
 }
@@ -58,8 +59,8 @@ EXIT_CODES = {
     0: "done",
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
-    3: "predict: some were refused; drift: it is found; retrain --check: train",
-    4: "predict: all recordings were refused; drift, staleness: too few people",
+    3: "predict: some refused; drift, feedback: found; retrain --check: train",
+    4: "predict: all refused; drift, staleness, feedback: too few people",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

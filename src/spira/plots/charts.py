@@ -123,6 +123,12 @@ def calibration(lines: Sequence[Line], subtitle: str = "") -> Chart:
     return _curves("Calibration", subtitle, x, y, lines, diagonal=True, dots=True)
 
 
+def share_labelled(lines: Sequence[Line], subtitle: str = "") -> Chart:
+    """The share of people whose truth is known over their mean score, a point a tenth of all who were answered."""
+    x, y = _share("Mean score of a tenth of the people"), _share("Share whose truth is known")
+    return _curves("Whose truth is known", subtitle, x, y, lines, dots=True)
+
+
 def decision_curve(lines: Sequence[Line], subtitle: str = "") -> Chart:
     """Net benefit over the threshold probability; what is below -0.1 is left out, since it falls without end."""
     top = max(0.1, *(float(line.y.max()) for line in lines))

@@ -28,6 +28,7 @@ from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.ingest.acceptance import IngestParams
 from spira.models.params import BaselineParams, CpuKernels, ModelsParams, NetworkParams
+from spira.monitoring.feedback_params import FeedbackParams
 from spira.monitoring.params import DriftParams
 from spira.predictions.params import PredictParams
 from spira.probes.alterations import AlterParams
@@ -64,6 +65,7 @@ SECTIONS: dict[str, Any] = {
     "report": ReportParams,
     "gate": GateParams,
     "drift": DriftParams,
+    "feedback": FeedbackParams,
     "retrain": RetrainParams,
 }
 

@@ -1,0 +1,122 @@
+"""Answers and feedback -> people: each with a score, and a label where the truth about them is known."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from spira.base.errors import DataError
+
+
+class Known(NamedTuple):
+    """What is known about whom an id stands for."""
+
+    id: str  # SHA-256 of a waveform, or an inference id: 64 or 32 hexadecimal digits
+    label: int  # 1 patient, 0 control
+    known_on: date  # the first day on which it was reported
+    source: str  # who knew it; "" where nobody says
+    line: int  # of the table
+
+
+class Request(NamedTuple):
+    """What was answered at one time to one person."""
+
+    score: float | None  # in [0, 1]; None where every recording was refused
+    ids: frozenset[str]  # of the answer, and the digests of its recordings
+
+
+class Asked(NamedTuple):
+    """Whom a package answered."""
+
+    people: list[Request]  # one a person: their first answer that has a score, with the ids of all their answers
+    n_repeated: int  # answers to somebody who had one before
+    n_other_packages: int  # answers by other packages
+    elsewhere: frozenset[str]  # the ids of these
+
+
+class Joined(NamedTuple):
+    """People with what is known of them."""
+
+    scores: list[float]
+    labels: list[int | None]  # 1 patient, 0 control, None where nobody knows
+    sources: dict[str, int]  # by who knew it, how many people
+    n_without_score: int  # people whose every recording was refused
+    n_unknown: int  # ids in feedback of nobody who was answered
+    n_elsewhere: int  # ids in feedback of people whom another package answered
+
+
+def asked(requests: Sequence[Request], elsewhere: Sequence[Request] = ()) -> Asked:
+    """The people of these requests; those that share a recording are of one person.
+
+    Args:
+        requests: that this package answered.
+        elsewhere: that other packages answered.
+    """
+    people = merged(requests)
+    ours, theirs = (frozenset().union(*(one.ids for one in group)) for group in (people, elsewhere))
+    return Asked(people, len(requests) - len(people), len(elsewhere), theirs - ours)
+
+
+def merged(requests: Sequence[Request]) -> list[Request]:
+    """One a person, in the order of their first: requests that share an id, themselves or through others."""
+    leader = list(range(len(requests)))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    first: dict[str, int] = {}
+    for i, request in enumerate(requests):
+        for name in request.ids:
+            a, b = sorted((find(first.setdefault(name, i)), find(i)))
+            leader[b] = a
+    groups: dict[int, list[Request]] = {}
+    for i, request in enumerate(requests):
+        groups.setdefault(find(i), []).append(request)
+    return [_person(group) for group in groups.values()]
+
+
+def _person(group: Sequence[Request]) -> Request:
+    scores = [request.score for request in group if request.score is not None]
+    return Request(scores[0] if scores else None, frozenset().union(*(request.ids for request in group)))
+
+
+def truths(people: Sequence[Request], known: Sequence[Known]) -> list[Known | None]:
+    """What is known of each person; None where nothing is.
+
+    Raises:
+        DataError: one person has two labels, by different ids.
+    """
+    person_of = {name: i for i, person in enumerate(people) for name in person.ids}
+    found: dict[int, Known] = {}
+    for row in known:
+        if row.id in person_of:
+            before = found.setdefault(person_of[row.id], row)
+            if before.label != row.label:
+                raise DataError(
+                    f"feedback: lines {before.line} and {row.line} are about one person and must have one label; "
+                    "keep what is true"
+                )
+    return [found.get(i) for i, _ in enumerate(people)]
+
+
+def join(asked: Asked, known: Sequence[Known]) -> Joined:
+    """Whom the feedback is about; raises what ``truths`` does."""
+    scored = [
+        (person.score, truth)
+        for person, truth in zip(asked.people, truths(asked.people, known), strict=True)
+        if person.score is not None
+    ]
+    ours = frozenset().union(*(person.ids for person in asked.people))
+    others = [row.id for row in known if row.id not in ours]
+    n_elsewhere = sum(name in asked.elsewhere for name in others)
+    return Joined(
+        scores=[score for score, _ in scored],
+        labels=[truth.label if truth else None for _, truth in scored],
+        sources=dict(sorted(Counter(truth.source for _, truth in scored if truth).items())),
+        n_without_score=len(asked.people) - len(scored),
+        n_unknown=len(others) - n_elsewhere,
+        n_elsewhere=n_elsewhere,
+    )

@@ -1,0 +1,141 @@
+"""Read feedback.csv: what came to be known about people, by a recording's digest or an answer's inference id."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from spira.base.errors import DataError
+from spira.clips.spelling import key
+from spira.ingest.metadata import canonical
+from spira.ingest.personal_data import shown
+from spira.monitoring.feedback_people import Known
+
+COLUMNS = ("id", "label", "known_on", "source")
+_REQUIRED = COLUMNS[:3]
+_DIGEST, _INFERENCE = (re.compile(rf"[0-9a-f]{{{n}}}") for n in (64, 32))
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOST_SAID = 20
+
+
+def read_feedback(path: Path, today: date) -> list[Known]:
+    """One row an id, in the order of the table; an id that is there again says the same.
+
+    Args:
+        path: a CSV file in UTF-8 with the columns ``id``, ``label``, ``known_on`` and, where wanted, ``source``.
+        today: nothing is known later.
+
+    Raises:
+        DataError: every cell that cannot be read, each with its line; an id with two labels; another column, for it
+            may be a hospital's number. No cell that may be personal data is in the message.
+    """
+    text = _text(path)
+    header, rows = _rows(text, path)
+    names = _names(header, path)
+    _raise_all(
+        f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
+        for line, fields in rows
+        if len(fields) != len(names)
+    )
+    lines = [line for line, _ in rows]
+    cells = {name: [fields[i] for _, fields in rows] for i, name in enumerate(names)}
+    ids = [cell.lower() for cell in cells["id"]]
+    labels, wrong = canonical({"label": cells["label"]}, lines, day_first=False)
+    problems = [*wrong, *_id_problems(ids, lines), *_date_problems(cells["known_on"], lines, today)]
+    _raise_all(f"{path}:{line}: {problem}" for line, problem in sorted(problems))
+    days = map(date.fromisoformat, cells["known_on"])
+    sources = cells.get("source", [""] * len(rows))
+    known = [Known(*row) for row in zip(ids, map(int, labels["label"]), days, sources, lines, strict=True)]
+    _raise_all(f"{path}:{problem}" for problem in _conflicts(known))
+    first: dict[str, Known] = {}
+    for row in sorted(known, key=lambda row: (row.known_on, row.line)):
+        first.setdefault(row.id, row)
+    return sorted(first.values(), key=lambda row: row.line)
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: must be UTF-8, byte {error.start} is not; save it again as CSV UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; feedback is a CSV file with {', '.join(COLUMNS)}") from error
+    if "\0" in text:
+        raise DataError(f"{path}: must be text, holds the character 0; save it again as CSV UTF-8")
+    return text
+
+
+def _rows(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """(The header, the other rows that are not blank, each with the line that it starts on.)"""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows, line = list[tuple[int, list[str]]](), 1
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                rows.append((line, [field.strip() for field in fields]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not a row of comma-separated values: {error}") from error
+    if len(rows) < 2:
+        raise DataError(f"{path}: needs a header, {', '.join(COLUMNS)}, and a row; has {len(rows)} rows in all")
+    return rows[0][1], rows[1:]
+
+
+def _names(header: Sequence[str], path: Path) -> list[str]:
+    names = [re.sub("[ _-]+", "_", key(name)) for name in header]
+    others = [written for name, written in zip(names, header, strict=True) if name not in COLUMNS]
+    if others:
+        listed = ", ".join(shown(name, capitals=True) for name in others[:_MOST_SAID])
+        raise DataError(
+            f"{path}: may have the columns {', '.join(COLUMNS)} and no other, got {listed}: a hospital's number or a "
+            "name must not be in it; people are found by the digest of a recording or by an inference id"
+        )
+    if missing := [name for name in _REQUIRED if name not in names]:
+        raise DataError(f"{path}: needs the columns {' and '.join(missing)}, has {', '.join(names)}")
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}: each column must be named once, got {', '.join(names)}")
+    return names
+
+
+def _id_problems(ids: Sequence[str], lines: Sequence[int]) -> Iterator[tuple[int, str]]:
+    for name, line in zip(ids, lines, strict=True):
+        if not _DIGEST.fullmatch(name) and not _INFERENCE.fullmatch(name):
+            yield (
+                line,
+                "id must be the 64 hexadecimal digits of a waveform's SHA-256 or the 32 of an inference id, "
+                f"got {len(name)} characters (not shown: a hospital's number must not be in it)",
+            )
+
+
+def _date_problems(cells: Sequence[str], lines: Sequence[int], today: date) -> Iterator[tuple[int, str]]:
+    for cell, line in zip(cells, lines, strict=True):
+        day = _day(cell)
+        if day is None:
+            yield line, f"known_on must be a date such as 2026-07-31, got {shown(cell)}"
+        elif day > today:
+            yield line, f"known_on must not lie after today, {today}, got {cell}"
+
+
+def _day(cell: str) -> date | None:
+    try:
+        return date.fromisoformat(cell) if _ISO.fullmatch(cell) else None
+    except ValueError:
+        return None
+
+
+def _conflicts(known: Sequence[Known]) -> Iterator[str]:
+    first: dict[str, Known] = {}
+    for row in known:
+        before = first.setdefault(row.id, row)
+        if before.label != row.label:
+            yield f"{row.line}: id must have one label, got another on line {before.line}; keep what is true"
+
+
+def _raise_all(problems: Iterator[str]) -> None:
+    found = list(problems)
+    if found:
+        more = [f"... and {len(found) - _MOST_SAID} more"] if len(found) > _MOST_SAID else []
+        raise DataError("\n".join([*found[:_MOST_SAID], *more]))
