@@ -77,8 +77,11 @@ def stages_in_this_process(monkeypatch: pytest.MonkeyPatch, hospital: Hospital) 
 
 
 def export(folder: Path) -> Path:
-    """The corpus as the hospital has it now: eight speakers more, and a new recording of a known one."""
-    write_tiny_corpus(folder / "voices", folder / "noise", n_speakers=32)
+    """The corpus as the hospital has it now: 24 speakers more, by softer phones, and a new recording of a known one."""
+    write_tiny_corpus(folder / "voices", folder / "noise", n_speakers=48)
+    for path in newcomers(folder / "voices"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, samples / 8, rate, subtype="PCM_16")
     samples, rate = soundfile.read(folder / "voices/clip_00.wav", dtype="int16")
     soundfile.write(folder / "voices/again.wav", samples[::-1], rate, subtype="PCM_16")
     with (folder / "voices/metadata.csv").open("a") as file:
@@ -86,28 +89,40 @@ def export(folder: Path) -> Path:
     return folder / "voices"
 
 
+def newcomers(voices: Path) -> list[Path]:
+    return [voices / f"clip_{number}.wav" for number in range(24, 48)]
+
+
 @pytest.mark.pipeline
 @pytest.mark.usefixtures("stages_in_this_process")
 def test_from_new_speakers_to_a_branch_with_evidence_and_then_by_a_person_to_a_champion(
     hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check says train, the branch and its page say what came of it, and only a person promotes."""
-    work, new = hospital, str(export(tmp_path / "export"))
+    """Drift is seen, the check says train, the branch's page says what came of it, a person promotes, drift is gone."""
+    work, new, reports = hospital, str(export(tmp_path / "export")), str(tmp_path / "monitoring")
     monkeypatch.setattr(run, "_draw", lambda _: None)  # test_retraining.py draws
     monkeypatch.setattr(promotion, "gate", passed)  # six test speakers pass no real one, as the page will say
     assert "v0.0.1 is champion" in work.says("promote", "--why", "the first")
 
+    (tmp_path / "ward").mkdir()
+    for path in newcomers(Path(new)):
+        shutil.copy(path, tmp_path / "ward")
+    drift = work.spira("drift", str(tmp_path / "ward"), "--model", "champion", "--out", f"{reports}/first")
+    assert drift.returncode == 3, drift.stdout + drift.stderr
+    assert "level_db" in drift.stdout.partition("moved: ")[2].partition("\n")[0]
+
     quiet = work.spira("retrain", "--check", "--json")
     assert (quiet.returncode, json.loads(quiet.stdout)["train"]) == (0, False), quiet.stderr
-    asked = work.spira("retrain", "--check", "--from", new)
+    asked = work.spira("retrain", "--check", "--from", new, "--monitoring", reports)
     assert asked.returncode == 3, asked.stdout + asked.stderr
-    assert "4 new patients and 4 new controls since v0.0.1, beside 24 known speakers; 3 of each class" in asked.stdout
+    assert "12 new patients and 12 new controls since v0.0.1, beside 24 known speakers; 3 of each class" in asked.stdout
+    assert "1 of the last 1 reports say drift" in asked.stdout
 
     said = work.says("retrain", "--from", new)
     name = work.git("rev-parse", "--abbrev-ref", "HEAD").strip()
     assert name.startswith("retrain/")
     assert work.git("ls-remote", "origin", name).split()[0] == work.git("rev-parse", "HEAD").strip()
-    assert "- new speakers: 4 new patients and 4 new controls" in work.git("log", "-1", "--format=%b")
+    assert "- new speakers: 12 new patients and 12 new controls" in work.git("log", "-1", "--format=%b")
     committed = work.git("diff", "--name-only", "main", name).split()
     assert {"dvc.lock", "data/raw/tiny.dvc", "data/metrics.json", "data/report/report.md"} <= set(committed)
     assert all(path.startswith(("data/", "dvc.lock")) for path in committed)
@@ -117,15 +132,17 @@ def test_from_new_speakers_to_a_branch_with_evidence_and_then_by_a_person_to_a_c
     assert "**The gate refuses the package**: " in page
     assert "It was held against the champion v0.0.1." in page
     assert "| cards | fail |" in page
-    assert "24 clips of 24 speakers -> 33 clips of 32 speakers." in page
+    assert "24 clips of 24 speakers -> 49 clips of 48 speakers." in page
     assert "Returning speakers, with 1 new clips: 1: s00, train (1)." in page
     assert work.remote_tags() == ["tiny#champion#1", "tiny@v0.0.1"]
 
     work.git("switch", "-q", "main")
     work.git("merge", "-q", "--ff-only", name)
     work.git("push", "-q", "origin", "main")
-    assert "v0.0.2 is champion" in work.says("promote", "--why", "eight speakers more")
+    assert "v0.0.2 is champion" in work.says("promote", "--why", "24 speakers more")
+    clean = work.spira("drift", new, "--model", "champion", "--out", f"{reports}/second")
+    assert clean.returncode == 0, clean.stdout + clean.stderr
     after = work.spira("retrain", "--check", "--from", new)
     assert after.returncode == 0, after.stdout + after.stderr
-    assert "0 new patients and 0 new controls since v0.0.2, beside 32 known speakers" in after.stdout
+    assert "0 new patients and 0 new controls since v0.0.2, beside 48 known speakers" in after.stdout
     assert "nothing is new: main has these results already; no commit" in work.says("retrain", "--force", "--from", new)
