@@ -77,6 +77,7 @@ def test_nothing_has_changed_and_nothing_is_found() -> None:
     assert found.labelled_ratio == pytest.approx(1)
 
 
+@pytest.mark.ml_test_score("Monitoring 7")
 @pytest.mark.parametrize(
     ("sensitivity", "specificity", "fallen"), [(0.6, 0.9, "sensitivity"), (0.9, 0.6, "specificity")]
 )

@@ -45,6 +45,7 @@ def test_where_nothing_changes_age_costs_nothing() -> None:
     assert all(age.low < age.auc <= age.high for age in found.ages)
 
 
+@pytest.mark.ml_test_score("Model 4", manual=True)
 def test_a_planted_decline_shows() -> None:
     found = staleness(dated(turn=0.25), "c", 0, P, ASKED)
     first = {trial.tested_in: trial.auc for trial in found.trials if trial.trained_until == "2020-01"}

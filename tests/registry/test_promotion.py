@@ -142,7 +142,7 @@ def test_what_the_gate_refuses_is_not_promoted(work: Registered, monkeypatch: py
     monkeypatch.setattr(candidate, "answers", silent)
     work.settle("statistics", min_speakers=20, min_sensitivity=0.9, registry="demo")
     said = work.refuses("promote", "--why", "hope")
-    assert "refused: corpus, test set, sensitivity, golden, bad input, parity\n" in said
+    assert "refused: corpus, test set, sensitivity, golden, bad input, parity, cost\n" in said
     assert "6 speakers, 3 of them patients; 20 of each class are needed" in said
     assert work.remote_tags() == work.tags() == []
     (work.folder / "notes.txt").write_text("not committed")

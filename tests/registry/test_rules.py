@@ -225,3 +225,22 @@ def test_the_power_of_the_formula_is_that_of_the_rule() -> None:
         n_passed += found.lo > -p.margin
         errors.append(comparison.seen(found, test.n_speakers, p.confidence).error)
     assert n_passed / 200 == pytest.approx(chance(0.0, float(np.mean(errors)), p.margin, p.confidence), abs=0.1)
+
+
+@pytest.mark.ml_test_score("Monitoring 6", manual=True)
+@pytest.mark.parametrize(
+    ("seconds", "megabytes", "verdict"), [(0.4, 1900.0, "pass"), (0.6, 1900.0, "fail"), (0.4, 2100.0, "fail")]
+)
+def test_a_model_that_is_slow_or_large_fails(seconds: float, megabytes: float, verdict: str) -> None:
+    """By limits of its own; the champion's figures stand beside, in the record of each promotion."""
+    own, champion = {"seconds": seconds, "megabytes": megabytes}, {"seconds": 0.1, "megabytes": 400.0}
+    found = rules.cost(own, champion, params(max_seconds=0.5, max_megabytes=2000))
+    assert found.verdict == verdict
+    assert "the champion 0.100 s, 400 MB" in found.reason
+    assert ("are allowed" in found.reason) is (verdict == "fail")
+
+
+def test_what_a_recording_costs_is_not_known_where_none_was_scored() -> None:
+    assert rules.cost({}, None, P).verdict == "no verdict"
+    assert "the champion" not in rules.cost({"seconds": 0.1, "megabytes": 400.0}, None, P).reason
+    assert "the champion" not in rules.cost({"seconds": 0.1, "megabytes": 400.0}, {}, P).reason

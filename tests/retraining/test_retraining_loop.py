@@ -94,6 +94,7 @@ def newcomers(voices: Path) -> list[Path]:
 
 
 @pytest.mark.pipeline
+@pytest.mark.ml_test_score("Monitoring 2")
 @pytest.mark.usefixtures("stages_in_this_process")
 def test_from_new_speakers_to_a_branch_with_evidence_and_then_by_a_person_to_a_champion(
     hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -92,6 +92,7 @@ def test_drift_counts_twice_in_a_row_and_about_the_champion(
     assert why in rule.why
 
 
+@pytest.mark.ml_test_score("Monitoring 4")
 @pytest.mark.parametrize(("today", "holds"), [(date(2026, 12, 31), False), (date(2027, 1, 1), True)])
 def test_a_champion_grows_old_on_its_day(today: date, *, holds: bool) -> None:
     """365 days after it was registered, and not 364."""

@@ -27,12 +27,18 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
     ),
     "Data 7": ("the code of features is tested", ""),
     "Model 1": ("a model's settings are under version control and reviewed", ""),
-    "Model 2": ("what is measured here agrees with what happens in use", "nobody uses the model yet"),
+    "Model 2": (
+        "what is measured here agrees with what happens in use",
+        "`spira feedback` compares the two; nobody uses the model yet",
+    ),
     "Model 3": (
         "the settings were searched for",
         "a search is one command; that `weekly.yml` gives it is no finding, and nothing reads what it found",
     ),
-    "Model 4": ("what an old model costs is known", "needs recordings of several years"),
+    "Model 4": (
+        "what an old model costs is known",
+        "`spira staleness` measures it; no corpus with dates of several years was at hand",
+    ),
     "Model 5": (
         "a simpler model is not as good",
         "the simplest model is compared by hand; nothing fails where it is as good, as on the demo corpus it is",
@@ -56,27 +62,24 @@ ASKED = {  # what each item asks, in our words; and what is missing where it is 
         "one example can be followed through the model",
         "the page has the sound and the score of the worst clips, and no step between them",
     ),
-    "Infrastructure 6": ("a new model is tried on a few before all", "nothing is served from here"),
+    "Infrastructure 6": (
+        "a new model is tried on a few before all",
+        "a challenger can be registered; nothing sends it a share of the requests",
+    ),
     "Infrastructure 7": (
         "an old model can be brought back",
         "",
     ),
     "Monitoring 1": ("a change of what we depend on is noticed", ""),
-    "Monitoring 2": (
-        "what held in training holds of inputs in use",
-        "`ingest` checks what is trained on; nothing looks at inputs in use",
-    ),
+    "Monitoring 2": ("what held in training holds of inputs in use", ""),
     "Monitoring 3": ("training and use compute the same features", ""),
-    "Monitoring 4": (
-        "the model in use is not too old",
-        "results older than their code are refused; how old a model in use is, nobody knows",
-    ),
+    "Monitoring 4": ("the model in use is not too old", ""),
     "Monitoring 5": ("no number goes astray", ""),
     "Monitoring 6": (
         "it has not become slow or large",
-        "a benchmark that a person starts and reads; no test compares a run with the one before",
+        "the gate limits time and memory of a score and records them; a training's time is compared by nobody",
     ),
-    "Monitoring 7": ("it is as good on what it meets in use", "nobody tells us what became of the patients"),
+    "Monitoring 7": ("it is as good on what it meets in use", ""),
 }
 Holding = dict[str, list[tuple[str, float]]]  # by item: a test, and what it is worth
 

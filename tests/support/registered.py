@@ -30,6 +30,8 @@ GATE = {
     "registry": REGISTRY,
     "min_speakers": 2,
     "min_sensitivity": 0.0,
+    "max_seconds": 60.0,
+    "max_megabytes": 100_000,
     "margin": 0.5,
     "confidence": 0.95,
     "power": 0.8,

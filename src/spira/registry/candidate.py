@@ -18,6 +18,7 @@ from spira.registry.evidence import evaluation, own_test_clips, recordings, trai
 from spira.registry.history import Event
 from spira.registry.packages import PACKAGE, outs_at, package_of
 from spira.registry.params import GateParams
+from spira.registry.rules import Answers
 from spira.registry.scoring import Answered, answers
 from spira.scorer.contents import require_whole
 from spira.scorer.manifest import MANIFEST, Manifest, read_manifest
@@ -112,11 +113,23 @@ class Champion:
     candidate: Candidate
 
     @cached_property
+    def _answered(self) -> Answered | DataError:
+        own = self.candidate
+        try:
+            return answers(package_of(own.root, self.version), own.recordings)
+        except DataError as error:
+            return error
+
+    @property
+    def cost(self) -> Answers:
+        """What a recording costs it; empty where it does not say."""
+        return _or_raised(self._answered).cost
+
+    @cached_property
     def _pair(self) -> Pair | DataError:
         own = self.candidate
         try:
-            folder = package_of(own.root, self.version)
-            got = answers(folder, own.recordings)
+            folder, got = package_of(own.root, self.version), _or_raised(self._answered)
             test, n_left_out = left_out(own.test, got.scores, own.answered.scores, trained_by(own.root, self.version))
             champion = as_scored(test, got.scores, read_manifest(folder / MANIFEST).threshold)
             return test, champion, as_scored(test, own.answered.scores, own.manifest.threshold), n_left_out

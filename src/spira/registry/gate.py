@@ -78,6 +78,7 @@ def _questions(own: Candidate, champion: Champion | None, history: History) -> M
         "golden": lambda: rules.golden(read_json(own.folder / GOLDEN / GOLDEN_ANSWERS), own.answered.golden),
         "bad input": lambda: rules.bad_input(sorted(bad_inputs()), own.answered.bad),
         "parity": lambda: _parity(own),
+        "cost": lambda: rules.cost(own.answered.cost, champion.cost if champion else None, own.params),
         "AUC": lambda: _auc(own, champion),
         "groups": lambda: _groups(own, champion),
     }

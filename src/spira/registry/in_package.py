@@ -1,12 +1,17 @@
 """A program that runs by a package's own code, whatever version of it is checked out here: see ``scoring``.
 
 Standard input: recordings of several kinds, ``{kind: {name: path}}``. Standard output: what each gets, in the same
-form, and the package's golden recordings under ``golden``: a score, or the code of a refusal.
+form, and the package's golden recordings under ``golden``: a score, or the code of a refusal. Under ``cost`` are
+``seconds``, the median over recordings of the CPU time for one, its decoding left out, and ``megabytes``, the most
+memory that the process had.
 """
 
 import json
+import resource
 import sys
+import time
 from pathlib import Path
+from statistics import median
 
 
 def main() -> None:
@@ -17,9 +22,18 @@ def main() -> None:
     asked = json.load(sys.stdin)
     with Scorer(folder, check=False) as scorer:  # who asks has held its files to their hashes
         found = {"golden": scorer.golden_answers(folder / GOLDEN)}
+        seconds = []
         for kind, recordings in asked.items():
-            answers = {name: scorer.score(Path(path)) for name, path in recordings.items()}
-            found[kind] = {name: one if isinstance(one, float) else one.code for name, one in answers.items()}
+            found[kind] = {}
+            for name, path in recordings.items():
+                before = time.process_time()  # of this process, and not of its decoders
+                one = scorer.score(Path(path))
+                found[kind][name] = one if isinstance(one, float) else one.code
+                if isinstance(one, float):
+                    seconds.append(time.process_time() - before)
+        if seconds:
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
+            found["cost"] = {"seconds": median(seconds), "megabytes": most}
     json.dump(found, sys.stdout, allow_nan=False)
 
 

@@ -17,6 +17,8 @@ class GateParams(Section):
     registry: RegistryName  # whose versions and stages the tags record; `demo` takes the demo alone, and nothing else
     min_speakers: Speakers  # of each class in the test set
     min_sensitivity: float = Field(ge=0, le=1)  # of the deployed threshold: what its lower bound must reach
+    max_seconds: float = Field(gt=0, le=600)  # of CPU time for a recording, the median; decoding is left out
+    max_megabytes: int = Field(strict=True, ge=100, le=1_000_000)  # of memory, of the process that scores
     margin: float = Field(gt=0, le=0.5)  # of AUC: what a new model may lack and count as not worse
     confidence: float = Field(ge=0.5, lt=1)  # of the lower bound of the difference of AUC, one-sided
     power: float = Field(ge=0.5, lt=1)  # with which an equal model is to pass, where speakers are counted

@@ -90,6 +90,24 @@ def _near(expected: float | str, got: float | str) -> bool:
     return expected == got if isinstance(expected, str) or isinstance(got, str) else abs(expected - got) <= TOLERANCE
 
 
+def cost(own: Answers, champion: Answers | None, p: GateParams) -> Check:
+    """A recording is scored in little time and memory; the champion's are said beside it.
+
+    Args:
+        own: ``seconds`` of CPU time for a recording, and ``megabytes`` of the process; empty where none was scored.
+        champion: the same; None where there is none.
+    """
+    if not own:
+        return unknown("cost", "no test recording is at hand; spira pull")
+    limits = {"seconds": p.max_seconds, "megabytes": p.max_megabytes}
+    found = {name: float(own[name]) for name in limits}
+    said = f"{found['seconds']:.3f} s of CPU time for a recording, {found['megabytes']:.0f} MB of memory"
+    if champion:
+        said += f"; the champion {float(champion['seconds']):.3f} s, {float(champion['megabytes']):.0f} MB"
+    over = [f"at most {limit:g} {name} are allowed" for name, limit in limits.items() if found[name] > limit]
+    return judged("cost", "fail" if over else "pass", "; ".join([said, *over]))
+
+
 def _said(answer: float | str | None) -> str:
     return "no answer" if answer is None else answer if isinstance(answer, str) else f"{answer:.6f}"
 

@@ -30,6 +30,7 @@ class Answered(NamedTuple):
     golden: dict[str, float | str]
     bad: dict[str, float | str]
     scores: dict[str, float | str]
+    cost: dict[str, float | str]  # of one of them: ``seconds`` of CPU time, and ``megabytes`` of the process
 
 
 def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = False) -> Answered:
@@ -50,7 +51,7 @@ def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = Fa
         for name, content in crafted.items():
             write_bytes(content, Path(folder, name))
         asked = {"scores": recordings, "bad": {name: Path(folder, name) for name in crafted}}
-        return Answered(**_run(package, asked))
+        return Answered(**{"cost": {}} | _run(package, asked))
 
 
 def _run(package: Path, asked: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, float | str]]:
