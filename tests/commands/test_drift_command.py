@@ -8,7 +8,6 @@ import pytest
 
 from packaged import Packaged
 from populations import draw
-from spira.base.errors import DataError
 from spira.commands.spira import run
 from spira.population.log import append
 from spira.population.people import Answered
@@ -62,11 +61,18 @@ def test_a_folder_of_recordings_and_the_three_files(
     assert not [text for text in (said, page) if "clip_0" in text]
 
 
-def test_wrong_usage_is_said(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_said(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drift", "--package", str(package)]) == 2
     assert run(["drift", "a", "--log", "b"]) == 2
     assert run(["drift", "a", "--since", "2026-11-01"]) == 2
     assert "a folder has no days" in capsys.readouterr().err
-    (tmp_path / "empty").touch()
-    with pytest.raises(DataError, match="nobody's recordings"):
-        run(["drift", "--log", str(tmp_path / "empty"), "--package", str(package)])
+
+
+def test_a_log_of_nobody_is_too_few_and_says_why(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a promotion, when all answers are of the package before."""
+    path = log(tmp_path / "log", package, 5, 0.0)
+    path.write_text(path.read_text().replace(require_whole(package), "f" * 64))
+    assert run(["drift", "--log", str(path), "--package", str(package)]) == 4
+    assert "5 answers are of other packages" in capsys.readouterr().out

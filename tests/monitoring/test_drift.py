@@ -7,7 +7,7 @@ import pytest
 
 from populations import BAND, TASKS, draw, reference
 from spira.base.params import load
-from spira.monitoring.drift import AGE, SCORE, Drift, Found, find_drift
+from spira.monitoring.drift import AGE, HIDDEN, SCORE, Drift, Found, find_drift
 from spira.monitoring.drift_page import drift_page
 from spira.monitoring.params import DriftParams
 from spira.population.people import Person
@@ -90,15 +90,20 @@ def test_people_with_one_task_are_compared_by_that_task_alone() -> None:
     assert said.missing_tasks == ("sentence",)
 
 
-def test_a_task_of_another_level_moves_nothing_where_people_lack_the_other() -> None:
-    """Half of the people have one task, half the other: the mix of tasks is no drift of people."""
+def test_people_are_compared_who_have_the_same_recordings() -> None:
+    """A third has one task, a third the other, a third both: those with both are compared, where they are enough."""
     far = reference([_louder(person, "sentence") for person in draw(0, 160)])
-    people = [_louder(person, "sentence") for person in draw(1, 60)]
-    half = [person._replace(recordings=(person.recordings[i % 2],)) for i, person in enumerate(people)]
-    said = find_drift(far, half, BAND, "a" * 64, DAY, P).drift
-    level = next(one for one in said.numbers if one.name == "level_db")
-    assert not level.moved
-    assert abs(level.shift) < 0.5
+    people = [_louder(person, "sentence") for person in draw(1, 90)]
+    parts = [person._replace(recordings=person.recordings[slice(*SLICES[i % 3])]) for i, person in enumerate(people)]
+    said = find_drift(far, parts, BAND, "a" * 64, DAY, P).drift
+    assert (said.n_people, said.n_compared, said.tasks) == (90, 30, TASKS)
+    assert said.verdict == "none"
+    fewer = find_drift(far, parts[:45], BAND, "a" * 64, DAY, P).drift
+    assert (fewer.n_compared, len(fewer.tasks)) == (30, 1)
+    assert fewer.verdict == "none"
+
+
+SLICES = ((0, 1), (1, 2), (0, 2))
 
 
 def _louder(person: Person, task: str) -> Person:
@@ -113,24 +118,61 @@ def _louder(person: Person, task: str) -> Person:
     return person._replace(recordings=tuple(changed))
 
 
-def test_where_no_task_is_known_all_recordings_of_a_person_count_together() -> None:
-    people = [
-        person._replace(recordings=tuple(one.model_copy(update={"task": ""}) for one in person.recordings))
-        for person in draw(1, 50)
+def _without_task(people: list[Person], tasks: tuple[str, ...] = TASKS) -> list[Person]:
+    return [
+        person._replace(
+            recordings=tuple(one.model_copy(update={"task": ""}) for one in person.recordings if one.task in tasks)
+        )
+        for person in people
     ]
+
+
+def test_a_recording_of_no_known_task_is_compared_with_no_mean_over_tasks() -> None:
+    """One recording differs more from person to person than a mean over two: a drift of nobody."""
+    said = drift(_without_task(draw(1, 50), TASKS[:1]))
+    assert said.verdict == "too few"
+    assert "what 50 others said is none of: rhyme, sentence" in said.why
+
+
+def test_where_the_training_has_one_task_a_recording_without_a_name_is_of_it() -> None:
+    one_task = reference(draw(0, 160, tasks=TASKS[:1]))
+    said = find_drift(one_task, _without_task(draw(1, 50), TASKS[:1]), BAND, "a" * 64, DAY, P).drift
+    assert (said.verdict, said.tasks, said.n_compared) == ("none", TASKS[:1], 50)
+
+
+def test_no_more_people_are_compared_than_a_reference_may_have() -> None:
+    said = drift(draw(1, 700))
+    assert (said.n_people, said.n_compared) == (700, 500)
+
+
+@pytest.mark.parametrize(
+    ("site", "n", "shown"), [("sul", 50, "sul"), ("sul", 4, HIDDEN), ("Maria de Souza", 50, HIDDEN)]
+)
+def test_a_value_that_may_be_a_name_or_is_of_few_is_not_shown(site: str, n: int, shown: str) -> None:
+    people = [person._replace(values={"site": site if i < n else "norte"}) for i, person in enumerate(draw(1, 50))]
     said = drift(people)
-    assert said.tasks == ("",)
-    assert said.verdict == "none"
+    assert said.new_values == {"site": (shown,)}
+    assert next(one for one in said.shares["site"] if one.value == shown).after == n
+
+
+def test_a_number_of_shuffles_that_can_never_alarm_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"n_shuffles: must be at least 399 for false_alarms=0\.01"):
+        DriftParams.model_validate(P.model_dump() | {"false_alarms": 0.01, "n_shuffles": 398})
 
 
 def test_scores_that_moved_matter_and_are_a_number_like_the_others() -> None:
-    people = [person._replace(score=min(1.0, (person.score or 0) + 0.35)) for person in draw(1, 60)]
+    people = [_surer(person, 0.35) for person in draw(1, 60)]
     said = drift(people)
     assert [one.name for one in said.numbers if one.moved] == [SCORE]
     together = next(one for one in said.answers if one.task == "")
     assert together.moved
-    assert together.low is not None
-    assert together.low > 0
+    assert together.score is not None
+    assert together.score.low > 0
+
+
+def _surer(person: Person, by: float) -> Person:
+    recordings = [one.model_copy(update={"score": min(1.0, (one.score or 0) + by)}) for one in person.recordings]
+    return person._replace(recordings=tuple(recordings))
 
 
 def test_age_is_compared_where_it_is_known() -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from packaged import Packaged
-from populations import draw
+from populations import BAND, draw
 from sounds import pcm, tones, wav
 from spira.base.errors import DataError
 from spira.population.in_use import Use, in_folder, in_log, observed
@@ -47,14 +47,27 @@ def test_each_recording_has_the_digest_and_the_score_that_the_pipeline_gave_it(p
 
 def test_without_a_table_each_file_is_a_person_and_that_is_said(tmp_path: Path, scorer: Scorer) -> None:
     (tmp_path / "sub").mkdir()
-    for name in ("a.wav", "sub/b.wav"):
-        (tmp_path / name).write_bytes(SOUND)
+    (tmp_path / "a.wav").write_bytes(SOUND)
+    (tmp_path / "sub/b.wav").write_bytes(OTHER)
     (tmp_path / ".hidden").write_text("not looked at")
     (tmp_path / "notes.txt").write_text("no recording\n" * 10)
     found = in_folder(tmp_path, scorer)
     assert "each of 3 files counts as a person of its own" in found.said[0]
     assert [one.recordings[0].refused for one in found.people.values()] == [None, "undecodable", None]
     assert found.people[str(tmp_path / "notes.txt")].diagnosis == "inconclusive"
+
+
+def test_who_came_again_with_the_same_recording_is_one_person(tmp_path: Path, scorer: Scorer) -> None:
+    """A copy counts once, and whoever shares it with another is the other."""
+    for name, content in (("a.wav", SOUND), ("a_again.wav", SOUND), ("b.wav", OTHER)):
+        (tmp_path / name).write_bytes(content)
+    found = in_folder(tmp_path, scorer)
+    assert [len(person.recordings) for person in found.people.values()] == [1, 1]
+    assert "1 share a recording with another" in found.said[1]
+    rows = ["file_path,speaker_id", "a.wav,p", "a_again.wav,q", "b.wav,q"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    ((name, person),) = in_folder(tmp_path, scorer).people.items()
+    assert (name, len(person.recordings)) == ("p", 2)
 
 
 def test_a_table_says_whose_a_recording_is_and_its_label_is_not_read(tmp_path: Path, scorer: Scorer) -> None:
@@ -82,7 +95,8 @@ def test_a_recording_of_another_task_has_no_score_as_in_an_answer(scorer: Scorer
     assert isinstance(heard[task], Heard)
     expected = None if not scorer.manifest.tasks else "task"
     assert observed("other", heard["other"], scorer.manifest).refused == expected
-    assert observed("other", heard["other"], scorer.manifest).task == ""
+    assert observed("other", heard["other"], scorer.manifest).task == "(other)"
+    assert observed("", heard["other"], scorer.manifest).task == ""
 
 
 def test_of_a_log_the_answers_of_this_package_and_of_these_days_count(tmp_path: Path) -> None:
@@ -100,7 +114,7 @@ def test_of_a_log_the_answers_of_this_package_and_of_these_days_count(tmp_path: 
             ),
             path,
         )
-    found = in_log(path, "a" * 64, date(2026, 11, 9))
+    found = in_log(path, "a" * 64, BAND, date(2026, 11, 9))
     assert list(found.people) == [f"{number:032x}" for number in (2, 3)]
     assert found.people[f"{2:032x}"].recordings == draw(2, 1)[0].recordings
     assert "1 answers are of other packages" in found.said[1]

@@ -11,7 +11,7 @@ import pytest
 from populations import draw
 from spira.base.errors import DataError
 from spira.population.log import append, read_log, require_writable
-from spira.population.people import Answered
+from spira.population.people import Answered, AnsweredRecording
 
 
 def answered(number: int = 0) -> Answered:
@@ -39,6 +39,27 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: append(answered(number), path), range(100)))
     assert sorted(one.inference for one in read_log(path)) == [f"{number:032x}" for number in range(100)]
+
+
+def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
+    """Of a server that was killed as it wrote; the next line begins anew."""
+    path = tmp_path / "log"
+    append(answered(0), path)
+    with path.open("ab") as file:
+        file.write(b'{"schema_version":1,"pack')
+    append(answered(1), path)
+    lines = path.read_text().splitlines()
+    assert [len(lines), Answered.model_validate_json(lines[2])] == [3, answered(1)]
+    with pytest.raises(DataError, match=":2: "):
+        list(read_log(path))
+
+
+@pytest.mark.parametrize("change", [{"level_db": None}, {"level_db": 1e308}, {"more": 1.0}])
+def test_statistics_that_are_not_whole_or_not_of_a_recording_are_refused(change: dict[str, float | None]) -> None:
+    one = answered().recordings[0]
+    wrong = {name: value for name, value in ((one.statistics or {}) | change).items() if value is not None}
+    with pytest.raises(ValueError, match="statistics"):
+        AnsweredRecording.model_validate(one.model_dump() | {"statistics": wrong})
 
 
 def test_a_line_that_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

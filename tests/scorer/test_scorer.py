@@ -41,6 +41,7 @@ def scorer(scorers: dict[str, Scorer]) -> Scorer:
     return scorers["statistics"]
 
 
+@pytest.mark.ml_test_score("Monitoring 3")
 @pytest.mark.parametrize("model", MODELS)
 def test_each_test_clip_gets_the_score_of_the_pipeline(
     packaged: Packaged, scorers: dict[str, Scorer], model: str

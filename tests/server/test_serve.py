@@ -67,7 +67,7 @@ def test_the_log_has_numbers_of_each_answer_and_nothing_else(served: Served, pac
     path = served.log.with_name("answers")
     kept = {one.inference: one for one in read_log(path)}
     first, second = (kept[reply.headers["inference-id"]] for reply in (got, alone))
-    assert [one.task for one in first.recordings] == ["sentence", "", "rhyme"]
+    assert [one.task for one in first.recordings] == ["sentence", "(other)", "rhyme"]
     assert [one.refused for one in first.recordings] == [None, "task", "undecodable"]
     assert (first.score, first.diagnosis) == (got.json["score"], got.json["diagnosis"])
     assert first.package == got.json["package"]
@@ -241,6 +241,7 @@ def test_a_package_or_a_port_that_cannot_be_used_is_one_sentence(served: Served,
         assert len((tmp_path / "serve.log").read_text().splitlines()) == 1
 
 
+@pytest.mark.ml_test_score("Monitoring 3")
 def test_it_gives_the_pipelines_scores(packaged: Packaged, tmp_path: Path) -> None:
     """Of each test clip, that of data/predictions.csv under ``clean``, within 1e-6: the mean over the trainings."""
     table = pl.read_csv(packaged.root / "data/predictions.csv")

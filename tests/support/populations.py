@@ -1,6 +1,7 @@
 """People who are drawn: a package's reference, and people in use, from one population or from another."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,14 @@ def draw(seed: int, n: int, shift: Mapping[str, float] | None = None, tasks: tup
 
 def _recording(task: str, score: float, numbers: dict[str, float], **facts: str) -> AnsweredRecording:
     stored = {"container": "WAV", "encoding": "PCM_16", "sample_rate": "16000", "channels": "1"} | facts
-    return AnsweredRecording(task=task, score=score, refused=None, digest="0" * 64, facts=stored, statistics=numbers)
+    return AnsweredRecording(
+        task=task,
+        score=score,
+        refused=None,
+        digest=sha256(repr(numbers).encode()).hexdigest(),
+        facts=stored,
+        statistics=numbers,
+    )
 
 
 def reference(people: list[Person], **fields: Any) -> Reference:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spira.base import arithmetic
-from spira.base.errors import DataError, visible
+from spira.base.errors import visible
 from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
@@ -77,8 +77,6 @@ def command(
     p = load("drift", DriftParams, path=repository_root() / "params.yaml")
     reference = read_reference(package / REFERENCE)
     use, manifest, hash_ = _in_use(folder, log, since, package)
-    if not use.people:
-        raise DataError(f"{folder or log}: nobody's recordings are in it")
     band = Band(manifest.threshold, manifest.inconclusive_width)
     found = find_drift(reference, list(use.people.values()), band, hash_, datetime.now(UTC).date(), p)
     page = drift_page(found, use.said, manifest.sample_rate, pictures=out is not None)
@@ -95,13 +93,16 @@ def _in_use(
     """(the people, package.json, the package's hash)."""
     from spira.clips.parallel import n_cores
     from spira.population.in_use import in_folder, in_log
+    from spira.scorer.answer import Band
     from spira.scorer.contents import require_whole
     from spira.scorer.manifest import MANIFEST, read_manifest
     from spira.scorer.scorer import Scorer
 
     if log:
         hash_ = require_whole(package)
-        return in_log(log, hash_, since.date() if since else None), read_manifest(package / MANIFEST), hash_
+        manifest = read_manifest(package / MANIFEST)
+        band = Band(manifest.threshold, manifest.inconclusive_width)
+        return in_log(log, hash_, band, since.date() if since else None), manifest, hash_
     assert folder is not None
     with Scorer(package, n_decoders=n_cores()) as scorer:
         return in_folder(folder, scorer), scorer.manifest, scorer.package

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from spira.base.array_types import Floats, Ints
-from spira.monitoring.params import DriftParams
+from spira.ingest.personal_data import personal
+from spira.monitoring.params import BY_NUMBER, TOGETHER, DriftParams
 from spira.monitoring.two_samples import (
     Classifier,
     classifier,
@@ -20,13 +21,14 @@ from spira.monitoring.two_samples import (
     standardized,
 )
 from spira.population.people import FACTS, VALUES, Person
-from spira.population.reference import Reference
+from spira.population.reference import FEWEST, MOST_SPEAKERS, Reference
 from spira.scorer.answer import Band
 
+TaskMeans = dict[str, Floats]  # by task, the means of one person's numbers, (n_numbers,)
 Verdict = Literal["none", "drift", "too few"]
 SCORE, AGE = "score", "age"
-_BY_NUMBER, _TOGETHER = 0.5, 0.25  # of the false alarms: for the numbers one by one, for either test of all together
 _N_DRIVERS = 3
+HIDDEN = "(not shown)"  # in the place of a value that may be somebody's name
 _PERSON_FACTS = tuple(name for name in VALUES if name != "age")  # age is a number, and has a list of its own
 
 
@@ -56,6 +58,14 @@ class Together(_Part):
     drivers: tuple[str, ...]  # the numbers by which the classifier decides, the strongest first
 
 
+class Change(NamedTuple):
+    """Of a mean over people, in use less before."""
+
+    value: float
+    low: float  # its interval over people
+    high: float
+
+
 class Answers(_Part):
     """What the model says of the recordings of one task, or of all; shares are of people."""
 
@@ -64,12 +74,11 @@ class Answers(_Part):
     n_after: int
     mean_before: float | None  # score
     mean_after: float | None
-    shift: float | None  # of the mean
-    low: float | None  # its interval
-    high: float | None
+    score: Change | None  # of the mean score; None where there are too few
     inconclusive_before: float | None
     inconclusive_after: float | None
-    moved: bool  # whether the interval leaves 0 out
+    inconclusive: Change | None  # of the share of people
+    moved: bool  # whether one of the two intervals leaves 0 out
 
 
 class Share(_Part):
@@ -90,9 +99,10 @@ class Drift(_Part):
     why: str  # a sentence
     corpus: str
     n_reference: int  # people that are compared
-    n_people: int
+    n_compared: int  # people in use who have recordings of these tasks; at most 500 of them
+    n_people: int  # in use
     n_recordings: int
-    tasks: tuple[str, ...]  # that both have, and over which a person's numbers are averaged
+    tasks: tuple[str, ...]  # over which a person's numbers are averaged; everybody compared has each
     numbers: tuple[Shift, ...]
     together: Together | None  # None where there are too few
     answers: tuple[Answers, ...]
@@ -110,10 +120,12 @@ class Found(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The numbers of people, over the tasks that both samples have."""
+    """The numbers of people who have recordings of the same tasks."""
 
+    tasks: tuple[str, ...]
     before: Floats  # (n_reference, n_numbers)
     after: Floats  # (n_people, n_numbers)
+    people: list[Person]  # of ``after``
 
 
 def find_drift(
@@ -130,13 +142,11 @@ def find_drift(
         p: what counts as drift.
     """
     rng = np.random.default_rng(p.seed)
-    tasks = _shared_tasks(reference, people)
-    sample = _sample(reference, people, tasks)
-    n_before, n_after = len(sample.before), len(sample.after)
-    columns = _columns(reference, sample, people)
+    sample = _sample(reference, _some(people, rng), p)
+    columns = _columns(reference, sample)
     numbers: tuple[Shift, ...] = ()
     together: Together | None = None
-    if why := _few(n_before, n_after, p):
+    if why := _few(reference, people, sample, p):
         verdict: Verdict = "too few"
     else:
         enough = {name: pair for name, pair in columns.items() if min(map(len, pair)) >= p.min_speakers}
@@ -148,73 +158,112 @@ def find_drift(
         verdict=verdict,
         why=why,
         corpus=reference.corpus,
-        n_reference=n_before,
+        n_reference=len(sample.before),
+        n_compared=len(sample.after),
         n_people=len(people),
         n_recordings=sum(len(person.recordings) for person in people),
-        tasks=tasks,
+        tasks=sample.tasks,
         numbers=numbers,
         together=together,
         answers=tuple(_answers(reference, people, band, p, rng)),
         new_values=_new_values(reference, people),
-        missing_tasks=tuple(task for task in reference.values.get("task", {}) if task not in _tasks(people)),
+        missing_tasks=tuple(sorted(_tasks_of(reference) - _tasks(people))),
         shares=_shares(reference, people),
         refused=_refusals(reference, people),
     )
     return Found(drift, columns)
 
 
-def _few(n_before: int, n_after: int, p: DriftParams) -> str:
+def _some(people: Sequence[Person], rng: np.random.Generator) -> list[Person]:
+    """As many people as the reference may have, drawn where there are more: time and memory grow with their square."""
+    if len(people) <= MOST_SPEAKERS:
+        return list(people)
+    return [people[i] for i in np.sort(rng.choice(len(people), MOST_SPEAKERS, replace=False))]
+
+
+def _few(reference: Reference, people: Sequence[Person], sample: Sample, p: DriftParams) -> str:
+    """Why nothing can be said; "" where something can."""
+    n_before, n_after = len(sample.before), len(sample.after)
     if n_after < p.min_speakers:
-        return f"{n_after} people have recordings that can be compared; drift.min_speakers asks for {p.min_speakers}"
+        why = f"{n_after} people have recordings that can be compared; drift.min_speakers asks for {p.min_speakers}"
+        unnamed = sum(not any(one.task in sample.tasks for one in person.recordings) for person in people)
+        known = ", ".join(sorted(_tasks_of(reference)))
+        return why + (f"; what {unnamed} others said is none of: {known}" if unnamed and known else "")
     if n_before < p.min_speakers:
         return f"the reference has {n_before} people that can be compared; drift.min_speakers asks for {p.min_speakers}"
     return ""
+
+
+def _tasks_of(reference: Reference) -> set[str]:
+    return {task for row in reference.speakers for task in row if task}
 
 
 def _tasks(people: Sequence[Person]) -> set[str]:
     return {recording.task for person in people for recording in person.recordings if recording.statistics}
 
 
-def _shared_tasks(reference: Reference, people: Sequence[Person]) -> tuple[str, ...]:
-    """The tasks of both; one without a name for all of them where recordings in use have none that is known."""
-    known, used = {task for row in reference.speakers for task in row}, _tasks(people)
-    return tuple(sorted(known & used)) or ("",) * ("" in used)
+def _sample(reference: Reference, people: Sequence[Person], p: DriftParams) -> Sample:
+    """The people of both who have recordings of the same tasks: of all, or else of the one that most have.
+
+    A mean over two recordings differs less between people than one recording does, so that a comparison of either with
+    the other would find a drift of nobody. A recording of no known task is compared with a reference of one task alone.
+    """
+    rows = [{task: np.asarray(means) for task, means in row.items()} for row in reference.speakers]
+    used = [_task_means(person, reference.numbers) for person in people]
+    every = sorted({task for row in rows for task in row})
+    if len(every) == 1 and every != [""]:
+        used = [{every[0] if task == "" else task: means for task, means in row.items()} for row in used]
+    samples = [_with_tasks(tasks, rows, used, people) for tasks in [tuple(every), *((task,) for task in every)]]
+    whole = [one for one in samples if min(len(one.before), len(one.after)) >= p.min_speakers]
+    return whole[0] if whole[:1] == samples[:1] else max(samples, key=lambda one: len(one.after))
 
 
-def _sample(reference: Reference, people: Sequence[Person], tasks: Sequence[str]) -> Sample:
-    """A person's number is the mean, over the tasks, of how far it is from the reference's median of that task."""
-    known = [{task: np.asarray(means) for task, means in row.items()} for row in reference.speakers]
-    if tasks == ("",):
-        known = [{"": np.mean(list(row.values()), axis=0)} for row in known]
-    rows = [{task: row[task] for task in tasks if task in row} for row in known]
-    used = [_task_means(person, reference.numbers, tasks) for person in people]
-    centres = {task: np.median([row[task] for row in rows if task in row], axis=0) for task in tasks}
-    overall = np.mean(list(centres.values()), axis=0) if centres else np.zeros(len(reference.numbers))
+def _with_tasks(
+    tasks: tuple[str, ...], rows: Sequence[TaskMeans], used: Sequence[TaskMeans], people: Sequence[Person]
+) -> Sample:
+    """A person's number is the mean over the tasks."""
+    n_numbers = next(iter(rows[0].values())).size
 
-    def placed(found: Sequence[Mapping[str, Floats]]) -> Floats:
-        kept = [row for row in found if row]
-        values = [overall + np.mean([row[task] - centres[task] for task in row], axis=0) for row in kept]
-        return np.array(values).reshape(-1, len(reference.numbers))
+    def averaged(kept: Sequence[TaskMeans]) -> Floats:
+        return np.array([np.mean([row[task] for task in tasks], axis=0) for row in kept]).reshape(-1, n_numbers)
 
-    return Sample(placed(rows), placed(used))
+    there = [all(task in row for task in tasks) for row in used]
+    return Sample(
+        tasks,
+        averaged([row for row in rows if all(task in row for task in tasks)]),
+        averaged([row for row, kept in zip(used, there, strict=True) if kept]),
+        [person for person, kept in zip(people, there, strict=True) if kept],
+    )
 
 
-def _task_means(person: Person, numbers: Sequence[str], tasks: Sequence[str]) -> dict[str, Floats]:
+def _task_means(person: Person, numbers: Sequence[str]) -> TaskMeans:
     by_task: dict[str, list[list[float]]] = {}
     for recording in person.recordings:
-        if recording.statistics and recording.task in tasks:
+        if recording.statistics:
             by_task.setdefault(recording.task, []).append([recording.statistics[name] for name in numbers])
     return {task: np.mean(values, axis=0) for task, values in by_task.items()}
 
 
-def _columns(reference: Reference, sample: Sample, people: Sequence[Person]) -> dict[str, tuple[Floats, Floats]]:
+def _columns(reference: Reference, sample: Sample) -> dict[str, tuple[Floats, Floats]]:
     """Each number of people, before and in use: of their sound, the model's score, and the age where it is known."""
     columns = {name: (sample.before[:, i], sample.after[:, i]) for i, name in enumerate(reference.numbers)}
-    scores = [person.score for person in people if person.score is not None]
-    ages = [float(person.values["age"]) for person in people if "age" in person.values]
-    columns[SCORE] = np.array(reference.scores[""]), np.array(scores)
-    columns[AGE] = np.array(reference.ages), np.array(ages)
-    return columns
+    scored = _scored(reference, sample.people, sample.tasks)
+    ages = [float(person.values["age"]) for person in sample.people if "age" in person.values]
+    return columns | ({SCORE: scored} if scored else {}) | {AGE: (np.array(reference.ages), np.array(ages))}
+
+
+def _scored(reference: Reference, people: Sequence[Person], tasks: tuple[str, ...]) -> tuple[Floats, Floats] | None:
+    """The mean scores of people over these tasks, before and in use; None where the reference has none of just them."""
+    every = set(reference.scores) - {""}
+    name = tasks[0] if len(tasks) == 1 else "" if every <= set(tasks) else None
+    if name not in reference.scores:
+        return None
+    found = []
+    for person in people:
+        own = [r for r in person.recordings if r.score is not None and (len(every) < 2 or r.task in tasks)]
+        if own and (len(every) < 2 or {r.task for r in own} == set(tasks)):
+            found.append(float(np.mean([r.score for r in own])))
+    return np.array(reference.scores[name]), np.array(found)
 
 
 def _shifts(
@@ -223,7 +272,8 @@ def _shifts(
     adjusted = holm(np.array([one_number(*pair) for pair in columns.values()]))
     found = []
     for (name, (old, new)), value in zip(columns.items(), adjusted, strict=True):
-        shift, low, high = _shift(old, new, p, rng)
+        unit = float(old.std()) or 1.0
+        shift, low, high = (value / unit for value in _change(old, new, p, rng))
         found.append(
             Shift(
                 name=name,
@@ -233,19 +283,17 @@ def _shifts(
                 low=low,
                 high=high,
                 p=float(value),
-                moved=bool(value <= _BY_NUMBER * p.false_alarms),
+                moved=bool(value <= BY_NUMBER * p.false_alarms),
             )
         )
     return tuple(found)
 
 
-def _shift(old: Floats, new: Floats, p: DriftParams, rng: np.random.Generator) -> tuple[float, float, float]:
-    """The shift of the mean in standard deviations of the old, and its interval over people."""
-    spread = float(old.std())
-    unit = spread if spread > 0 else 1.0
+def _change(old: Floats, new: Floats, p: DriftParams, rng: np.random.Generator) -> tuple[float, float, float]:
+    """The change of the mean, and its interval over people of both samples: percentiles of their resamples."""
     drawn = [part[rng.integers(0, len(part), (p.n_resamples, len(part)))].mean(axis=1) for part in (new, old)]
     low, high = np.quantile(drawn[0] - drawn[1], [(1 - p.confidence) / 2, (1 + p.confidence) / 2])
-    return float((new.mean() - old.mean()) / unit), float(low / unit), float(high / unit)
+    return float(new.mean() - old.mean()), float(low), float(high)
 
 
 def _together(names: Sequence[str], sample: Sample, p: DriftParams, rng: np.random.Generator) -> Together:
@@ -263,7 +311,7 @@ def _together(names: Sequence[str], sample: Sample, p: DriftParams, rng: np.rand
 
 
 def _judge(numbers: Sequence[Shift], together: Together, p: DriftParams) -> tuple[Verdict, str]:
-    moved, all_at_once = [one.name for one in numbers if one.moved], _TOGETHER * p.false_alarms
+    moved, all_at_once = [one.name for one in numbers if one.moved], TOGETHER * p.false_alarms
     said = [f"moved: {', '.join(moved)}"] if moved else []
     if together.discrepancy_p <= all_at_once:
         said.append("all numbers together are distributed otherwise")
@@ -274,50 +322,44 @@ def _judge(numbers: Sequence[Shift], together: Together, p: DriftParams) -> tupl
         return "drift", "; ".join(said)
     return (
         "none",
-        f"no number moved, one by one or together; {p.false_alarms:.0%} of such reports would alarm by chance",
+        f"no number moved, one by one or together; at most {p.false_alarms:.0%} of such reports alarm by chance",
     )
 
 
 def _answers(
     reference: Reference, people: Sequence[Person], band: Band, p: DriftParams, rng: np.random.Generator
 ) -> list[Answers]:
-    """Of all recordings of a person together, named "", and of each task."""
-    after: dict[str, list[float]] = {"": [person.score for person in people if person.score is not None]}
-    for person in people:
-        own: dict[str, list[float]] = {}
-        for recording in person.recordings:
-            if recording.score is not None and recording.task:
-                own.setdefault(recording.task, []).append(recording.score)
-        for task, scores in own.items():
-            after.setdefault(task, []).append(float(np.mean(scores)))
-    return [
-        _answer(task, np.array(scores), np.array(after.get(task, [])), band, p, rng)
-        for task, scores in reference.scores.items()
-    ]
+    """Of people with recordings of every task, named "", and of each task."""
+    every = tuple(sorted(set(reference.scores) - {""}))
+    found = []
+    for name in reference.scores:
+        pair = _scored(reference, people, (name,) if name else every)
+        if pair:
+            found.append(_answer(name, *pair, band, p, rng))
+    return found
 
 
 def _answer(task: str, old: Floats, new: Floats, band: Band, p: DriftParams, rng: np.random.Generator) -> Answers:
-    def unsure(scores: Floats) -> float | None:
-        if not scores.size:
-            return None
-        return float(np.mean([band.diagnosis(float(score)) == "inconclusive" for score in scores]))
-
+    unsure = [np.array([band.diagnosis(float(x)) == "inconclusive" for x in scores], float) for scores in (old, new)]
     enough = min(old.size, new.size) >= p.min_speakers
-    unit = float(old.std()) or 1.0
-    shift, low, high = (value * unit for value in _shift(old, new, p, rng)) if enough else (None, None, None)
+    scores = Change(*_change(old, new, p, rng)) if enough else None
+    inconclusive = Change(*_change(unsure[0], unsure[1], p, rng)) if enough else None
     return Answers(
         task=task,
         n_before=old.size,
         n_after=new.size,
-        mean_before=float(old.mean()) if old.size else None,
-        mean_after=float(new.mean()) if new.size else None,
-        shift=shift,
-        low=low,
-        high=high,
-        inconclusive_before=unsure(old),
-        inconclusive_after=unsure(new),
-        moved=low is not None and high is not None and not low <= 0 <= high,
+        mean_before=_mean(old),
+        mean_after=_mean(new),
+        score=scores,
+        inconclusive_before=_mean(unsure[0]),
+        inconclusive_after=_mean(unsure[1]),
+        inconclusive=inconclusive,
+        moved=any(one is not None and not one.low <= 0 <= one.high for one in (scores, inconclusive)),
     )
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if values.size else None
 
 
 def _values(people: Sequence[Person]) -> dict[str, Counter[str]]:
@@ -332,10 +374,15 @@ def _values(people: Sequence[Person]) -> dict[str, Counter[str]]:
     return found
 
 
+def _shown(value: str, n: int, *, known: bool) -> str:
+    """A value as a report may have it: what may be a person's name, or is of too few to be a place, is not in it."""
+    return value if known or (n >= FEWEST and not personal(value)) else HIDDEN
+
+
 def _new_values(reference: Reference, people: Sequence[Person]) -> dict[str, tuple[str, ...]]:
     """Where the corpus says nothing in a column, nothing in it is new."""
     found = {
-        name: tuple(sorted(counts.keys() - reference.values[name].keys()))
+        name: tuple(sorted({_shown(v, counts[v], known=name in FACTS) for v in counts.keys() - reference.values[name]}))
         for name, counts in _values(people).items()
         if reference.values.get(name)
     }
@@ -345,9 +392,11 @@ def _new_values(reference: Reference, people: Sequence[Person]) -> dict[str, tup
 def _shares(reference: Reference, people: Sequence[Person]) -> dict[str, tuple[Share, ...]]:
     found = {}
     for name, counts in _values(people).items():
-        known = reference.values.get(name, {})
-        values = sorted(known.keys() | counts.keys())
-        found[name] = tuple(Share(value=v, before=known.get(v, 0), after=counts.get(v, 0)) for v in values)
+        known, after = reference.values.get(name, {}), Counter[str]()
+        for value, n in counts.items():
+            after[_shown(value, n, known=name in FACTS or value in known)] += n
+        values = sorted(known.keys() | after.keys())
+        found[name] = tuple(Share(value=v, before=known.get(v, 0), after=after[v]) for v in values) if counts else ()
     return {name: shares for name, shares in found.items() if shares}
 
 

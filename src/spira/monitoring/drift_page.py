@@ -1,9 +1,11 @@
 """What was found of people in use -> sections of tables and pictures."""
 
+import re
+
 import numpy as np
 
 from spira.base.array_types import Floats
-from spira.monitoring.drift import AGE, SCORE, Answers, Drift, Found, Share, Verdict
+from spira.monitoring.drift import AGE, SCORE, Answers, Change, Drift, Found, Share, Verdict
 from spira.monitoring.page import Level, Page
 from spira.plots.charts import Chart, Line, before_and_after
 from spira.plots.svg import svg
@@ -31,11 +33,11 @@ def drift_page(found: Found, said: tuple[str, ...], sample_rate: int, *, picture
         origin=f"{drift.day}, package {drift.package[:12]}, trained on {drift.corpus}.",
         level=_LEVELS[drift.verdict],
         verdict=_SAID[drift.verdict],
-        why=drift.why,
+        why=_why(drift, sample_rate),
         sections=[
             _compared(drift, said),
             _numbers(found, sample_rate, pictures=pictures),
-            _together(drift),
+            _together(drift, sample_rate),
             _answers(drift),
             _new(drift),
             _shares(drift),
@@ -44,16 +46,22 @@ def drift_page(found: Found, said: tuple[str, ...], sample_rate: int, *, picture
     )
 
 
+def _why(drift: Drift, sample_rate: int) -> str:
+    """The sentence of the finding, with the names of numbers as the page has them."""
+    names = sorted([*(one.name for one in drift.numbers)], key=len, reverse=True)
+    return re.sub("|".join(names) or "$^", lambda found: name_of(found[0], sample_rate).partition(" (")[0], drift.why)
+
+
 def name_of(number: str, sample_rate: int) -> str:
     """What the page calls a number."""
     return _OTHERS.get(number) or label(number, sample_rate)
 
 
 def _compared(drift: Drift, said: tuple[str, ...]) -> Section:
-    tasks = ", ".join(drift.tasks) if drift.tasks not in ((), ("",)) else "all recordings, for their task is not known"
+    tasks = ", ".join(drift.tasks) if drift.tasks != ("",) else "all recordings"
     lines = [
-        f"{drift.n_people} people with {drift.n_recordings} recordings, beside {drift.n_reference} people of the "
-        f"training's corpus. A person's numbers are means over: {tasks}.",
+        f"{drift.n_people} people in use with {drift.n_recordings} recordings. Compared are the {drift.n_compared} who "
+        f"have recordings of {tasks}, with the {drift.n_reference} of the training's corpus who have them too.",
         *said,
     ]
     return Section("compared", "Who is compared", lines)
@@ -93,17 +101,19 @@ def _picture(name: str, pair: tuple[Floats, Floats], sample_rate: int) -> Chart:
         for who, values in zip(("reference", "in use"), pair, strict=True)
     ]
     said = name_of(name, sample_rate)
-    return before_and_after(lines, said, said.partition(" (")[0].capitalize())
+    title = said.partition(" (")[0]
+    return before_and_after(lines, said, title[0].upper() + title[1:])
 
 
-def _together(drift: Drift) -> Section:
+def _together(drift: Drift, sample_rate: int) -> Section:
     if drift.together is None:
         return Section("together", "All numbers together", ["Too few people to compare."])
+    drivers = ", ".join(name_of(name, sample_rate).partition(" (")[0] for name in drift.together.drivers)
     rows = [
         ["maximum mean discrepancy (Gretton et al. 2012)", "", f"{drift.together.discrepancy_p:.2g}"],
         [
             "linear classifier (Lopez-Paz and Oquab 2017)",
-            f"AUC {drift.together.classifier_auc:.3f}, by {', '.join(drift.together.drivers)}",
+            f"AUC {drift.together.classifier_auc:.3f}, by {drivers}",
             f"{drift.together.classifier_p:.2g}",
         ],
     ]
@@ -117,33 +127,37 @@ def _answers(drift: Drift) -> Section:
         "in use",
         "mean score before",
         "in use",
-        "shift of the mean score",
+        "change of the mean score",
         "inconclusive before",
         "in use",
+        "change of that share",
     ]
-    moved = [one for one in drift.answers if one.moved]
-    line = (
-        "The model answers otherwise than it did on people whom it was not trained on."
-        if moved
-        else "No shift of the scores is shown."
-    )
+    if all(one.score is None for one in drift.answers):
+        line = "Too few people to say."
+    elif any(one.moved for one in drift.answers):
+        line = "The model answers otherwise than it did on people whom it was not trained on."
+    else:
+        line = "Neither the scores nor the share of inconclusive answers has moved."
+    line += " Each interval is for itself: of twenty, one leaves 0 out by chance."
     return Section("answers", "Does it matter", [line, Table(head, [_answer_row(one) for one in drift.answers])])
 
 
 def _answer_row(one: Answers) -> list[str]:
-    shift = "–"
-    if one.shift is not None and one.low is not None and one.high is not None:
-        shift = Unbroken(f"{one.shift:+.3f} [{one.low:+.3f}, {one.high:+.3f}]")
     return [
-        one.task or "all of a person's",
+        one.task or "every task of a person",
         str(one.n_before),
         str(one.n_after),
         _number(one.mean_before),
         _number(one.mean_after),
-        shift,
+        _change(one.score),
         _share(one.inconclusive_before),
         _share(one.inconclusive_after),
+        _change(one.inconclusive),
     ]
+
+
+def _change(one: Change | None) -> str:
+    return Unbroken(f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]") if one else "–"
 
 
 def _new(drift: Drift) -> Section:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import NamedTuple
 
 from spira.base.errors import DataError
+from spira.population.people import one_person
 
 
 class Known(NamedTuple):
@@ -59,23 +60,7 @@ def asked(requests: Sequence[Request], elsewhere: Sequence[Request] = ()) -> Ask
 
 def merged(requests: Sequence[Request]) -> list[Request]:
     """One a person, in the order of their first: requests that share an id, themselves or through others."""
-    leader = list(range(len(requests)))
-
-    def find(i: int) -> int:
-        while leader[i] != i:
-            leader[i] = leader[leader[i]]
-            i = leader[i]
-        return i
-
-    first: dict[str, int] = {}
-    for i, request in enumerate(requests):
-        for name in request.ids:
-            a, b = sorted((find(first.setdefault(name, i)), find(i)))
-            leader[b] = a
-    groups: dict[int, list[Request]] = {}
-    for i, request in enumerate(requests):
-        groups.setdefault(find(i), []).append(request)
-    return [_person(group) for group in groups.values()]
+    return [_person([requests[i] for i in group]) for group in one_person([request.ids for request in requests])]
 
 
 def _person(group: Sequence[Request]) -> Request:

@@ -1,10 +1,13 @@
 """The section of params.yaml by which recordings in use are compared with those of the training."""
 
-from typing import Annotated
+from math import ceil
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spira.base.section import Resamples, Section, Seed
+
+BY_NUMBER, TOGETHER = 0.5, 0.25  # of the false alarms: for the numbers one by one, for either test of all together
 
 
 class DriftParams(Section):
@@ -16,3 +19,13 @@ class DriftParams(Section):
     n_resamples: Resamples
     confidence: Annotated[float, Field(strict=True, ge=0.5, lt=1)]  # of intervals
     seed: Seed
+
+    @model_validator(mode="after")
+    def _can_alarm(self) -> Self:
+        least = ceil(1 / (TOGETHER * self.false_alarms)) - 1  # so that the least p is small enough
+        if self.n_shuffles < least:
+            raise ValueError(
+                f"n_shuffles: must be at least {least} for false_alarms={self.false_alarms}, or two of the tests could "
+                f"never alarm, got {self.n_shuffles}"
+            )
+        return self

@@ -13,9 +13,9 @@ from spira.clips.parallel import ordered_map, progress
 from spira.ingest.corpus import read_unlabelled
 from spira.ingest.file_names import locate_files
 from spira.population.log import read_log
-from spira.population.people import FACTS, VALUES, AnsweredRecording, Person
+from spira.population.people import FACTS, OTHER_TASK, VALUES, AnsweredRecording, Person, one_person
 from spira.population.recording import describe
-from spira.scorer.answer import Refused
+from spira.scorer.answer import Band, Refused
 from spira.scorer.manifest import Manifest
 from spira.scorer.scorer import Heard, Scorer
 
@@ -55,8 +55,8 @@ def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use
     recordings: dict[str, list[AnsweredRecording]] = defaultdict(list)
     for (speaker, _), one in zip(flat, progress(heard, len(flat), folder.name), strict=True):
         recordings[speaker].append(one)
-    people = {speaker: _person(own, values.get(speaker, {}), scorer) for speaker, own in recordings.items()}
-    return Use(people, said)
+    people = {speaker: _person(own, values.get(speaker, {}), scorer.band) for speaker, own in recordings.items()}
+    return _merged(people, scorer.band, said)
 
 
 def _listed(folder: Path, scorer: Scorer) -> tuple[dict[str, list[_File]], dict[str, dict[str, str]], tuple[str, ...]]:
@@ -67,7 +67,7 @@ def _listed(folder: Path, scorer: Scorer) -> tuple[dict[str, list[_File]], dict[
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         if not paths:
             raise DataError(f"{folder}: holds no file")
-        alone = f"{folder} has no {METADATA}: each of {len(paths)} files counts as a person of its own"
+        alone = f"the folder has no {METADATA}: each of {len(paths)} files counts as a person of its own"
         return {str(path): [_File(path, "", None)] for path in paths}, {}, (alone,)
     table = read_unlabelled(folder)
     located = locate_files(folder, table["file_path"].to_list(), str)
@@ -90,18 +90,35 @@ def _observe(scorer: Scorer, file: _File) -> AnsweredRecording:
     return observed(file.task, heard, scorer.manifest)
 
 
-def _person(recordings: Sequence[AnsweredRecording], values: Mapping[str, str], scorer: Scorer) -> Person:
+def _merged(people: Mapping[str, Person], band: Band, said: tuple[str, ...]) -> Use:
+    """Those who share a recording are one person, and a recording that came again counts once."""
+    names, everybody = list(people), list(people.values())
+    groups = one_person([{one.digest for one in person.recordings if one.digest} for person in everybody])
+    found = {}
+    for group in groups:
+        recordings: dict[str, AnsweredRecording] = {}
+        for number, one in enumerate(one for i in group for one in everybody[i].recordings):
+            recordings.setdefault(one.digest or f"refused {number}", one)
+        values = {name: value for i in reversed(group) for name, value in everybody[i].values.items()}
+        found[names[group[0]]] = _person(list(recordings.values()), values, band)
+    n_fewer = len(people) - len(found)
+    again = (f"{n_fewer} share a recording with another, and count as the same person",) if n_fewer else ()
+    return Use(found, said + again)
+
+
+def _person(recordings: Sequence[AnsweredRecording], values: Mapping[str, str], band: Band) -> Person:
     scores = [recording.score for recording in recordings if recording.score is not None]
     score = sum(scores) / len(scores) if scores else None
-    return Person(score, scorer.band.diagnosis(score), tuple(recordings), values)
+    return Person(score, band.diagnosis(score), tuple(recordings), values)
 
 
-def in_log(path: Path, package: str, since: date | None = None) -> Use:
-    """The people of a server's log: a request each, for nobody knows who came again.
+def in_log(path: Path, package: str, band: Band, since: date | None = None) -> Use:
+    """The people of a server's log: a request each, but for those that share a recording.
 
     Args:
         path: the file.
         package: hash of the package whose answers count.
+        band: of its scores.
         since: the first day that counts.
 
     Raises:
@@ -115,10 +132,10 @@ def in_log(path: Path, package: str, since: date | None = None) -> Use:
             n_earlier += 1
         else:
             people[one.inference] = Person(one.score, one.diagnosis, one.recordings, {})
-    said = ["a request counts as a person of its own: the log does not know who came again"]
+    said = ["a request counts as a person of its own: the log does not know who came again with a new recording"]
     said += [f"{n_others} answers are of other packages, and are left out"] if n_others else []
     said += [f"{n_earlier} answers are from before {since}, and are left out"] if n_earlier else []
-    return Use(people, tuple(said))
+    return _merged(people, band, tuple(said))
 
 
 def file_facts(container: str, encoding: str, sample_rate: int, n_channels: int | None) -> dict[str, str]:
@@ -131,11 +148,11 @@ def observed(task: str, heard: Heard | Refused, p: Manifest) -> AnsweredRecordin
     """What is kept of one recording.
 
     Args:
-        task: the name that it came under; kept only where it is a task of the training, for it may be anything.
+        task: the name that it came under; "" where there is none. Kept where it is a task of the training.
         heard: from the scorer.
         p: the package's manifest.
     """
-    kept = task if task in p.tasks else ""
+    kept = task if task in p.tasks or not task else OTHER_TASK
     if isinstance(heard, Refused):
         return AnsweredRecording(task=kept, score=None, refused=heard.code, digest=None, facts=None, statistics=None)
     decoded = heard.decoded

@@ -35,6 +35,8 @@ def append(answered: Answered, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)  # released as it is closed
         end = os.fstat(file).st_size
+        if end and os.pread(file, 1, end - 1) != b"\n":  # of one whose writer died
+            line = b"\n" + line
         if os.write(file, line) != len(line):
             os.ftruncate(file, end)
             raise OSError(ENOSPC, "no room for a line", str(path))
@@ -43,7 +45,7 @@ def append(answered: Answered, path: Path) -> None:
 
 
 def _opened(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def read_log(path: Path) -> Iterator[Answered]:

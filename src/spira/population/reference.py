@@ -14,10 +14,12 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from spira.ingest.personal_data import personal
 from spira.population.recording import NUMBERS
 from spira.predictions.scored import ScoredClips
 
 REFERENCE = "reference.json"
+FEWEST = 5  # people of whom a value is shown that may be somebody's name
 MOST_SPEAKERS = 500  # whose rows are kept; more would make a package large, and hardly a comparison finer
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _DIGITS = 6  # significant, of a number in the file
@@ -104,11 +106,15 @@ def person_means(speakers: Sequence[str], scores: Sequence[float]) -> tuple[floa
 
 
 def people_by_value(speakers: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
-    """By column and value, how many speakers have it in a recording; an empty cell is no value."""
+    """By column and value, how many speakers have it in a recording.
+
+    An empty cell is no value, and what is of few and may be a person's name is left out.
+    """
     found = {}
     for column, cells in columns.items():
         pairs = {(speaker, cell) for speaker, cell in zip(speakers, cells, strict=True) if cell}
-        found[column] = dict(sorted(Counter(cell for _, cell in pairs).items()))
+        counts = Counter(cell for _, cell in pairs)
+        found[column] = {value: n for value, n in sorted(counts.items()) if n >= FEWEST or not personal(value)}
     return found
 
 
@@ -145,7 +151,7 @@ def make_reference(
         "sample_rate": table["source_sample_rate"].cast(pl.String),
         "channels": table["n_channels"].cast(pl.String),
     }
-    ages = table.select("speaker_id", "age").drop_nulls().unique("speaker_id")["age"]
+    ages = table.select("speaker_id", "age").drop_nulls().group_by("speaker_id").agg(pl.col("age").min())["age"]
     tasks = dict(zip(table["clip_id"], table["task"], strict=True))
     unseen = [
         (task, speaker, float(score))
