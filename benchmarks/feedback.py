@@ -14,7 +14,7 @@ from scipy.stats import beta
 
 from spira.base.array_types import Floats, Ints, Mask
 from spira.base.params import load
-from spira.monitoring.confidence_sequence import fall, least_fall, share
+from spira.monitoring.confidence_sequence import counted, fall, group, least_fall, share
 from spira.monitoring.feedback_params import FeedbackParams
 
 TEST_SIZES = (21, 100, 400)  # people of each class; the demo's test set has 21
@@ -25,56 +25,80 @@ WEEKS = (26, 104)
 FALL = 0.15
 MOST_PATIENTS = 2000
 ONE_SIDED = 0.25  # share of those answered negative whose truth is known, where that of all others is
+OTHERS = 0.3  # share of those answered positive or negative whose truth is known, where that of the inconclusive is
+# Inconclusive, of those answered wrongly and rightly: one in five of all, as by a band of 0.3 about scores whose logits
+# are normal, at a sensitivity and a specificity of 0.9.
+BAND = 0.66, 0.147
 
 
 class Truth(NamedTuple):
-    """The shares that are answered rightly, and those of either answer whose truth comes to be known."""
+    """The shares that are answered rightly, and those of each answer whose truth comes to be known."""
 
     tested: tuple[float, float]  # sensitivity and specificity on the test set
     used: tuple[float, float]  # and in use
     known_if_positive: float = 1.0
     known_if_negative: float = 1.0
+    inconclusive: tuple[float, float] = (0.0, 0.0)  # of those answered wrongly, and rightly; all of them are known
 
 
 class Seen(NamedTuple):
-    """People whose truth is known so far, by series and look: patients, and controls."""
+    """People so far: by class (patients, controls), side of the threshold (positive, negative), answer, series, look.
 
-    right: tuple[Ints, Ints]
-    wrong: tuple[Ints, Ints]
-    per_positive: Floats  # people who were answered so, to one of whom the truth is known
-    per_negative: Floats
+    The answers of a side are that of the side and, where there is a band, inconclusive.
+    """
+
+    known: Ints  # whose truth is known, shape (2, 2, n_answers, n_series, n_weeks)
+    weights: Floats  # people who were answered so, to one whose truth is known, shape (2, n_answers, n_series, n_weeks)
 
 
-def watched(truth: Truth, a_week: int, shape: tuple[int, int], rng: np.random.Generator) -> Seen:
-    """So many people of each class are answered each week; shape is (n_series, n_weeks)."""
+def watched(truth: Truth, a_week: int, shape: tuple[int, int], least: int, rng: np.random.Generator) -> Seen:
+    """So many people of each class are answered each week.
+
+    Args:
+        shape: (n_series, n_weeks).
+        least: a side of which either part has fewer people is one stratum.
+    """
     hits, alarms_ = (rng.binomial(a_week, share_, shape) for share_ in (truth.used[0], 1 - truth.used[1]))
-    sides = (hits, alarms_, truth.known_if_positive), (a_week - hits, a_week - alarms_, truth.known_if_negative)
-    known, per_known = list[tuple[Ints, Ints]](), list[Floats]()
-    for patients, controls, chance in sides:
-        own = tuple(np.cumsum(rng.binomial(people, chance), axis=1) for people in (patients, controls))
-        known.append((own[0], own[1]))
-        per_known.append(np.cumsum(patients + controls, axis=1) / np.maximum(1, own[0] + own[1]))
-    (right_patients, wrong_controls), (wrong_patients, right_controls) = known
-    return Seen((right_patients, right_controls), (wrong_patients, wrong_controls), per_known[0], per_known[1])
+    sides = (hits, alarms_), (a_week - hits, a_week - alarms_)
+    chances = truth.known_if_positive, truth.known_if_negative
+    known, weights = list[Ints](), list[Floats]()
+    for i, (people, chance) in enumerate(zip(sides, chances, strict=True)):
+        inside = [rng.binomial(n, truth.inconclusive[i == label]) for label, n in enumerate(people)]
+        outside = [n - within for n, within in zip(people, inside, strict=True)]
+        own = [[np.cumsum(rng.binomial(n, chance), axis=1)] for n in outside]
+        answered = [np.cumsum(sum(outside), axis=1)]
+        if any(truth.inconclusive):
+            own = [[*ours, np.cumsum(n, axis=1)] for ours, n in zip(own, inside, strict=True)]
+            answered.append(np.cumsum(sum(inside), axis=1))
+        known.append(np.array(own))
+        weights.append(_weights(np.array(answered), known[-1].sum(axis=0), least))
+    return Seen(np.stack(known, axis=1), np.stack(weights))
+
+
+def _weights(answered: Ints, known: Ints, least: int) -> Floats:
+    """Of one side, by answer; shapes (n_answers, n_series, n_weeks)."""
+    split = (answered >= least).all(axis=0)
+    return np.where(split, answered / np.maximum(1, known), answered.sum(axis=0) / np.maximum(1, known.sum(axis=0)))
 
 
 def found(seen: Seen, truth: Truth, n_tested: int, p: FeedbackParams, rng: np.random.Generator) -> Mask:
     """Whether sensitivity or specificity is below its promise, shape (2, n_series, n_weeks)."""
-    one, fallen = np.ones(1), []
-    weights = seen.per_positive, seen.per_negative
-    for i, (right, wrong) in enumerate(zip(seen.right, seen.wrong, strict=True)):
-        hits = rng.binomial(n_tested, truth.tested[i], (len(right), 1))
-        used = share(right, wrong, weights[i], weights[1 - i])
-        lower = fall(share(hits, n_tested - hits, one, one), used, alpha=p.alpha, tightest=p.tightest).lo
+    n_side = seen.known.sum(axis=(0, 2))
+    means = (seen.known.sum(axis=0) * seen.weights).sum(axis=1) / np.maximum(1, n_side)
+    means = np.where(n_side, means, 1.0)
+    fallen = []
+    for i, own in enumerate(seen.known):  # patients are rightly on side 0, controls on side 1
+        hits = rng.binomial(n_tested, truth.tested[i], (own.shape[2], 1))
+        used = share(*(group(own[side], seen.weights[side], means[side]) for side in (i, 1 - i)))
+        lower = fall(share(counted(hits), counted(n_tested - hits)), used, alpha=p.alpha, tightest=p.tightest).lo
         fallen.append(lower > 0)
-    n_patients, n_controls = (right + wrong for right, wrong in zip(seen.right, seen.wrong, strict=True))
-    return np.asarray(np.stack(fallen) & (np.minimum(n_patients, n_controls) >= p.min_people))
+    return np.asarray(np.stack(fallen) & (seen.known.sum(axis=(1, 2)).min(axis=0) >= p.min_people))
 
 
 def alarms(truth: Truth, n_tested: int, a_week: int, n_weeks: int, n_series: int, p: FeedbackParams) -> int:
     """How many series have an alarm of either kind in so many weekly looks."""
     rng = np.random.default_rng((n_tested, a_week, n_weeks, round(1000 * truth.used[0])))
-    seen = watched(truth, a_week, (n_series, n_weeks), rng)
+    seen = watched(truth, a_week, (n_series, n_weeks), p.min_people, rng)
     return int(found(seen, truth, n_tested, p, rng).any(axis=(0, 2)).sum())
 
 
@@ -83,7 +107,7 @@ def patients_until(n_tested: int, sensitivity: float, a_week: int, n_series: int
     rng = np.random.default_rng((n_tested, a_week, round(1000 * sensitivity)))
     truth = Truth((sensitivity, SPECIFICITY), (sensitivity - FALL, SPECIFICITY))
     shape = n_series, MOST_PATIENTS // a_week
-    noticed = found(watched(truth, a_week, shape, rng), truth, n_tested, p, rng)[0]
+    noticed = found(watched(truth, a_week, shape, p.min_people, rng), truth, n_tested, p, rng)[0]
     return np.where(noticed.any(axis=1), a_week * (1.0 + noticed.argmax(axis=1)), np.inf)
 
 
@@ -108,14 +132,20 @@ def false_alarms(n_series: int, p: FeedbackParams) -> None:
                 counts = [alarms(truth, n_tested, a_week, n, n_series, p) for n in WEEKS]
                 cells = [_share(count, n_series, p) for count in counts]
                 print(f"| {n_tested} | {a_week} | {sensitivity} | {' | '.join(cells)} |")
-    print(f"\nThe same, sensitivity 0.9, where the truth is known of {ONE_SIDED:.0%} of those answered negative.\n")
-    print(f"| tested of each class | answered of each a week | {' | '.join(f'{n} weeks' for n in WEEKS)} |")
-    print(f"| --- | --- |{' --- |' * len(WEEKS)}")
-    truth = Truth((0.9, SPECIFICITY), (0.9, SPECIFICITY), known_if_negative=ONE_SIDED)
-    for n_tested in TEST_SIZES:
-        for a_week in WEEKLY:
-            counts = [alarms(truth, n_tested, a_week, n, n_series, p) for n in WEEKS]
-            print(f"| {n_tested} | {a_week} | {' | '.join(_share(count, n_series, p) for count in counts)} |")
+    print("\nThe same, sensitivity 0.9, where the truth is not known of all.\n")
+    print(f"| tested of each class | answered of each a week | known | {' | '.join(f'{n} weeks' for n in WEEKS)} |")
+    print(f"| --- | --- | --- |{' --- |' * len(WEEKS)}")
+    shares = 0.9, SPECIFICITY
+    for known, truth in {
+        f"{ONE_SIDED:.0%} of the negative": Truth(shares, shares, known_if_negative=ONE_SIDED),
+        f"the inconclusive, {OTHERS:.0%} of others": Truth(shares, shares, OTHERS, OTHERS, BAND),
+        f"positive and inconclusive, {OTHERS:.0%} of others": Truth(shares, shares, 1.0, OTHERS, BAND),
+    }.items():
+        for n_tested in TEST_SIZES:
+            for a_week in WEEKLY:
+                counts = [alarms(truth, n_tested, a_week, n, n_series, p) for n in WEEKS]
+                shown = " | ".join(_share(count, n_series, p) for count in counts)
+                print(f"| {n_tested} | {a_week} | {known} | {shown} |")
 
 
 def _share(count: int, n: int, p: FeedbackParams) -> str:
@@ -135,8 +165,8 @@ def delays(n_series: int, p: FeedbackParams) -> None:
     for n_tested in TEST_SIZES:
         for sensitivity in SENSITIVITIES:
             needed = patients_until(n_tested, sensitivity, WEEKLY[0], n_series, p)
-            one, hits = np.ones(1), np.array([round(n_tested * sensitivity)])
-            promised = share(hits, n_tested - hits, one, one)
+            hits = np.array([round(n_tested * sensitivity)])
+            promised = share(counted(hits), counted(n_tested - hits))
             least = hits / n_tested - promised.value + least_fall(promised, alpha=p.alpha, tightest=p.tightest)
             half, most = (_people(np.sort(needed)[int(np.ceil(part * n_series)) - 1]) for part in (0.5, 0.9))
             never = np.isinf(needed).mean()

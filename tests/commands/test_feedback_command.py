@@ -170,6 +170,24 @@ def test_a_request_that_was_sent_twice_is_one_person(package: Path, capsys: pyte
         asked(package, "--log", str(log))
 
 
+def test_people_of_the_corpus_that_lies_here_are_left_out(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The training's own corpus keeps any promise; by the digests of data/clips/clips.csv, though they came by id."""
+    scores, labels = answers(0.9)
+    log = write_log(Path("log.jsonl"), scores, name_of(package))
+    write_feedback(labels)
+    Path("data/clips").mkdir(parents=True)
+    digests = "".join(f"c{i},{digest(i)}\n" for i in range(200))
+    Path("data/clips/clips.csv").write_text("clip_id,digest\n" + digests)
+    assert asked(package, "--log", str(log)) == 4
+    said = capsys.readouterr().out
+    assert "200 people are of the corpus in data/clips, whom the model may have been trained on, and are left" in said
+    assert "| people of the corpus in data/clips, who are left out | 200 |" in said
+    Path("data/clips/clips.csv").write_text(f"clip_id,digest\nc0,{digest(0)}\nx,{'f' * 64}\n")
+    assert asked(package, "--log", str(log), "--json") == 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert (counts["in_corpus"], counts["labelled_patients"], counts["answered"]) == (1, 99, 199)
+
+
 def test_a_log_that_cannot_be_read_is_refused_by_its_line(package: Path) -> None:
     log = write_log(Path("log.jsonl"), [0.5, 0.6], name_of(package))
     log.write_text(log.read_text().replace('"score":0.6', '"score":NaN', 1))

@@ -7,9 +7,26 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from spira.monitoring.confidence_sequence import Share, best_ratio, boundary, fall, least_fall, share
+from spira.base.array_types import Ints
+from spira.monitoring.confidence_sequence import (
+    Group,
+    Share,
+    best_ratio,
+    boundary,
+    counted,
+    fall,
+    group,
+    least_fall,
+    share,
+)
 
 ONE = np.ones(1)
+
+
+def alike(n: int | Ints, weight: float) -> Group:
+    """So many people of one weight."""
+    people = np.atleast_1d(n)[None]
+    return group(people, np.full(people.shape, weight), np.full(people.shape[1:], weight))
 
 
 @pytest.mark.parametrize("alpha", [0.001, 0.025, 0.05, 0.2])
@@ -66,20 +83,31 @@ def test_a_brownian_motion_passes_it_as_seldom_as_is_promised() -> None:
 
 def test_a_plain_share_has_one_more_right_and_one_more_wrong() -> None:
     """7 of 10: 8 of 12, and the variance of so many."""
-    found = share(np.array(7), np.array(3), ONE, ONE)
+    found = share(alike(7, 1), alike(3, 1))
     assert found.value[0] == pytest.approx(8 / 12)
     assert found.variance[0] == pytest.approx(8 / 12 * 4 / 12 / 12)
-    nobody = share(np.array(0), np.array(0), ONE, ONE)
+    assert share(counted(np.array([7])), counted(np.array([3]))) == found
+    nobody = share(alike(0, 1), alike(0, 1))
     assert (nobody.value[0], nobody.variance[0]) == pytest.approx((0.5, 0.125))
 
 
 def test_a_weighted_share_is_that_of_the_people_whom_they_stand_for() -> None:
     """30 right of whom all are known, 5 wrong of whom each stands for four: 0.6, but for the one of either."""
-    found = share(np.array(3000), np.array(500), ONE, 4 * ONE)
+    found = share(alike(3000, 1), alike(500, 4))
     assert found.value[0] == pytest.approx(0.6, abs=1e-3)
-    whole = share(np.array(3000), np.array(2000), ONE, ONE)
+    whole = share(alike(3000, 1), alike(2000, 1))
     assert found.variance[0] > whole.variance[0]
-    assert share(np.array(3000), np.array(500), 5 * ONE, 20 * ONE).variance[0] == pytest.approx(found.variance[0])
+    assert share(alike(3000, 5), alike(500, 20)).variance[0] == pytest.approx(found.variance[0])
+
+
+def test_people_of_several_weights_by_hand_and_one_more_has_their_mean() -> None:
+    """Right: 2 who stand for 1 and 1 who stands for 4, so 6 and one more 2; wrong: nobody, so one more 3."""
+    right, wrong = (group(np.array(n), np.array([1.0, 4.0]), np.array(3.0)) for n in ([2, 1], [0, 0]))
+    assert [float(part) for part in right] == [6, 18, 2]
+    assert [float(part) for part in wrong] == [0, 0, 3]
+    found = share(right, wrong)
+    assert found.value == pytest.approx(8 / 11)
+    assert found.variance == pytest.approx(((18 + 4) * (3 / 11) ** 2 + 9 * (8 / 11) ** 2) / 11**2)
 
 
 def test_the_weighted_variance_is_that_of_repeated_draws() -> None:
@@ -87,8 +115,19 @@ def test_the_weighted_variance_is_that_of_repeated_draws() -> None:
     rng = np.random.default_rng(1)
     right = rng.binomial(400, 0.8, 20_000)
     wrong = rng.binomial(400 - right, 0.5)
-    found = share(right, wrong, ONE, 2 * ONE)
+    found = share(alike(right, 1), alike(wrong, 2))
     assert found.value.mean() == pytest.approx(0.8, abs=0.005)
+    assert np.sqrt(found.variance.mean()) == pytest.approx(found.value.std(), rel=0.05)
+
+
+def test_the_variance_with_two_weights_a_side_is_that_of_repeated_draws() -> None:
+    """Three in ten known, of the inconclusive all: no bias, and within 5 % of the spread over 20,000 studies."""
+    rng = np.random.default_rng(2)
+    people = rng.multinomial(600, [0.7, 0.15, 0.05, 0.1], 20_000).T  # right, and inconclusive; wrong, and inconclusive
+    known = np.stack([rng.binomial(people[0], 0.3), people[1], rng.binomial(people[2], 0.3), people[3]])
+    weights = np.broadcast_to([[1 / 0.3], [1.0]], (2, 20_000))
+    found = share(*(group(known[part], weights, np.ones(20_000)) for part in (slice(2), slice(2, 4))))
+    assert found.value.mean() == pytest.approx(0.85, abs=0.005)
     assert np.sqrt(found.variance.mean()) == pytest.approx(found.value.std(), rel=0.05)
 
 

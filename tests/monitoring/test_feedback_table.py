@@ -80,6 +80,14 @@ def test_nothing_is_known_after_today(tmp_path: Path) -> None:
         read(tmp_path, f"{DIGEST},patient,2026-11-29,")
 
 
+def test_nothing_was_known_before_2000_and_a_date_of_birth_is_not_shown(tmp_path: Path) -> None:
+    for day in ("1500-01-01", "1999-12-31"):
+        with pytest.raises(DataError, match=":2: known_on must not lie before 2000-01-01") as error:
+            read(tmp_path, f"{DIGEST},patient,{day},")
+        assert day not in str(error.value)
+    assert read(tmp_path, f"{DIGEST},patient,2000-01-01,")
+
+
 def test_every_mistake_is_named_at_once_and_not_more_than_twenty(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read(tmp_path, *[f"{i},patient,2026-11-01," for i in range(30)])

@@ -181,7 +181,7 @@ def test_only_our_main_trains_again_on_the_hospitals_runner(
     assert eval(condition.replace("&&", "and"), {}) is runs
 
 
-@pytest.mark.parametrize(("status", "ends", "trains"), [(0, 0, False), (3, 0, True), (1, 1, False)])
+@pytest.mark.parametrize(("status", "ends", "trains"), [(0, 0, False), (3, 0, True), (1, 1, False), (4, 0, False)])
 def test_it_trains_where_a_rule_holds_and_fails_where_nothing_can_be_said(
     status: int, ends: int, tmp_path: Path, *, trains: bool
 ) -> None:
@@ -199,7 +199,9 @@ def test_it_trains_where_a_rule_holds_and_fails_where_nothing_can_be_said(
     }
     script = SCRIPTS["retrain", "Ask whether it is time to train again"]
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    assert subprocess.run(command, env={**os.environ, **files, **asked}, check=False).returncode == ends
+    ran = subprocess.run(command, env={**os.environ, **files, **asked}, check=False, capture_output=True, text=True)
+    assert ran.returncode == ends, ran.stderr
+    assert ("::warning::spira retrain --check knows nothing" in ran.stdout) is (status == 4)
     assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text() == "retrain|--check|--from|/a b|"
     assert (tmp_path / "GITHUB_OUTPUT").exists() is trains
     steps = [step for (name, _), step in STEPS.items() if name == "retrain" and "spira retrain" in step.get("run", "")]

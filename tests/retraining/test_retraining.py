@@ -1,5 +1,6 @@
 """`spira retrain` with real git and DVC: a branch, or nothing; killed anywhere, the same command finishes."""
 
+import json
 import os
 import shutil
 import signal
@@ -86,10 +87,13 @@ def test_nothing_new_leaves_no_commit_and_no_branch(work: Registered, new: Path)
 
 
 def test_without_a_rule_that_holds_nothing_is_done(work: Registered, new: Path) -> None:
-    """There is no champion, so no rule is known; exit code 0, and the reason."""
+    """There is no champion, so no rule is known; nothing is trained, and --check, which was to say, says so by 4."""
     add_speakers(new)
     said = work.says("retrain", "--from", str(new))
-    assert "no rule holds; not known: new speakers, drift, age, feedback" in said
+    assert "nothing is known: new speakers, drift, age, feedback" in said
+    asked = work.spira("retrain", "--check", "--json", "--from", str(new))
+    assert asked.returncode == 4, asked.stdout + asked.stderr
+    assert {rule["holds"] for rule in json.loads(asked.stdout)["rules"]} == {None}
     assert said.endswith("nothing was done: no rule says train; --force trains all the same\n")
     assert work.git("branch", "--format=%(refname:short)") == "main\n"
 
@@ -272,7 +276,15 @@ def test_what_is_not_ready_is_refused_by_name_before_any_work(work: Registered, 
     assert "train.py: changed and not committed; a retraining is of a commit" in refuses(*TRAIN, str(new))
     work.git("checkout", "-q", "train.py")
     (work.folder / "notes.txt").write_text("")
-    assert "notes.txt: changed and not committed" in refuses(*TRAIN, str(new))
+    (work.folder / "feedback.csv").write_text("id,label,known_on\n")
+    for added in (False, True):  # of people: nothing says that it is to be committed
+        if added:
+            work.git("add", "feedback.csv")
+        said = refuses(*TRAIN, str(new))
+        assert "feedback.csv and 1 more: not in the commit; a retraining is of a commit: move it out of the" in said
+        assert "commit it" not in said
+        assert "is never committed" in said
+    work.git("rm", "-qf", "feedback.csv")
     (work.folder / "notes.txt").unlink()
     work.git("remote", "rename", "origin", "upstream")
     assert "no git remote origin: the branch is pushed there" in refuses(*TRAIN, str(new))

@@ -81,6 +81,16 @@ def test_every_id_is_counted_once(
         (reports("drift", "drift", package=OTHER), None, "2 are about another package and do not count"),
         (reports("drift") + reports("drift", "drift", package=OTHER), False, "2 are about another package"),
         ([Report(date(2026, 11, 1), "drift", OURS)] * 2, False, "1 of the last 1"),  # a day counts once
+        (
+            [Report(date(2026, 11, 1), one, OURS) for one in ("drift", "none", "too few")] + reports("", "drift")[1:],
+            True,
+            "2 of the last 2 reports say drift (2026-11-01, 2026-11-02)",  # by the strongest of its verdicts
+        ),
+        (
+            [Report(date(2026, 11, 1), one, OURS) for one in ("none", "too few")],
+            False,
+            "0 of the last 1 reports say drift",
+        ),
     ],
 )
 def test_drift_counts_twice_in_a_row_and_about_the_champion(
@@ -102,14 +112,29 @@ def test_a_champion_grows_old_on_its_day(today: date, *, holds: bool) -> None:
 @pytest.mark.parametrize(
     ("given_", "holds", "why"),
     [
-        (reports("as promised", "below its promise"), True, "the report of 2026-11-02 says the champion is below"),
-        (reports("below its promise", "as promised"), False, "says the champion is as promised"),
-        (reports("below its promise", "too few"), None, "has too few answers to say"),
+        (reports("as promised", "below its promise"), True, "below its promise, first by the report of 2026-11-02"),
+        (reports("below its promise", "as promised"), True, "below its promise, first by the report of 2026-11-01"),
+        (reports("too few", "below its promise", "below its promise", "too few"), True, "the report of 2026-11-02; 2"),
+        (
+            [Report(date(2026, 11, 1), one, OURS) for one in ("below its promise", "as promised", "too few")],
+            True,
+            "first by the report of 2026-11-01",
+        ),
+        ([Report(date(2026, 11, 1), one, OURS) for one in ("as promised", "too few")], False, "finds no fall"),
+        (
+            reports("below its promise", package=OTHER) + reports("as promised"),
+            False,
+            "finds no fall; 1 are about",
+        ),
+        (reports("as promised", "too few"), None, "the report of 2026-11-02 has too few answers to say"),
         (reports("below its promise", package=OTHER), None, "1 are about another package"),
         ([], None, "no report on feedback is about the champion"),
     ],
 )
-def test_the_newest_report_on_feedback_decides(given_: Sequence[Report], why: str, *, holds: bool | None) -> None:
+def test_an_alarm_of_feedback_stays_and_else_the_newest_report_decides(
+    given_: Sequence[Report], why: str, *, holds: bool | None
+) -> None:
+    """The bound holds at all looks at once, so what has passed it is found; of one day the strongest verdict counts."""
     rule = below_promise(given_, OURS)
     assert rule.holds is holds
     assert why in rule.why
@@ -121,3 +146,4 @@ def test_what_is_not_known_is_named_in_the_conclusion() -> None:
     assert conclusion([quiet, unknown]) == "no rule holds; not known: drift"
     assert conclusion([quiet, unknown, loud]) == "train again: feedback; not known: drift"
     assert conclusion([quiet]) == "no rule holds"
+    assert conclusion([unknown, unknown._replace(name="age")]) == "nothing is known: drift, age"

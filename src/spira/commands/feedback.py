@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spira.monitoring.feedback_result import Feedback
 
 BELOW, TOO_FEW = 3, 4
+_CORPUS = Path("data/clips/clips.csv")  # of the working folder
 _CODES = {"as promised": 0, "below its promise": BELOW, "too few": TOO_FEW}
 
 
@@ -49,7 +50,7 @@ def command(
     FEEDBACK is a CSV file with the columns id, label, known_on and source: the digest of a waveform or the inference
     id of an answer, patient or control, a date, and who knew it. It is joined with whom the package answered. Bounds on
     the fall of sensitivity and specificity hold at every look at once, so it may be looked at as often as one likes.
-    The numbers are the section `feedback` of params.yaml.
+    Whose recordings are in data/clips is left out. The numbers are the section `feedback` of params.yaml.
 
     \b
     Example:
@@ -107,7 +108,16 @@ def _found(feedback: Path, log: Path | None, recordings: Path | None, package: P
     band = Band(manifest.threshold, manifest.inconclusive_width)
     champion = Champion(hash_, band, labelled_people(promise.patients, promise.controls))
     asked = asked_in_log(log, hash_) if log else _scored(recordings, package)
-    return judge(champion, asked, join(asked, known), today, p)
+    return judge(champion, asked, join(asked, known, _corpus()), today, p)
+
+
+def _corpus() -> frozenset[str]:
+    """The digests of the corpus that lies here, on which the package may have been trained; none where none does."""
+    import polars as pl
+
+    from spira.base.tables import read_table
+
+    return frozenset(read_table(_CORPUS, {"digest": pl.String})["digest"]) if _CORPUS.is_file() else frozenset()
 
 
 def _scored(recordings: Path | None, package: Path) -> "Asked":

@@ -10,7 +10,7 @@ from spira.base import arithmetic
 from spira.base.errors import visible
 from spira.repository.git import repository_root
 
-TRAIN = 3  # the exit code of --check where a rule holds
+TRAIN, NOT_KNOWN = 3, 4  # the exit codes of --check where a rule holds, and where nothing is known of any
 _Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -46,8 +46,8 @@ def command(
     Example:
       spira retrain --check --monitoring monitoring
 
-    Exit codes: 0 done, or no rule holds; 3 with --check: a rule holds, so train; 1 something is not ready, or a step
-    failed.
+    Exit codes: 0 done, or no rule holds; 1 something is not ready, or a step failed; with --check, 3 a rule holds, so
+    train, and 4 nothing is known, for there is no champion.
     """
     if as_json and not check:
         raise click.UsageError("--json is for --check alone")
@@ -68,5 +68,7 @@ def command(
         click.echo(visible(retrain(asked), lines=True))
         return 0
     found = look(asked)
-    click.echo(json.dumps(found.tree()) if as_json else visible(found.text(), lines=True))
+    click.echo(json.dumps(found.tree(), allow_nan=False) if as_json else visible(found.text(), lines=True))
+    if not found.known:
+        return NOT_KNOWN
     return TRAIN if found.train else 0

@@ -60,7 +60,7 @@ EXIT_CODES = {
     1: "refused or failed, or a person must act",
     2: "wrong usage: an unknown subcommand, option or argument",
     3: "predict: some refused; drift, feedback: found; retrain --check: train",
-    4: "predict: all refused; drift, staleness, feedback: too few people",
+    4: "predict: all refused; otherwise too few people, or nothing known",
     130: "ended by Ctrl-C; sweep and train-parallel also by SIGTERM",
     143: "ended by SIGTERM",
 }

@@ -27,6 +27,14 @@ from spira.base.array_types import Floats, Ints
 _STEPS = 10  # of Newton's method; six reach the last digit
 
 
+class Group(NamedTuple):
+    """People of one class who were answered alike, each of whom stands for as many as their weight."""
+
+    weight: Floats  # of all of them
+    squares: Floats  # of all of their weights
+    one_more: Floats  # the weight of one more such person
+
+
 class Share(NamedTuple):
     """An estimated share, and the variance of the estimate; never 0, and the share never 0 or 1."""
 
@@ -41,20 +49,35 @@ class Bounds(NamedTuple):
     hi: Floats
 
 
-def share(right: Floats | Ints, wrong: Floats | Ints, weight_right: Floats, weight_wrong: Floats) -> Share:
-    """The share of those who were answered rightly, as if one more were right and one more wrong.
-
-    Where truth is known more often after one answer than after the other, each person stands for as many as were
-    answered so: their weight is that number, of whom one is known. Equal weights are those of a plain count.
+def group(people: Floats | Ints, weights: Floats, otherwise: Floats) -> Group:
+    """The people, and one more who has their mean weight.
 
     Args:
-        right, wrong: people, >= 0.
-        weight_right, weight_wrong: of each of them, > 0; only their ratio matters.
+        people: how many have each of the weights, >= 0, shape (n_weights, ...).
+        weights: > 0, of the same shape.
+        otherwise: the weight of one more where there is nobody, > 0, shape (...).
     """
-    hits = np.asarray(weight_right * (right + 1.0), dtype=np.float64)
-    misses = np.asarray(weight_wrong * (wrong + 1.0), dtype=np.float64)
+    weight, n = (people * weights).sum(axis=0), people.sum(axis=0)
+    one_more = np.where(n, weight / np.maximum(n, 1), otherwise)
+    return Group(weight, (people * weights**2).sum(axis=0), one_more)
+
+
+def counted(people: Floats | Ints) -> Group:
+    """So many people, each of whom stands for themselves."""
+    n = np.asarray(people, dtype=np.float64)
+    return Group(n, n, np.ones_like(n))
+
+
+def share(right: Group, wrong: Group) -> Share:
+    """The share of those who were answered rightly, as if one more were right and one more wrong.
+
+    Where truth is known more often after one answer than after another, each person stands for as many as were
+    answered so: their weight is that number, of whom one is known. Only the ratios of the weights matter.
+    """
+    hits, misses = right.weight + right.one_more, wrong.weight + wrong.one_more
     value = hits / (hits + misses)
-    squares = weight_right * hits * (1 - value) ** 2 + weight_wrong * misses * value**2
+    of_right, of_wrong = right.squares + right.one_more**2, wrong.squares + wrong.one_more**2
+    squares = of_right * (1 - value) ** 2 + of_wrong * value**2
     return Share(value, squares / (hits + misses) ** 2)
 
 

@@ -1,6 +1,6 @@
 """People with scores and, for some, the truth -> whether the champion keeps what its test set promised."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -18,12 +18,18 @@ from spira.monitoring.feedback_result import (
     Counts,
     Feedback,
     Performance,
+    Stratum,
+    StratumName,
     Verdict,
 )
 from spira.scorer.answer import Band
 
 _FEWEST_OF_A_SOURCE = 5  # people; fewer could be recognised by who knew
 OTHER_SOURCES = "others"
+_SIDES: tuple[tuple[StratumName, StratumName], ...] = (
+    ("positive", "inconclusive above"),
+    ("negative", "inconclusive below"),
+)
 
 
 class Champion(NamedTuple):
@@ -46,11 +52,13 @@ def judge(champion: Champion, asked: Asked, joined: Joined, day: date, p: Feedba
     """
     scores, known = np.array(joined.scores, dtype=np.float64), np.array([x is not None for x in joined.labels], bool)
     counts = _counts(champion.band, asked, joined, scores, known)
-    ratio, found = labelled_ratio(counts), None
-    verdict, reason = TOO_FEW, _too_few(champion.promise, counts, ratio, p)
+    own = strata(champion.band, scores, p.min_people)
+    said = [Stratum(name=name, answered=int(is_in.sum()), labelled=int((is_in & known).sum())) for name, is_in in own]
+    ratio, found = labelled_ratio(said), None
+    verdict, reason = TOO_FEW, _too_few(champion.promise, counts, said, p)
     if not reason:
         labels = np.array([label for label in joined.labels if label is not None], dtype=np.int64)
-        weights = _weights(scores[known] >= champion.band.threshold, counts)
+        weights = _weights(own, known)[known]
         found = performance(champion.promise, Labelled(scores[known], labels, weights), champion.band.threshold, p)
         verdict, reason = _verdict(found, p)
     return Feedback(
@@ -58,11 +66,12 @@ def judge(champion: Champion, asked: Asked, joined: Joined, day: date, p: Feedba
         package=champion.package,
         day=day,
         verdict=verdict,
-        reason=reason,
+        reason=" ".join(filter(None, [reason, _in_corpus(joined.n_in_corpus)])),
         threshold=champion.band.threshold,
         confidence=p.confidence,
         counts=counts,
         sources=_sources(joined.sources),
+        strata=tuple(said),
         labelled_ratio=ratio,
         deciles=tuple(deciles(scores, known)),
         performance=found,
@@ -71,7 +80,7 @@ def judge(champion: Champion, asked: Asked, joined: Joined, day: date, p: Feedba
 
 def _counts(band: Band, asked: Asked, joined: Joined, scores: Floats, known: Mask) -> Counts:
     positive = scores >= band.threshold
-    inconclusive = np.array([band.diagnosis(score) == "inconclusive" for score in joined.scores], dtype=bool)
+    inconclusive = _inconclusive(band, scores)
     n_by_class = [sum(label == i for label in joined.labels) for i, _ in enumerate(CLASSES)]
     return Counts(
         answered=scores.size,
@@ -84,6 +93,7 @@ def _counts(band: Band, asked: Asked, joined: Joined, scores: Floats, known: Mas
         inconclusive=int(inconclusive.sum()),
         inconclusive_labelled=int((inconclusive & known).sum()),
         without_score=joined.n_without_score,
+        in_corpus=joined.n_in_corpus,
         repeated_answers=asked.n_repeated,
         other_packages_answers=asked.n_other_packages,
         unknown_ids=joined.n_unknown,
@@ -91,21 +101,54 @@ def _counts(band: Band, asked: Asked, joined: Joined, scores: Floats, known: Mas
     )
 
 
-def labelled_ratio(counts: Counts) -> float | None:
-    """Of the shares labelled on either side of the threshold, the less to the more, in [0, 1].
+def _in_corpus(n: int) -> str:
+    """Who is left out, as a sentence; "" where nobody is."""
+    if not n:
+        return ""
+    who, verb = ("1 person", "is") if n == 1 else (f"{n} people", "are")
+    return f"{who} {verb} of the corpus in data/clips, whom the model may have been trained on, and {verb} left out."
 
-    None where one side has nobody, so that nobody was passed over there, or nobody is labelled.
+
+def strata(band: Band, scores: Floats, least: int) -> list[tuple[StratumName, Mask]]:
+    """People who were answered alike, by name; everybody is in one stratum, and none is empty.
+
+    The inconclusive are verified more often than who is next to them, and answered wrongly more often, so they are
+    strata of their own on either side of the threshold. A side of which either part has fewer than ``least`` people
+    is one stratum, under the name of its answer.
+
+    Args:
+        band: about the threshold.
+        scores: of everybody who was answered, shape (n_people,).
+        least: people.
     """
-    if not (counts.positive and counts.negative and counts.labelled):
-        return None
-    shares = counts.positive_labelled / counts.positive, counts.negative_labelled / counts.negative
-    return min(shares) / max(shares)
+    found = list[tuple[StratumName, Mask]]()
+    positive = scores >= band.threshold
+    inconclusive = _inconclusive(band, scores)
+    for (outer, inner), side in zip(_SIDES, (positive, ~positive), strict=True):
+        parts = (outer, side & ~inconclusive), (inner, side & inconclusive)
+        split = all(part.sum() >= least for _, part in parts)
+        found += parts if split else [(outer, side)]
+    return [(name, people) for name, people in found if people.any()]
 
 
-def _too_few(promise: Labelled, counts: Counts, ratio: float | None, p: FeedbackParams) -> str:
+def _inconclusive(band: Band, scores: Floats) -> Mask:
+    return np.array([band.diagnosis(score) == "inconclusive" for score in scores.tolist()], dtype=bool)
+
+
+def labelled_ratio(strata: Sequence[Stratum]) -> float | None:
+    """Of the shares labelled in the strata, the least to the most, in [0, 1].
+
+    None where all are in one, so that nobody was passed over, or nobody is labelled.
+    """
+    shares = [one.labelled / one.answered for one in strata]
+    return min(shares) / max(shares) if len(shares) > 1 and max(shares) else None
+
+
+def _too_few(promise: Labelled, counts: Counts, strata: Sequence[Stratum], p: FeedbackParams) -> str:
     """Why nothing can be said; "" where something can."""
     if not counts.answered:
-        return "This package has answered nobody with a score."
+        others = " who is not in the corpus" if counts.in_corpus else ""
+        return f"This package has answered nobody with a score{others}."
     labelled = {"patient": counts.labelled_patients, "control": counts.labelled_controls}
     if min(labelled.values()) < p.min_people:
         said = " and ".join(f"{n} {name}s" for name, n in labelled.items())
@@ -116,27 +159,24 @@ def _too_few(promise: Labelled, counts: Counts, ratio: float | None, p: Feedback
             f"The test set had {n_patients} patients and {n_controls} controls: a promise of fewer than "
             f"{p.min_people} of each is none."
         )
+    ratio = labelled_ratio(strata)
     if ratio is not None and ratio < p.least_ratio:
+        shares = "; ".join(f"{one.name}, of {one.labelled} of {one.answered}" for one in strata)
         return (
-            f"The truth is known too one-sidedly: of {counts.positive_labelled} of {counts.positive} people who were "
-            f"answered positive and of {counts.negative_labelled} of {counts.negative} who were answered negative. Of "
+            f"The truth is known too one-sidedly, by what people were answered: {shares}. Of "
             f"those who are hardly ever verified nobody knows how many were answered wrongly, so there is no AUC, no "
-            f"sensitivity and no specificity. The lesser share must be {p.least_ratio:g} of the other at least, and is "
+            f"sensitivity and no specificity. The least share must be {p.least_ratio:g} of the most at least, and is "
             f"{ratio:.2f}: verify some of them, drawn at random."
         )
     return ""
 
 
-def _weights(positive: Mask, counts: Counts) -> Floats:
-    """How many people of their side of the threshold each of the labelled stands for."""
-    per_positive, per_negative = (
-        answered / labelled if labelled else 1.0
-        for answered, labelled in (
-            (counts.positive, counts.positive_labelled),
-            (counts.negative, counts.negative_labelled),
-        )
-    )
-    return np.where(positive, per_positive, per_negative)
+def _weights(strata: Sequence[tuple[StratumName, Mask]], known: Mask) -> Floats:
+    """How many people of their stratum each of the labelled stands for; each stratum must have one of them."""
+    weights = np.ones(known.size)
+    for _, own in strata:
+        weights[own] = own.sum() / (own & known).sum()
+    return weights
 
 
 def _verdict(found: Performance, p: FeedbackParams) -> tuple[Verdict, str]:

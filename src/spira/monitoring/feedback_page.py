@@ -12,6 +12,7 @@ from spira.plots.svg import svg
 from spira.report.blocks import Code, Figure, Line, Section, Strong, Table, Unbroken
 
 _LEVELS: dict[Verdict, Level] = {"as promised": "pass", "below its promise": "fail", "too few": "warn"}
+_BADGES: dict[Verdict, str] = {"as promised": "no fall found"}  # wide bounds are no proof of a kept promise
 _NAMES = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
 
@@ -21,7 +22,7 @@ def feedback_page(found: Feedback) -> Page:
         title="What came to be known, beside what was promised",
         origin=f"{found.day}, package {found.package[:12]}.",
         level=_LEVELS[found.verdict],
-        verdict=found.verdict,
+        verdict=_BADGES.get(found.verdict, found.verdict),
         why=found.reason,
         sections=sections(found),
     )
@@ -44,6 +45,7 @@ def _people(found: Feedback) -> Section:
         ["answered negative; whose truth is known", f"{n.negative}; {n.negative_labelled}"],
         ["of all, inconclusive; whose truth is known", f"{n.inconclusive}; {n.inconclusive_labelled}"],
         ["people without a score, for all of their recordings were refused", str(n.without_score)],
+        ["people of the corpus in data/clips, who are left out", str(n.in_corpus)],
         ["further answers to somebody who had one", str(n.repeated_answers)],
         ["answers by other packages, which are not looked at", str(n.other_packages_answers)],
         ["ids in the feedback of nobody who was answered", str(n.unknown_ids)],
@@ -62,14 +64,19 @@ def _labelled(found: Feedback) -> Section:
         for one in found.deciles
     ]
     ratio = (
-        "One side of the threshold has nobody who was answered, or nobody is labelled: there is nothing to compare."
+        "All were answered alike, or nobody is labelled: there is nothing to compare."
         if found.labelled_ratio is None
-        else f"Of the shares labelled on either side of the threshold, the less is {found.labelled_ratio:.2f} of the "
-        "more."
+        else f"Of the shares labelled by answer, the least is {found.labelled_ratio:.2f} of the most."
     )
+    by_answer = [
+        [one.name, str(one.answered), str(one.labelled), f"{one.labelled / one.answered:.0%}"] for one in found.strata
+    ]
+    answers = Table(("answer", "answered", "truth known", "share"), by_answer, "Nobody was answered.")
     known = (
-        "Each person whose truth is known counts for all on their side of the threshold (Begg and Greenes, 1983). That "
-        "is right as far as the answer alone decides whose truth comes to be known."
+        "Each person whose truth is known counts for all who were answered alike (Begg and Greenes, 1983): positive, "
+        "inconclusive at the threshold or above, inconclusive below it, negative; a side of the threshold of which one "
+        "part has too few people counts as one. That is right as far as the answer alone decides whose truth comes to "
+        "be known."
     )
     table = Table(("score", "answered", "truth known", "share"), rows, "Nobody was answered.")
     shares = [one.labelled / one.answered for one in found.deciles]
@@ -81,7 +88,7 @@ def _labelled(found: Feedback) -> Section:
             "hardly ever verified: their errors stay unseen.",
         )
     ]
-    return Section("labelled", "By score", [ratio, known, table], figures if rows else [])
+    return Section("labelled", "By answer and score", [ratio, answers, known, table], figures if rows else [])
 
 
 def _promise(found: Feedback, now: Performance) -> Section:

@@ -13,7 +13,7 @@ class FeedbackParams(Section):
     """When the champion counts as below its promise; docs/how-to/feedback.md has the reasons."""
 
     min_people: People  # of each class with a label, before anything is said
-    least_ratio: float = Field(gt=0, le=1)  # of the shares labelled either side of the threshold, least to most
+    least_ratio: float = Field(gt=0, le=1)  # of the shares labelled by answer, the least to the most
     confidence: float = Field(ge=0.5, lt=1)  # of intervals; and that no look of all finds what is not there
     tightest: float = Field(gt=0, le=1)  # share of the promise's information at which its bounds are tightest
     n_bins: int = Field(strict=True, ge=2, le=100)  # of equal width, for calibration

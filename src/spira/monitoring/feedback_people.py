@@ -1,7 +1,7 @@
 """Answers and feedback -> people: each with a score, and a label where the truth about them is known."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ class Joined(NamedTuple):
     labels: list[int | None]  # 1 patient, 0 control, None where nobody knows
     sources: dict[str, int]  # by who knew it, how many people
     n_without_score: int  # people whose every recording was refused
+    n_in_corpus: int  # people with a score who are in the corpus, and are left out
     n_unknown: int  # ids in feedback of nobody who was answered
     n_elsewhere: int  # ids in feedback of people whom another package answered
 
@@ -87,13 +88,21 @@ def truths(people: Sequence[Request], known: Sequence[Known]) -> list[Known | No
     return [found.get(i) for i, _ in enumerate(people)]
 
 
-def join(asked: Asked, known: Sequence[Known]) -> Joined:
-    """Whom the feedback is about; raises what ``truths`` does."""
+def join(asked: Asked, known: Sequence[Known], corpus: Collection[str] = frozenset()) -> Joined:
+    """Whom the feedback is about; raises what ``truths`` does.
+
+    Args:
+        asked: whom the package answered.
+        known: the feedback.
+        corpus: the digests of recordings that the package may have been trained on; their people are left out.
+    """
+    truth_of, met = truths(asked.people, known), frozenset(corpus)
     scored = [
         (person.score, truth)
-        for person, truth in zip(asked.people, truths(asked.people, known), strict=True)
-        if person.score is not None
+        for person, truth in zip(asked.people, truth_of, strict=True)
+        if person.score is not None and not person.ids & met
     ]
+    n_scored = sum(person.score is not None for person in asked.people)
     ours = frozenset().union(*(person.ids for person in asked.people))
     others = [row.id for row in known if row.id not in ours]
     n_elsewhere = sum(name in asked.elsewhere for name in others)
@@ -101,7 +110,8 @@ def join(asked: Asked, known: Sequence[Known]) -> Joined:
         scores=[score for score, _ in scored],
         labels=[truth.label if truth else None for _, truth in scored],
         sources=dict(sorted(Counter(truth.source for _, truth in scored if truth).items())),
-        n_without_score=len(asked.people) - len(scored),
+        n_without_score=len(asked.people) - n_scored,
+        n_in_corpus=n_scored - len(scored),
         n_unknown=len(others) - n_elsewhere,
         n_elsewhere=n_elsewhere,
     )

@@ -7,7 +7,8 @@ Conventions:
     A score at or above the threshold is positive, inside the inconclusive band too, as ``evaluate`` counts.
 
 Where those who were answered positive are labelled more often than the others, sensitivity among the labelled is too
-high and specificity too low. The weights correct for it, as far as the answer alone decides whose truth becomes known.
+high and specificity too low; where the inconclusive are, both are too low, for they are answered wrongly more often.
+The weights correct for it, as far as the answer alone decides whose truth becomes known.
 
 Source:
     Begg and Greenes, "Assessment of diagnostic tests when disease verification is subject to selection bias",
@@ -25,7 +26,7 @@ from spira.evaluation.bootstrap import speaker_resamples
 from spira.evaluation.calibrators import reliability
 from spira.evaluation.intervals import estimates
 from spira.evaluation.metrics import at_threshold, auc
-from spira.monitoring.confidence_sequence import Share, fall, least_fall, share
+from spira.monitoring.confidence_sequence import Group, Share, fall, group, least_fall, share
 from spira.monitoring.feedback_params import FeedbackParams
 from spira.monitoring.feedback_result import (
     Bin,
@@ -122,13 +123,13 @@ def _share(people: Labelled, label: int, threshold: float) -> Share:
     positive = people.scores >= threshold
     right = positive if label == 1 else ~positive
     own = people.labels == label
-    weights = [_weight(people, side) for side in (right, ~right)]
-    return share(*(np.array(np.sum(own & side)) for side in (right, ~right)), *weights)
+    return share(*(_group(people, own & side, side) for side in (right, ~right)))
 
 
-def _weight(people: Labelled, side: Mask) -> Floats:
-    """Of anybody on one side of the threshold, of either class; where nobody is there, that of the other side."""
-    return np.asarray(people.weights[side if side.any() else ~side][0])
+def _group(people: Labelled, own: Mask, side: Mask) -> Group:
+    """Where there is nobody, one more would have the mean weight of their side of the threshold, or of the other."""
+    otherwise = people.weights[side if side.any() else ~side].mean()
+    return group(own.astype(np.int64), people.weights, np.asarray(otherwise))
 
 
 def _calibrated(people: Labelled, n_bins: int) -> Calibrated:

@@ -13,6 +13,7 @@ BELOW: Verdict = "below its promise"
 TOO_FEW: Verdict = "too few"
 Metric = Literal["auc", "sensitivity", "specificity"]
 Watch = Literal["sensitivity", "specificity"]
+StratumName = Literal["positive", "inconclusive above", "inconclusive below", "negative"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -33,6 +34,7 @@ class Counts(_Part):
     inconclusive: Count  # within the band about the threshold; they are among the two above
     inconclusive_labelled: Count
     without_score: Count  # every recording was refused
+    in_corpus: Count  # with a score; the model may have been trained on them, so they are not among the answered
     repeated_answers: Count  # to somebody who had one before
     other_packages_answers: Count  # lines of the log, by other packages
     unknown_ids: Count  # ids in the feedback, of nobody who was answered
@@ -42,6 +44,14 @@ class Counts(_Part):
     def labelled(self) -> int:
         """People whose truth is known."""
         return self.labelled_patients + self.labelled_controls
+
+
+class Stratum(_Part):
+    """People who were answered alike, of whom each with a label stands for all."""
+
+    name: StratumName
+    answered: Count
+    labelled: Count
 
 
 class Decile(_Part):
@@ -122,6 +132,7 @@ class Feedback(_Part):
     confidence: Number
     counts: Counts
     sources: dict[str, Count]  # by who knew the truth, labelled people; none of fewer than five
-    labelled_ratio: Number | None  # of the shares labelled on either side of the threshold, the less to the more
+    strata: tuple[Stratum, ...]  # everybody who was answered is in one of them; none is empty
+    labelled_ratio: Number | None  # of the shares labelled in the strata, the least to the most
     deciles: tuple[Decile, ...]
     performance: Performance | None  # where there are too few, or too one-sidedly labelled people: none

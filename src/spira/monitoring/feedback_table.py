@@ -18,6 +18,7 @@ _REQUIRED = COLUMNS[:3]
 _DIGEST, _INFERENCE = (re.compile(rf"[0-9a-f]{{{n}}}") for n in (64, 32))
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOST_SAID = 20
+_EARLIEST = date(2000, 1, 1)  # an older date is a slip of the pen, or a date of birth
 
 
 def read_feedback(path: Path, today: date) -> list[Known]:
@@ -117,6 +118,8 @@ def _date_problems(cells: Sequence[str], lines: Sequence[int], today: date) -> I
             yield line, f"known_on must be a date such as 2026-07-31, got {shown(cell)}"
         elif day > today:
             yield line, f"known_on must not lie after today, {today}, got {cell}"
+        elif day < _EARLIEST:
+            yield line, f"known_on must not lie before {_EARLIEST}; a date of birth must not be in it"
 
 
 def _day(cell: str) -> date | None:

@@ -34,16 +34,27 @@ def begun(root: Path) -> str | None:
 
 def changed(root: Path) -> list[str]:
     """Paths that are not as in the commit, or that git does not know."""
+    return [path for _, path in _status(root)]
+
+
+def _status(root: Path) -> list[tuple[bool, str]]:
+    """(Whether the commit has it, a path that is not as in the commit.)"""
     listed = git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all").decode(errors="replace")
-    return [entry[3:] for entry in listed.split("\0") if entry]
+    return [(not entry.startswith(("??", "A")), entry[3:]) for entry in listed.split("\0") if entry]
 
 
 def require_clean(root: Path, *, but: tuple[str, ...] = ()) -> None:
     """Raises DataError, with the first path by name, where something is changed but what begins so."""
-    odd = [path for path in changed(root) if not path.startswith(but or ("\0",))]
-    if odd:
-        more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
-        raise DataError(f"{odd[0]}{more}: changed and not committed; a retraining is of a commit: commit or remove it")
+    odd = [(known, path) for known, path in _status(root) if not path.startswith(but or ("\0",))]
+    if not odd:
+        return
+    (known, path), more = odd[0], f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+    if known:
+        raise DataError(f"{path}{more}: changed and not committed; a retraining is of a commit: commit or restore it")
+    raise DataError(
+        f"{path}{more}: not in the commit; a retraining is of a commit: move it out of the repository. What is about "
+        "people, such as feedback or a log, is never committed"
+    )
 
 
 def begin(root: Path, remote: str, today: date) -> str:

@@ -42,6 +42,11 @@ class Checked:
         return any(rule.holds for rule in self.rules)
 
     @property
+    def known(self) -> bool:
+        """Whether anything is known of one at least."""
+        return any(rule.holds is not None for rule in self.rules)
+
+    @property
     def reasons(self) -> list[str]:
         """A line for each rule that holds."""
         return [f"{rule.name}: {rule.why}" for rule in self.rules if rule.holds]

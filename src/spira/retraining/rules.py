@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from spira.retraining.params import RetrainParams
 
+_STRENGTH = {"too few": 0, "none": 1, "as promised": 1, "drift": 2, "below its promise": 2}
 SPEAKERS, DRIFT, AGE, FEEDBACK = RULES = ("new speakers", "drift", "age", "feedback")
 
 
@@ -82,7 +83,7 @@ def repeated_drift(reports: Sequence[Report], package: str, p: RetrainParams) ->
     """Holds where the last reports about the package all say drift; one with too few recordings says nothing.
 
     Args:
-        reports: the oldest first; of those of one day the last counts.
+        reports: the oldest first; of those of one day the strongest verdict counts.
         package: the champion's.
     """
     own, others = _about(reports, package)
@@ -102,8 +103,9 @@ def repeated_drift(reports: Sequence[Report], package: str, p: RetrainParams) ->
 
 
 def _about(reports: Sequence[Report], package: str) -> tuple[list[Report], int]:
-    """(the last report of each day about the package, in their order; how many are about others)."""
-    own = {report.day: report for report in reports if report.package == package}
+    """(the report with the strongest verdict of each day about the package, by day; how many are about others)."""
+    by_strength = sorted(reports, key=lambda report: _STRENGTH[report.verdict])
+    own = {report.day: report for report in by_strength if report.package == package}
     return [own[day] for day in sorted(own)], sum(report.package != package for report in reports)
 
 
@@ -124,7 +126,9 @@ def age(registered: date, today: date, p: RetrainParams) -> Rule:
 
 
 def below_promise(reports: Sequence[Report], package: str) -> Rule:
-    """Holds where the newest report on feedback about the package says so.
+    """Holds where any report on feedback about the package says so; else the newest decides.
+
+    Its bounds hold at all looks at once, so what has passed them once stays found, whatever later looks say.
 
     Args:
         reports: the oldest first.
@@ -133,9 +137,13 @@ def below_promise(reports: Sequence[Report], package: str) -> Rule:
     own, others = _about(reports, package)
     if not own:
         return Rule(FEEDBACK, None, f"no report on feedback is about the champion{_left_out(own, others)}")
+    below = [report.day for report in own if report.verdict == "below its promise"]
+    if below:
+        why = f"the champion is below its promise, first by the report of {below[0].isoformat()}"
+        return Rule(FEEDBACK, True, why + _left_out(own, others))
     last = own[-1]
-    holds = None if last.verdict == "too few" else last.verdict == "below its promise"
-    said = "has too few answers to say" if holds is None else f"says the champion is {last.verdict}"
+    holds = None if last.verdict == "too few" else False
+    said = "has too few answers to say" if holds is None else "finds no fall"
     return Rule(FEEDBACK, holds, f"the report of {last.day.isoformat()} {said}{_left_out(own[:-1], others)}")
 
 
@@ -145,6 +153,8 @@ def not_known(name: str, why: str) -> Rule:
 
 def conclusion(rules: Sequence[Rule]) -> str:
     """What follows of all rules, in a sentence."""
+    if all(rule.holds is None for rule in rules):
+        return f"nothing is known: {', '.join(rule.name for rule in rules)}"
     holding = [rule.name for rule in rules if rule.holds]
     unknown = [rule.name for rule in rules if rule.holds is None]
     missing = f"; not known: {', '.join(unknown)}" if unknown else ""
