@@ -28,6 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
+os.fsync = lambda _: None  # thousands of files: no test cuts the power, and a disk that fails is put in its place
 gc.disable()  # until all is collected: else half of the time goes into looking for garbage among modules and tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
 signal.signal(
