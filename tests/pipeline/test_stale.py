@@ -74,12 +74,12 @@ def test_what_a_change_of_a_file_makes_dvc_run(folder: Path) -> None:
     Many at once: no two of them lie under one dependency, else neither would be the only name that fits.
     """
     assert changed_dependencies(folder) == {}
-    found = {}
+    found: dict[str, set[str]] = {}
     for names in one_a_folder(AFTER_A_CHANGE_OF):
         before = {name: (folder / name).read_bytes() for name in names}
         for name, content in before.items():
             (folder / name).write_bytes(content + b"\n# another\n")
-        found |= {name: set[str]() for name in names}
+        found |= {name: set() for name in names}
         for stage, dependencies in changed_dependencies(folder).items():
             for dependency in dependencies:
                 (name,) = [name for name in names if Path(name).is_relative_to(dependency)]
