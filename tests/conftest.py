@@ -34,7 +34,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
 
     torch.set_num_threads(1)
 
-os.fsync = lambda fd: None  # thousands of files: no test cuts the power, and a disk that fails is put in its place
+# Of thousands of files: no test cuts the power, and one whose disk fails puts that in its place.
+os.fsync = lambda fd: None  # noqa: ARG005
 gc.disable()  # until all is collected: else half of the time goes into looking for garbage among modules and tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
 signal.signal(
