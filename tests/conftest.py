@@ -1,4 +1,7 @@
-"""What several test files share and is slow to make."""
+"""What several test files share and is slow to make.
+
+torch, DVC and the stages are imported where they are used: xdist's own process, for which the workers wait, uses none.
+"""
 
 from spira.base import arithmetic
 
@@ -11,23 +14,28 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from packaged import Packaged, made
-from pipeline_clone import Clone
 from spira.repository.git import WHICH_REPOSITORY
-from spira.stages import ingest
-from two_revisions import Repository, build
+
+if TYPE_CHECKING:
+    from packaged import Packaged
+    from pipeline_clone import Clone
+    from two_revisions import Repository
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what it starts takes another's
     os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
     torch.set_num_threads(1)
 
+# Of thousands of files: no test cuts the power, and one whose disk fails puts that in its place.
+os.fsync = lambda fd: None  # noqa: ARG005
 gc.disable()  # until all is collected: else half of the time goes into looking for garbage among modules and tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
 signal.signal(
@@ -79,6 +87,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without a GPU its tests are skipped; they fail on a machine that is there for them."""
+    import torch
+
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         if os.environ.get("SPIRA_REQUIRE_CUDA"):
             pytest.fail("SPIRA_REQUIRE_CUDA is set, and torch finds no CUDA device")
@@ -93,8 +103,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Repository:
+def repository(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> "Repository":
     """Made once, by the first worker that wants it; each works in a copy, in which its tests leave ``main`` clean."""
+    from two_revisions import Repository, build
+
     made, folder = shared / "two_revisions", tmp_path_factory.mktemp("repository") / "copy"
     with FileLock(shared / "two_revisions.lock"):
         if not made.is_dir():
@@ -105,8 +117,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Reposi
 
 
 @pytest.fixture(scope="session")
-def reproduced(shared: Path) -> Clone:
+def reproduced(shared: Path) -> "Clone":
     """Reproduced once, by the first worker that wants it; each test file works in a copy of its own."""
+    from pipeline_clone import Clone
+
     folder, stages = shared / "clones/reproduced", shared / "clones/stages.json"
     with FileLock(shared / "clones.lock"):
         if not stages.is_file():
@@ -116,8 +130,10 @@ def reproduced(shared: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Packaged:
+def packaged(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "Packaged":
     """Packed once, by the first worker that wants it; its tests only read it."""
+    from packaged import Packaged, made
+
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "packaged"
     with FileLock(root.with_suffix(".lock")):
@@ -131,12 +147,16 @@ def packaged(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Packag
 def denormals() -> Iterator[None]:
     """A stage that ran in this process took the smallest numbers for zero; the next test has them back."""
     yield
+    import torch
+
     torch.set_flush_denormal(False)
 
 
 @pytest.fixture
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ingest takes a corpus that is too small to be split: tests that look at three recordings need no more."""
+    from spira.stages import ingest
+
     monkeypatch.setattr(ingest, "require_learnable", lambda *_: None)
 
 
@@ -153,6 +173,8 @@ def two_threads() -> Iterator[None]:
 
 
 def _threads(n_threads: int) -> Iterator[None]:
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     yield

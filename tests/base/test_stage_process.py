@@ -177,6 +177,16 @@ def test_importing_a_stage_starts_nothing(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
+def test_garbage_is_collected_from_when_the_work_begins(folder: Path) -> None:
+    """Not while modules are imported, and not among them afterwards."""
+    (folder / "train.py").write_text(
+        "import gc\nfrom spira.base.stage_process import as_stage, begin_stage\n"
+        "begin_stage()\nassert not gc.isenabled()\n"
+        "with as_stage():\n    assert gc.isenabled()\n    assert gc.get_freeze_count() > 1000\n"
+    )
+    subprocess.run([sys.executable, "train.py"], check=True)
+
+
 def test_a_stage_watches_before_it_has_imported_torch(folder: Path, mess: list[int]) -> None:
     """That takes seconds, in which DVC may be killed: a torch that takes a hundred is ended in its midst."""
     (folder / "torch.py").write_text(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,14 @@ class Evaluated:
         self.metrics: dict[str, Any] = self.tree["models"][self.tree["deployed"]]
         self.headline: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         self.found = read_evaluation(folder / "evaluation.json")
+        self._p = p
+
+    @cached_property
+    def report(self) -> str:
+        """Made where a test reads it: with its pictures it takes thrice as long as the stage."""
         probes: dict[str, dict[str, ProbeAnswer]] = {model: {} for model in self.found.models}
-        sources = Sources(self.found, probes, read_plots(folder / "plots"), [["-"]], {}, [], [])
-        self.report = make_report(sources, p).markdown()
+        sources = Sources(self.found, probes, read_plots(self.folder / "plots"), [["-"]], {}, [], [])
+        return make_report(sources, self._p).markdown()
 
     def condition(self, name: str) -> dict[str, Any]:
         """``auc``, ``auc_lo``, ``auc_hi``, ``auc_sd`` and so on, as written."""

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Mapping
+from contextlib import chdir
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,28 +60,47 @@ def before_features(at: Path) -> None:
 @pytest.fixture
 def workspace(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As DVC runs a stage in, with sixteen shards an array."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("SPIRA_CHECKPOINTS", raising=False)
-    monkeypatch.setattr(frames, "_CLIPS_A_SHARD", 1)
+    as_dvc_runs(tmp_path, monkeypatch)
     shutil.copytree(corpus, tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def first_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus, what a run made of it, and what that run kept."""
+    at = tmp_path_factory.mktemp("first") / "run"
+    shutil.copytree(corpus, at)
+    with pytest.MonkeyPatch.context() as patch:
+        as_dvc_runs(at, patch)
+        run(at)
+    return at
+
+
+@pytest.fixture
+def rendered(first_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The workspace after a first run; an output and what is kept of it are one file here too, as ``cp -a`` copies."""
+    as_dvc_runs(tmp_path, monkeypatch)
+    subprocess.run(["cp", "-a", f"{first_run}/.", tmp_path], check=True)
+    return tmp_path
+
+
+def as_dvc_runs(at: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("DVC_ROOT", str(at))
+    patch.delenv("SPIRA_CHECKPOINTS", raising=False)
+    patch.setattr(frames, "_CLIPS_A_SHARD", 1)
 
 
 def run(at: Path, sample_rate: int = 16_000, **changed: Mapping[str, object]) -> None:
     """With other values of some parameters of some sections."""
     tree, _ = read(ROOT / "params.yaml")
-    featurize.run(
-        sample_rate,
-        parse(FeatureParams, tree["features"] | changed.get("features", {})),
-        parse(EmbeddingParams, tree["embedding"] | changed.get("embedding", {})),
-        parse(WindowParams, {"seconds": 1.0, "step_seconds": 1.0} | dict(changed.get("windows", {}))),
-        parse(NoiseParams, tree["noise"] | {"views": 1} | changed.get("noise", {})),
-        clips=at / "data/clips",
-        noises=at / "data/noise",
-        subsets=at / "data/subsets.csv",
-        pretrained=at / "data/pretrained",
-        out=at / "data/features",
-    )
+    with chdir(at):
+        featurize.run(
+            sample_rate,
+            parse(FeatureParams, tree["features"] | changed.get("features", {})),
+            parse(EmbeddingParams, tree["embedding"] | changed.get("embedding", {})),
+            parse(WindowParams, {"seconds": 1.0, "step_seconds": 1.0} | dict(changed.get("windows", {}))),
+            parse(NoiseParams, tree["noise"] | {"views": 1} | changed.get("noise", {})),
+        )
 
 
 def run_after_dvc(at: Path, **changed: Any) -> set[str]:
@@ -114,36 +135,33 @@ def from_nothing(at: Path, **changed: Any) -> dict[Path, bytes]:
     return contents(at)
 
 
-def test_a_second_run_makes_nothing(workspace: Path) -> None:
+def test_a_second_run_makes_nothing(rendered: Path) -> None:
     """Seven arrays in sixteen shards; less than 128 files."""
-    run(workspace)
-    assert run_after_dvc(workspace) == set()
-    second = contents(workspace)
+    assert run_after_dvc(rendered) == set()
+    second = contents(rendered)
     assert 16 * 7 * 0.75 < len(second) < 128
-    assert second == from_nothing(workspace)
+    assert second == from_nothing(rendered)
 
 
-def test_by_hand_all_is_made(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_hand_all_is_made(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no DVC started the stage; but for what one run has twice, as a patient's clip under two conditions."""
-    run(workspace)
     monkeypatch.delenv("DVC_ROOT")
-    made = run_after_dvc(workspace)
-    assert {name for name in arrays(workspace) if not name.split("/")[1].startswith("noisy_controls")} <= made
-    assert contents(workspace) == from_nothing(workspace)
+    made = run_after_dvc(rendered)
+    assert {name for name in arrays(rendered) if not name.split("/")[1].startswith("noisy_controls")} <= made
+    assert contents(rendered) == from_nothing(rendered)
 
 
-def test_one_more_clip_makes_its_own_shards_alone(workspace: Path) -> None:
+def test_one_more_clip_makes_its_own_shards_alone(rendered: Path) -> None:
     """Under each condition of its subset, though every slice of the array of waveforms has moved."""
-    run(workspace)
-    metadata = workspace / "data/raw/many/metadata.csv"
-    header, *rows = (workspace / "whole.csv").read_text().splitlines()
+    metadata = rendered / "data/raw/many/metadata.csv"
+    header, *rows = (rendered / "whole.csv").read_text().splitlines()
     name, rest = rows.pop().split(",", 1)
-    (workspace / "data/raw/many" / name).rename(workspace / "data/raw/many/000/!.wav")  # before all others
+    (rendered / "data/raw/many" / name).rename(rendered / "data/raw/many/000/!.wav")  # before all others
     metadata.write_text("\n".join([header, f"000/!.wav,{rest}", *rows]) + "\n")
-    before_features(workspace)
-    subset = pl.read_csv(workspace / "data/subsets.csv").filter(pl.col("clip_id") == "000/!.wav")["subset"].item()
-    assert run_after_dvc(workspace) == own_arrays(workspace, subset, "000/!.wav")
-    assert contents(workspace) == from_nothing(workspace)
+    before_features(rendered)
+    subset = pl.read_csv(rendered / "data/subsets.csv").filter(pl.col("clip_id") == "000/!.wav")["subset"].item()
+    assert run_after_dvc(rendered) == own_arrays(rendered, subset, "000/!.wav")
+    assert contents(rendered) == from_nothing(rendered)
 
 
 def own_arrays(at: Path, subset: str, clip: str) -> set[str]:
@@ -153,16 +171,15 @@ def own_arrays(at: Path, subset: str, clip: str) -> set[str]:
     return {f"{subset}/{condition}-{shard}" for condition, shard in shards.items()}
 
 
-def test_another_recording_under_the_same_name_makes_its_own_shards(workspace: Path) -> None:
+def test_another_recording_under_the_same_name_makes_its_own_shards(rendered: Path) -> None:
     """As long as the one before, so that nothing moves."""
-    run(workspace)
-    clip, subset = pl.read_csv(workspace / "data/subsets.csv").select("clip_id", "subset").row(0)
-    scale.write_noise(workspace / "other")
-    samples, rate = soundfile.read(workspace / "other/0.wav", frames=16_000, dtype="int16")
-    soundfile.write(workspace / "data/raw/many" / clip, samples, rate, subtype="PCM_16")
-    before_features(workspace)
-    assert run_after_dvc(workspace) == own_arrays(workspace, subset, clip)
-    assert contents(workspace) == from_nothing(workspace)
+    clip, subset = pl.read_csv(rendered / "data/subsets.csv").select("clip_id", "subset").row(0)
+    scale.write_noise(rendered / "other")
+    samples, rate = soundfile.read(rendered / "other/0.wav", frames=16_000, dtype="int16")
+    soundfile.write(rendered / "data/raw/many" / clip, samples, rate, subtype="PCM_16")
+    before_features(rendered)
+    assert run_after_dvc(rendered) == own_arrays(rendered, subset, clip)
+    assert contents(rendered) == from_nothing(rendered)
 
 
 ALL: dict[str, dict[str, Any]] = {
@@ -182,12 +199,11 @@ ALL: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", ALL)
-def test_a_changed_parameter_makes_all_anew(change: str, workspace: Path) -> None:
+def test_a_changed_parameter_makes_all_anew(change: str, rendered: Path) -> None:
     """But for what the run has twice."""
-    run(workspace)
-    made = run_after_dvc(workspace, **ALL[change])
-    assert {name for name in arrays(workspace) if "noisy_controls" not in name} <= made
-    assert contents(workspace) == from_nothing(workspace, **ALL[change])
+    made = run_after_dvc(rendered, **ALL[change])
+    assert {name for name in arrays(rendered) if "noisy_controls" not in name} <= made
+    assert contents(rendered) == from_nothing(rendered, **ALL[change])
 
 
 @pytest.mark.parametrize(
@@ -200,28 +216,25 @@ def test_a_changed_parameter_makes_all_anew(change: str, workspace: Path) -> Non
     ],
 )
 def test_what_a_parameter_of_noise_does_not_decide_stays(
-    noise: Mapping[str, float], made_again: str, kept: str, workspace: Path
+    noise: Mapping[str, float], made_again: str, kept: str, rendered: Path
 ) -> None:
     """A number of noises is nothing to clean clips, and a view in training to nobody else's."""
-    run(workspace)
-    made = run_after_dvc(workspace, noise=noise)
+    made = run_after_dvc(rendered, noise=noise)
     assert any(made_again in name for name in made)
     assert not any(kept in name for name in made)
-    assert contents(workspace) == from_nothing(workspace, noise=noise)
+    assert contents(rendered) == from_nothing(rendered, noise=noise)
 
 
-def test_weights_are_no_work(workspace: Path) -> None:
+def test_weights_are_no_work(rendered: Path) -> None:
     """They stand in the tables alone: no frame is rendered again."""
-    run(workspace)
-    assert run_after_dvc(workspace, noise={"clean_weight": 0.25}) == set()
-    weights = pl.read_csv(workspace / "data/features/train/views.csv").group_by("view").agg(pl.col("weight").unique())
+    assert run_after_dvc(rendered, noise={"clean_weight": 0.25}) == set()
+    weights = pl.read_csv(rendered / "data/features/train/views.csv").group_by("view").agg(pl.col("weight").unique())
     assert sorted(weights.rows()) == [(0, [0.25]), (1, [0.75])]
 
 
-def test_longer_windows_are_no_work_where_no_clip_is_padded(workspace: Path) -> None:
+def test_longer_windows_are_no_work_where_no_clip_is_padded(rendered: Path) -> None:
     """With normalisation a short clip is filled up in its window, not in its sound."""
-    run(workspace)
-    assert run_after_dvc(workspace, windows={"seconds": 1.5}) == set()
+    assert run_after_dvc(rendered, windows={"seconds": 1.5}) == set()
 
 
 def frames_by_clip(at: Path, subset: str, array: str) -> dict[tuple[str, int], np.ndarray]:
@@ -321,38 +334,35 @@ def test_all_noise_is_used_everywhere_where_none_is_to_be_kept(
     assert re.search(r"noise: all \d+ recordings, for training, validation and test alike", capsys.readouterr().out)
 
 
-def test_only_what_the_last_run_left_is_taken(workspace: Path) -> None:
+def test_only_what_the_last_run_left_is_taken(rendered: Path) -> None:
     """What it did not need is gone, or the folder would grow with every corpus."""
-    run(workspace)
-    kept = list((workspace / ".ckpt/featurize").glob("*/*"))
-    metadata = workspace / "data/raw/many/metadata.csv"
+    kept = list((rendered / ".ckpt/featurize").glob("*/*"))
+    metadata = rendered / "data/raw/many/metadata.csv"
     metadata.write_text("\n".join(metadata.read_text().splitlines()[:-1]) + "\n")
-    before_features(workspace)
-    made = run_after_dvc(workspace)
+    before_features(rendered)
+    made = run_after_dvc(rendered)
     assert made
-    assert len(list((workspace / ".ckpt/featurize").glob("*/*"))) == len(kept)
+    assert len(list((rendered / ".ckpt/featurize").glob("*/*"))) == len(kept)
 
 
-def test_other_noise_or_packages_make_all_anew(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_noise_or_packages_make_all_anew(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any clip may have drawn the recording that changed; any number may be another package's."""
-    run(workspace)
-    (workspace / "data/raw/hiss/metadata.csv").write_text("file_path\n0.wav\n2.wav\n")
-    before_features(workspace)
-    assert len(run_after_dvc(workspace)) > 16 * 3  # noisy in training, clean and noisy elsewhere
-    assert contents(workspace) == from_nothing(workspace)
+    (rendered / "data/raw/hiss/metadata.csv").write_text("file_path\n0.wav\n2.wav\n")
+    before_features(rendered)
+    assert len(run_after_dvc(rendered)) > 16 * 3  # noisy in training, clean and noisy elsewhere
+    assert contents(rendered) == from_nothing(rendered)
     monkeypatch.setattr(featurize, "version", lambda _: "99")
-    assert len(run_after_dvc(workspace)) > 16 * 3
+    assert len(run_after_dvc(rendered)) > 16 * 3
 
 
-def test_a_shard_that_was_changed_is_made_anew(workspace: Path) -> None:
+def test_a_shard_that_was_changed_is_made_anew(rendered: Path) -> None:
     """By a hand or by the disk, in the output, which is one file with what is kept of it."""
-    run(workspace)
-    path = workspace / "data/features/train/views-3.npy"
+    path = rendered / "data/features/train/views-3.npy"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    assert run_after_dvc(workspace) == {"train/views-3"}
-    assert contents(workspace) == from_nothing(workspace)
+    assert run_after_dvc(rendered) == {"train/views-3"}
+    assert contents(rendered) == from_nothing(rendered)
 
 
 class Kill(BaseException):

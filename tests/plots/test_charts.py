@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -80,6 +81,12 @@ print(md5(path.read_bytes()).hexdigest())
 DRAWN = {"png": "d7d756432a027d22465cdbaf641d9c37", "svg": "274df70a1ae8ec145df9ba1aa1069167"}
 
 
+@cache
+def drawing(name: str) -> str:
+    """The chart as a page holds it, drawn once: a fifth of a second."""
+    return svg(CHARTS[name])
+
+
 def texts(drawn: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(drawn).iter("text")]
 
@@ -106,7 +113,7 @@ def widened(part: Any) -> Any:
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_page_holds_it_as_it_is(name: str) -> None:
     """One labelled element of selectable text in the page's colours: no id, class, font, script or address."""
-    drawn = svg(CHARTS[name])
+    drawn = drawing(name)
     assert re.match(r'<svg viewBox="0 0 480 \d+" role="img" aria-label="[A-Z][^"]+">', drawn)
     assert not re.search(r" (?:id|class|style|font-family|xmlns\S*|href)=|https?:|<script|#|url\(", drawn)
     assert {*re.findall(r"var\(--(\w+)\)", drawn)} <= COLOURS.keys()
@@ -118,7 +125,7 @@ def test_a_page_holds_it_as_it_is(name: str) -> None:
 def test_no_position_depends_on_how_wide_a_text_is(name: str) -> None:
     """So none depends on the fonts of the machine that draws: longer words move nothing."""
     wide = svg(alt.LayerChart.from_dict(widened(CHARTS[name].to_dict())))
-    before, after = (re.sub(r">[^<]+<|aria-label=\"[^\"]*\"", "", drawn) for drawn in (svg(CHARTS[name]), wide))
+    before, after = (re.sub(r">[^<]+<|aria-label=\"[^\"]*\"", "", drawn) for drawn in (drawing(name), wide))
     assert wide.count(WIDE) > 5
     assert before == after
 
@@ -126,7 +133,7 @@ def test_no_position_depends_on_how_wide_a_text_is(name: str) -> None:
 @pytest.mark.parametrize("name", CHARTS)
 def test_all_of_it_is_in_the_picture(name: str) -> None:
     """Nothing begins beyond an edge."""
-    whole = ET.fromstring(svg(CHARTS[name]))
+    whole = ET.fromstring(drawing(name))
     width, height = map(float, whole.attrib["viewBox"].split()[2:])
     places = list(starts(whole, 0.0, 0.0))
     assert len(places) > 4
@@ -167,7 +174,7 @@ def drawn_by(machine: dict[str, str], path: Path) -> str:
 
 def test_curves_differ_by_dash_as_well_as_by_colour() -> None:
     """In grey they still differ; a guide is thinner than all of them."""
-    drawn = curves(svg(CHARTS["roc"]))
+    drawn = curves(drawing("roc"))
     assert len({line["stroke"] for line in drawn}) == len({line["stroke-dasharray"] for line in drawn}) == 3
 
 
@@ -206,7 +213,7 @@ def test_any_word_can_stand_on_a_chart() -> None:
 
 def test_a_forest_has_a_row_an_estimate_and_a_band() -> None:
     """Head rows stand to the left and are bold; what has too few people has words and no bar."""
-    drawn = ET.fromstring(svg(CHARTS["forest"]))
+    drawn = ET.fromstring(drawing("forest"))
     weights = {text.text: text.get("font-weight") for text in drawn.iter("text")}
     assert (weights["everybody"], weights["F (20)"]) == ("700", "400")
     assert sum(path.get("fill") == "var(--band)" for path in drawn.iter("path")) == 1
@@ -216,10 +223,10 @@ def test_a_forest_has_a_row_an_estimate_and_a_band() -> None:
 
 def test_models_of_a_forest_differ_by_colour_and_are_held_to_no_band() -> None:
     """Each row's mark and both ends of its bar have the colour of its look; the title is the caller's."""
-    drawn = ET.fromstring(svg(CHARTS["models"]))
+    drawn = ET.fromstring(drawing("models"))
     fills = Counter(path.get("fill") for path in drawn.iter("path"))
     assert (fills["var(--s0)"], fills["var(--s1)"], fills["var(--band)"]) == (3, 3, 0)
-    assert "AUC by model" in texts(svg(CHARTS["models"]))
+    assert "AUC by model" in texts(drawing("models"))
 
 
 def test_a_confusion_matrix_counts() -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 from dvc.utils.hydra import apply_overrides
+from s3fs import S3FileSystem
 
-from in_process import dvc_here
+from in_process import dvc_here, spira
 from pipeline_clone import Clone
 from s3_servers import KEY, Server
 from tiny import GIT_IDENTITY, ROOT, write_tiny_corpus
@@ -29,6 +30,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")
 NOT_HERE = {
     "make test": "this suite",
     "make lock": "needs the package index for minutes",
+    "spira staleness --out /tmp/staleness": "needs recordings of several months, and the tiny corpus has no dates",
 }
 # By path, as a reader finds them. Without probes and page: a third less.
 THAT_TRAIN_OFTEN = {
@@ -55,6 +57,8 @@ GRU = "dvc exp run --name gru -S models.networks=[gru] -S train.max_epochs=1"
 AS_TYPED = {"dvc exp run -S train.lrr=0.001", "dvc exp run -S train.lr=nan"}
 # Pages that say `dvc repro` or `dvc exp run` to the code as it is: in this process, which has imported it all.
 WITH_THIS_CODE = {"README.md", "docs/how-to/bring-a-corpus.md", "docs/how-to/mistakes.md"}
+# A page that changes the code, which a process of its own must read.
+WITH_OTHER_CODE = {"docs/how-to/extend.md"}
 ERROR = re.compile(r"^(ParamError|DataError|ERROR|refused|params\.yaml:)")
 
 
@@ -94,8 +98,8 @@ def commands(page: str) -> list[Command]:
 class Reader:
     """Somebody who types what a page says, in a clone that ran once, beside an S3 server."""
 
-    def __init__(self, folder: Path, server: Server, *, remote: bool, here: bool) -> None:
-        self.folder, self.server, self.here = folder, server, here
+    def __init__(self, folder: Path, server: Server, *, remote: bool, page: str) -> None:
+        self.folder, self.server, self.page = folder, server, page
         home = folder.parent / "home"
         write_tiny_corpus(home / "my-recordings", home / "my-noise")
         environment_folder = (
@@ -126,6 +130,7 @@ class Reader:
         for written, meant in {
             "s3://<bucket>/<path>": "s3://bucket/dvc",
             "https://<server>": self.server.url,
+            "spira drift data/raw/demo": "spira drift data/raw/tiny",  # beside itself, as on the page
             "train.max_epochs=15": "train.max_epochs=1",
             "seeds=[1,2,3,4]": "seeds=[1,2]",  # one more, as on the page, which starts from three
             "spira sweep": f"{FEW_TRIALS} experiments/gate.yaml && spira sweep",
@@ -134,8 +139,11 @@ class Reader:
             GRU: f"{GRU} train",
         }.items():
             line = line.replace(written, meant)
-        if self.here and re.match(r"dvc (repro|exp run)\b", line) and line not in AS_TYPED:
-            result = dvc_here(self.folder, *shlex.split(line)[1:], environment=self.environment)
+        if self._runs_here(line):
+            command, *arguments = shlex.split(line)
+            S3FileSystem.clear_instance_cache()  # a process has no connection of the one before
+            here = {"dvc": dvc_here, "spira": spira}[command]
+            result = here(self.folder, *arguments, environment=self.environment)
             return subprocess.CompletedProcess(line, result.returncode, result.stdout + result.stderr)
         return subprocess.run(
             ["bash", "-c", line],
@@ -148,6 +156,13 @@ class Reader:
             check=False,
             timeout=300,
         )
+
+    def _runs_here(self, line: str) -> bool:
+        """Whether the line is one command that this process can do as well, and no shell has a part in it."""
+        if line in AS_TYPED or not re.fullmatch(r"(dvc|spira) (?!serve\b)[^~$*|&;<>]*", line):
+            return False
+        runs_stages = re.match(r"dvc (repro|exp run)\b", line)
+        return self.page in WITH_THIS_CODE if runs_stages else self.page not in WITH_OTHER_CODE
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +193,7 @@ def test_every_command_on_the_page_does_what_it_says(
     shutil.copytree(reproduced.folder, folder, symlinks=True)
     if page_name(page) in THAT_TRAIN_OFTEN:
         Clone(folder).rest()
-    reader = Reader(folder, server, remote=page.name != "mistakes.md", here=page_name(page) in WITH_THIS_CODE)
+    reader = Reader(folder, server, remote=page.name != "mistakes.md", page=page_name(page))
     for command in commands(page.read_text()):
         if command.line in NOT_HERE or (_needs_corpus(command.line) and "SPIRA_CORPUS" not in os.environ):
             continue

@@ -45,7 +45,7 @@ TINY_PARAMS = {
     "corpus": "tiny",
     "noise_corpus": "tiny_noise",
     "seeds": [1],
-    "synthesize": {"n_speakers": 4, "n_noises": 4},
+    "synthesize": {"n_speakers": 4, "n_noises": 1, "noise_seconds": {"low": 1.0, "high": 1.1}},
     "split": {"min_speakers": 1},
     "noise": {"views": 1},
     "windows": {"seconds": 1.0, "step_seconds": 1.0},
