@@ -119,7 +119,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
     "server": {"connections", "journal", "run"},
     "sweeps": {"clones", "log", "plan_file", "plots", "runner", "sweep", "trainings"},
-    "training": {"checkpoint"},
+    "training": {"checkpoint", "rank_processes"},
 }
 OUTSIDE = {
     *("os", "sys", "io", "pathlib", "shutil", "tempfile", "fcntl", "glob"),

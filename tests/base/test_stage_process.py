@@ -155,14 +155,18 @@ def test_a_second_one_is_refused_while_the_first_lives(folder: Path, mess: list[
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_lives_so(stage: str) -> None:
-    """It starts before any import but this one, and the whole of its work is ``with as_stage()``."""
+    """It starts before any import but this one, and the whole of its work is ``with as_stage()``.
+
+    Of ``train`` each rank does: it also watches the process that started it, and ``as_rank`` is the first's stage.
+    """
     tree = ast.parse((SOURCE / f"spira/stages/{stage}.py").read_text())
     blocks = [node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
     assert blocks == [tree.body[1], tree.body[-1]]  # behind the docstring, and the end
     first, last = ([*map(ast.unparse, block.body)] for block in blocks)
-    assert first == ["from spira.base.stage_process import begin_stage", "begin_stage()"]
+    ranks = ["from spira.training.rank_processes import begin_rank", "begin_rank()"] if stage == "train" else []
+    assert first == ["from spira.base.stage_process import begin_stage", "begin_stage()", *ranks]
     assert len(last) == 1
-    assert last[0].startswith("with as_stage()")
+    assert last[0].startswith("with as_rank() as place:" if ranks else "with as_stage()")
 
 
 def test_importing_a_stage_starts_nothing(folder: Path) -> None:

@@ -4,8 +4,13 @@ if __name__ == "__main__":  # before what takes seconds to import
     from spira.base.stage_process import begin_stage
 
     begin_stage()
+    from spira.training.rank_processes import begin_rank
+
+    begin_rank()
 
 import sys
+from contextlib import nullcontext
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +18,9 @@ import torch
 from dvclive import Live
 from torch import nn
 
-from spira.base.errors import DataError
+from spira.base.errors import DataError, ParamError
 from spira.base.params import load
 from spira.base.section import SampleRate
-from spira.base.stage_process import as_stage
 from spira.clips.subsets import FoldClips, read_fold
 from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import TRAINING_VIEWS, VALIDATION_CONDITIONS
@@ -27,12 +31,16 @@ from spira.models.build import build, with_cpu_kernels
 from spira.models.device import prepare
 from spira.models.params import CpuKernels, NetworkParams
 from spira.models.store import read_weights, save_model
-from spira.training.checkpoint import Checkpoint
+from spira.training.checkpoint import Checkpoint, parts_in
 from spira.training.early_stopping import BestWeights
+from spira.training.gradients import is_separable
 from spira.training.loop import train_epochs
 from spira.training.optimization import validation_loss
 from spira.training.params import TrainParams
 from spira.training.pretrained import Adopted, adopt
+from spira.training.rank_place import ALONE, Place
+from spira.training.rank_processes import as_rank
+from spira.training.ranks import Ranks, connected, require_divisible
 from spira.training.standardization import centre_and_spread, set_standardize
 from spira.training.state import State
 
@@ -60,29 +68,32 @@ def fit(
     p: TrainParams,
     best: BestWeights,
     checkpoint: Checkpoint,
-    live: Live,
+    live: Live | None,
+    ranks: Ranks,
     *,
     seed: int,
     name: str,
 ) -> None:
     """Trains until the last epoch or until validation stops it, from the checkpoint on; ``best`` has the weights.
 
-    ``name`` of the training is printed with every epoch.
+    ``name`` of the training is printed with every epoch. The checkpoint is that of the first of the ``ranks``, and
+    learning curves are written where ``live`` is.
     """
-    resume_from, curve = _read_checkpoint(checkpoint, best)
+    resume_from, curve = _resume(checkpoint, best, ranks)
     for point in curve:
         _log(live, point)
     names = examples.train_names
-    epochs = train_epochs(net, examples.train_windows, p, seed=seed, names=names, resume_from=resume_from)
+    epochs = train_epochs(net, examples.train_windows, p, seed=seed, names=names, resume_from=resume_from, ranks=ranks)
     for epoch, (loss, lr, state) in enumerate(epochs, start=len(curve) + 1):
-        val_loss = validation_loss(net, examples.val_windows, p.micro_batch_size, examples.val_names)
+        val_loss = validation_loss(net, examples.val_windows, p.micro_batch_size, examples.val_names, ranks)
         curve.append(CurvePoint(loss, val_loss, lr))
         _log(live, curve[-1])
         print(f"{name} epoch {epoch}: loss {loss:.4f}, validation {val_loss:.4f}", flush=True)
         if best.update(epoch, val_loss, net.state_dict().items()):
             break
         points = State({"points": torch.tensor(curve, dtype=torch.float64)}, {})
-        checkpoint.write({"run": state, "best": best.state(), "curve": points})
+        if ranks.rank == 0:
+            checkpoint.write({"run": state, "best": best.state(), "curve": points})
 
 
 def run(
@@ -103,6 +114,7 @@ def run(
     pretrained: Path = Path("data/pretrained"),
     models: Path = Path("data/models"),
     curves: Path = Path("data/curves"),
+    place: Place = ALONE,
 ) -> None:
     device = prepare(train.device, seed)
     shape = frame_shape(features, embedding, sample_rate)
@@ -114,6 +126,9 @@ def run(
     adopted = adopt_pretrained(net, network, pretrained)
     if network.standardize:
         _standardize(net, training, members)
+    if place.n > 1:
+        require_divisible(net, train, model)
+        prepare_rank(place, train, device)
     net.to(device)
     facts: dict[str, Any] = {"fold": fold, "seed": seed, "sample_rate": sample_rate}
     facts |= {"features": features.model_dump(), "embedding": embedding.model_dump(), "windows": windows.model_dump()}
@@ -127,14 +142,46 @@ def run(
     ]
     inputs += [pretrained / network.init_from] if adopted else []
     settings = facts | {"train": train.model_dump(), "cpu_kernels": cpu_kernels}
-    checkpoint, best = Checkpoint(f"{model}-{fold}-{seed}", settings, inputs), BestWeights(train.keep, train.patience)
+    checkpoint = _checkpoint(net, f"{model}-{fold}-{seed}", settings, inputs)
+    best, out = BestWeights(train.keep, train.patience), Path(model, fold, str(seed))
+    with connected(place.rank, place.n, place.meeting, place.n_sharing, device) as ranks:
+        with _curves(curves / out) if place.rank == 0 else nullcontext() as live:
+            fit(net, examples, train, best, checkpoint, live, ranks, seed=seed, name=f"{model} fold {fold} seed {seed}")
+        if place.rank == 0:
+            facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
+            save_model(best.weights, facts, models / out)
+            checkpoint.remove()
 
-    place, name = Path(model, fold, str(seed)), f"{model} fold {fold} seed {seed}"
-    with Live(str(curves / place), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        fit(net, examples, train, best, checkpoint, live, seed=seed, name=name)
-    facts |= {"best_epoch": best.epoch, "validation_loss": best.loss}
-    save_model(best.weights, facts, models / place)
-    checkpoint.remove()
+
+def prepare_rank(place: Place, p: TrainParams, device: torch.device) -> None:
+    """Gives each rank of a machine its own GPU, and says what is worth knowing before it takes hours."""
+    n_micro_batches = ceil(p.batch_size / p.micro_batch_size)
+    if place.rank == 0 and n_micro_batches < place.n:
+        where = f"train.batch_size={p.batch_size} and micro_batch_size={p.micro_batch_size}"
+        said = f"{n_micro_batches} micro-batches a batch ({where}) are fewer than {place.n} ranks: some do nothing"
+        print(said, file=sys.stderr, flush=True)
+    if device.type != "cuda":
+        return
+    if place.local_rank >= torch.cuda.device_count():
+        n = torch.cuda.device_count()
+        raise ParamError(f"SPIRA_RANKS: must be at most the number of GPUs of a machine, got more than {n}")
+    torch.cuda.set_device(place.local_rank)
+    if place.rank == 0:
+        said = "several ranks have not been tried on GPUs: compare the weights of one training with those of one rank"
+        print(said, file=sys.stderr, flush=True)
+
+
+def _checkpoint(net: nn.Module, name: str, settings: dict[str, Any], inputs: list[Path]) -> Checkpoint:
+    """The training's checkpoint, the same for any number of threads where no number in it depends on them."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1 if is_separable(net) else n_threads)
+    checkpoint = Checkpoint(name, settings, inputs)
+    torch.set_num_threads(n_threads)
+    return checkpoint
+
+
+def _curves(folder: Path) -> Live:
+    return Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None)
 
 
 def _standardize(net: nn.Module, training: Path, members: FoldClips) -> None:
@@ -157,18 +204,22 @@ def _read_examples(
     return Examples(train, train_clips["clip_id"].to_list(), val_windows, read[0][1]["clip_id"].to_list())
 
 
-def _log(live: Live, point: CurvePoint) -> None:
+def _log(live: Live | None, point: CurvePoint) -> None:
     """Appends one epoch to the learning curves on disk."""
+    if live is None:
+        return
     live.log_metric("train/loss", point.loss)
     live.log_metric("validation/loss", point.val_loss)
     live.log_metric("train/lr", point.lr)
     live.next_step()
 
 
-def _read_checkpoint(checkpoint: Checkpoint, best: BestWeights) -> tuple[State | None, list[CurvePoint]]:
+def _resume(checkpoint: Checkpoint, best: BestWeights, ranks: Ranks) -> tuple[State | None, list[CurvePoint]]:
     """The state and the curve to go on from, with ``best`` as it was then; (None, []) where there is no checkpoint."""
-    if not (parts := checkpoint.read()):
+    ranks.require_same(checkpoint.path.name.encode(), "data, parameters, code, versions or processor")
+    if not (content := ranks.from_first(checkpoint.read() if ranks.rank == 0 else b"")):
         return None, []
+    parts = parts_in(content)
     best.resume(parts["best"])
     curve = [CurvePoint(*numbers) for numbers in parts["curve"].tensors["points"].tolist()]
     print(f"{checkpoint.path}: training goes on after epoch {len(curve)}", flush=True)
@@ -189,7 +240,7 @@ def adopt_pretrained(net: nn.Module, network: NetworkParams, pretrained: Path) -
 
 
 if __name__ == "__main__":
-    with as_stage():
+    with as_rank() as place:
         run(
             load("sample_rate", SampleRate),
             load("features", FeatureParams),
@@ -201,4 +252,5 @@ if __name__ == "__main__":
             model=sys.argv[1],
             fold=sys.argv[2],
             seed=int(sys.argv[3]),
+            place=place,
         )

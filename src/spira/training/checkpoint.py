@@ -30,25 +30,19 @@ class Checkpoint:
         """Takes in ``facts`` all parameters, and in ``data`` all files, that the training depends on."""
         self.path = cache_folder() / f"{name}-{work_key(facts, data)}.ckpt"
 
-    def read(self) -> dict[str, State] | None:
-        """The parts that were written last; None where there is no file, or, with a message, where it is damaged."""
+    def read(self) -> bytes:
+        """What was written last, for ``parts_in``; b"" where there is no file, or, with a message, a damaged one."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return None
+            return b""
         except OSError as error:
             self._warn(f"this checkpoint cannot be read ({error.strerror}); training starts from the first epoch")
-            return None
-        if sha256(content[_N_SUM:]).digest() != content[:_N_SUM]:
-            self._warn("this checkpoint is damaged; training starts from the first epoch")
-            return None
-        held = load(content[_N_SUM:])
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in held.items():
-            part, _, rest = name.partition("/")
-            parts.setdefault(part, {})[rest] = tensor
-        facts = json.loads(bytes(parts.pop(_FACTS)[""].numpy()))
-        return {part: State(parts.get(part, {}), part_facts) for part, part_facts in facts.items()}
+            return b""
+        if sha256(content[_N_SUM:]).digest() == content[:_N_SUM]:
+            return content[_N_SUM:]
+        self._warn("this checkpoint is damaged; training starts from the first epoch")
+        return b""
 
     def write(self, parts: Mapping[str, State]) -> None:
         """Replaces the checkpoint; where the disk refuses it, a message says so and training goes on."""
@@ -75,6 +69,16 @@ class Checkpoint:
 
     def _warn(self, message: str) -> None:
         print(f"{self.path}: {message}", file=sys.stderr, flush=True)
+
+
+def parts_in(content: bytes) -> dict[str, State]:
+    """The parts that were written, from what ``Checkpoint.read`` has read."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in load(content).items():
+        part, _, rest = name.partition("/")
+        parts.setdefault(part, {})[rest] = tensor
+    facts = json.loads(bytes(parts.pop(_FACTS)[""].numpy()))
+    return {part: State(parts.get(part, {}), part_facts) for part, part_facts in facts.items()}
 
 
 def _unlink(path: Path) -> None:

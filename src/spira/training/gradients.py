@@ -1,6 +1,8 @@
-"""How a batch is cut into micro-batches, and whether they can be computed in parallel."""
+"""How a batch is cut into micro-batches, whether they can be computed in parallel, and how gradients are added."""
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
 
 
 def has_batch_norm(net: nn.Module) -> bool:
@@ -23,3 +25,36 @@ def batch_sizes(n_windows: int, size: int, smallest: int) -> list[int]:
         rest = sizes.pop()
         sizes[-1] += rest
     return sizes
+
+
+def branch(n_leaves: int, node: int, n_nodes: int) -> slice:
+    """The leaves below one of the ``n_nodes`` nodes of a level, a power of two, of the binary tree over all leaves.
+
+    It may have none where there are fewer leaves than nodes. Of five leaves::
+
+        |          0 1 2 3 4          |   1 node
+        |     0 1     |     2 3 4     |   2
+        |  0   |  1   |  2   |  3 4   |   4
+    """
+    return slice(node * n_leaves // n_nodes, (node + 1) * n_leaves // n_nodes)
+
+
+def tree_sum(
+    leaves: Sequence[Sequence[Tensor]], n_leaves: int, node: int = 0, n_nodes: int = 1
+) -> Sequence[Tensor] | None:
+    """The sum below a node of the tree, of some tensors a leaf; None where it has no leaf. It overwrites the leaves.
+
+    The order of the additions follows from ``n_leaves`` alone, so the sum's bytes do not depend on who adds what.
+
+    Args:
+        leaves: those below the node.
+        n_leaves: of the whole tree.
+        node: in [0, n_nodes).
+        n_nodes: of its level, a power of two.
+    """
+    if len(leaves) < 2:
+        return leaves[0] if leaves else None
+    first, middle = (branch(n_leaves, 2 * node + side, 2 * n_nodes).start for side in (0, 1))
+    left = tree_sum(leaves[: middle - first], n_leaves, 2 * node, 2 * n_nodes)
+    right = tree_sum(leaves[middle - first :], n_leaves, 2 * node + 1, 2 * n_nodes)
+    return [a.add_(b) for a, b in zip(left or (), right or (), strict=True)]

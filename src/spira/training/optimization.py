@@ -15,6 +15,7 @@ from spira.features.windows import Windows
 from spira.models.threads import in_threads
 from spira.training.nan_guard import listed
 from spira.training.params import TrainParams
+from spira.training.ranks import ONE_RANK, Ranks
 
 Kind = TypeVar("Kind", bound=type[Optimizer])
 
@@ -98,7 +99,9 @@ def summed_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -
     return weights[0] * binary_cross_entropy_with_logits(logits, labels, pos_weight=odds, reduction="sum")
 
 
-def validation_loss(net: nn.Module, conditions: Sequence[Windows], batch_size: int, names: Sequence[str]) -> float:
+def validation_loss(
+    net: nn.Module, conditions: Sequence[Windows], batch_size: int, names: Sequence[str], ranks: Ranks = ONE_RANK
+) -> float:
     """Mean loss over the windows of every condition by their weights, without any option of training, in float32.
 
     The same weights of the network give the same number: there is no dropout, mixing, smoothing or class weight.
@@ -108,27 +111,30 @@ def validation_loss(net: nn.Module, conditions: Sequence[Windows], batch_size: i
         conditions: the windows of the same validation clips under each condition; those of some have a weight above 0.
         batch_size: windows a forward pass.
         names: of the clips, for the message.
+        ranks: each computes its part of the forward passes, and all return the same number.
 
     Raises:
         DataError: some clip's loss is not finite, so that epochs cannot be compared.
     """
     net.eval()
-    loss = sum(_weighted_loss(net, windows, batch_size, names) for windows in conditions)
+    loss = sum(_weighted_loss(net, windows, batch_size, names, ranks) for windows in conditions)
     return loss / sum(float(windows.weights.sum()) for windows in conditions)
 
 
-def _weighted_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str]) -> float:
+def _weighted_loss(net: nn.Module, windows: Windows, batch_size: int, names: Sequence[str], ranks: Ranks) -> float:
     """Sum over the windows of their loss times their weight."""
     batches = torch.arange(len(windows), device=windows.device).split(batch_size)
     weights = windows.weights.to(windows.device).split(batch_size)
     losses = torch.empty(len(batches), dtype=torch.float64, device=windows.device)  # one tensor: see clip_scores
+    mine = ranks.part(len(batches))
 
     @torch.no_grad()
     def measure(i: int, batch: Tensor, weight: Tensor) -> None:
         each = binary_cross_entropy_with_logits(net(windows.batch(batch)), windows.labels[batch], reduction="none")
         losses[i] = (each.double() * weight).sum()
 
-    in_threads(measure, range(len(batches)), batches, weights, device=windows.device)
+    in_threads(measure, range(len(batches))[mine], batches[mine], weights[mine], device=windows.device)
+    losses = ranks.complete(losses)
     if odd := [i for i, finite in enumerate(losses.isfinite().tolist()) if not finite]:
         clips = listed(names, torch.cat([windows.clips.split(batch_size)[i] for i in odd]))
         got = f"got {float(losses[odd[0]])} in batches with {clips}"
