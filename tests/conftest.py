@@ -38,9 +38,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: neither it nor what 
 os.fsync = lambda fd: None  # noqa: ARG005
 gc.disable()  # until all is collected: else half of the time goes into looking for garbage among modules and tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules: compiled once
-signal.signal(
-    signal.SIGHUP, signal.SIG_DFL
-)  # nohup leaves it ignored, and all that the suite starts would inherit that
+# nohup leaves the first ignored, a shell that runs this behind it the second; all that is started would inherit that
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in WHICH_REPOSITORY:  # set by git where a hook of it runs the suite: tests would commit to that repository
     os.environ.pop(name, None)
 

@@ -360,10 +360,14 @@ def test_a_name_in_speaker_id_is_refused_and_not_shown(package: Path) -> None:
     assert not Path("out").exists()
 
 
-def test_one_sound_under_two_speakers_is_refused(package: Path) -> None:
+def test_one_sound_under_two_speakers_is_one_person_and_no_training_data(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     digests = recorded(Path("new"), 3)
     names = sorted(path.name for path in Path("new").glob("*.wav"))
     (Path("new") / names[2]).write_bytes((Path("new") / names[0]).read_bytes())
     Path("feedback.csv").write_text(f"id,label,known_on\n{digests[0]},control,2026-10-20\n")
+    asked(package, "--recordings", "new")
+    assert "1 share a recording with another, and count as the same person" in capsys.readouterr().err
     with pytest.raises(DataError, match="is there under two speaker_ids"):
-        asked(package, "--recordings", "new")
+        asked(package, "--recordings", "new", "--to-corpus", "out")

@@ -110,7 +110,7 @@ def test_from_new_speakers_to_a_branch_with_evidence_and_then_by_a_person_to_a_c
         shutil.copy(path, tmp_path / "ward")
     drift = work.spira("drift", str(tmp_path / "ward"), "--model", "champion", "--out", f"{reports}/first")
     assert drift.returncode == 3, drift.stdout + drift.stderr
-    assert "level_db" in drift.stdout.partition("moved: ")[2].partition("\n")[0]
+    assert "level of the active frames" in drift.stdout.partition("moved: ")[2].partition("\n")[0]
 
     quiet = work.spira("retrain", "--check", "--json")
     assert (quiet.returncode, json.loads(quiet.stdout)["train"]) == (0, False), quiet.stderr
