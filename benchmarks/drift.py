@@ -92,9 +92,7 @@ def heard(people: dict[str, list[tuple[str, Waveform]]], change: str, scorer: Sc
     """Everybody, with their recordings changed."""
 
     def one(recordings: list[tuple[str, Waveform]]) -> Person:
-        found = [
-            observed(task, scorer.hear({"": CHANGES[change](sound)})[""], scorer.manifest) for task, sound in recordings
-        ]
+        found = [observed(task, scorer.hear(CHANGES[change](sound)), scorer.manifest) for task, sound in recordings]
         scores = [each.score for each in found if each.score is not None]
         mean = float(np.mean(scores)) if scores else None
         return Person(mean, scorer.band.diagnosis(mean), tuple(found), {})
@@ -201,7 +199,7 @@ def _sounds(corpus: Path, scorer: Scorer) -> dict[str, list[tuple[str, Waveform]
     found: dict[str, list[tuple[str, Waveform]]] = {}
     for path in sorted(corpus.glob("*.wav")):
         speaker, _, task = path.stem.partition("_")
-        heard_now = scorer.hear({"": path})[""]
+        heard_now = scorer.hear(path)
         assert isinstance(heard_now, Heard), heard_now
         found.setdefault(speaker, []).append((task, heard_now.decoded.waveform))
     return found

@@ -91,7 +91,7 @@ def test_a_folder_without_a_recording_is_refused(tmp_path: Path, scorer: Scorer)
 
 def test_a_recording_of_another_task_has_no_score_as_in_an_answer(scorer: Scorer) -> None:
     task = scorer.manifest.tasks[0] if scorer.manifest.tasks else "none"
-    heard = scorer.hear({task: SOUND, "other": SOUND})
+    heard = scorer.hear_all({task: SOUND, "other": SOUND})
     assert isinstance(heard[task], Heard)
     expected = None if not scorer.manifest.tasks else "task"
     assert observed("other", heard["other"], scorer.manifest).refused == expected

@@ -1,13 +1,11 @@
 """Promote, serve and roll back, with a real package, git and DVC: from the first version to the second, and back."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 from gto import api
 
-from registered import REGISTRY, Registered, passed
+from registered import REGISTRY, Registered, dying, passed
 from served import Served, predict
 from spira.base.errors import DataError
 from spira.registry import candidate, promotion, tags
@@ -165,7 +163,7 @@ def test_a_promotion_that_was_killed_is_finished_by_the_same_command(
 ) -> None:
     """By SIGKILL; whatever was done, one version and one assignment come of it."""
     with monkeypatch.context() as patch:
-        patch.setattr(step[0], step[1], _dying(getattr(step[0], step[1]), before=step[2]))
+        patch.setattr(step[0], step[1], dying(getattr(step[0], step[1]), before=step[2]))
         promoting = get_context("fork").Process(target=work.spira, args=["promote", "--why", "the first"])
         with warnings.catch_warnings(action="ignore"):  # of a fork beside threads: this one only starts git and DVC
             promoting.start()
@@ -175,15 +173,6 @@ def test_a_promotion_that_was_killed_is_finished_by_the_same_command(
     assert work.remote_tags() == work.tags() == [f"{REGISTRY}#champion#1", f"{REGISTRY}@v0.0.1"]
     assert "is champion already" in work.says("promote", "--why", "the first")
     work.says("registry", "--verify")
-
-
-def _dying(work: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
-    def dies(*arguments: Any) -> None:
-        if not before:
-            work(*arguments)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    return dies
 
 
 @pytest.mark.usefixtures("no_scoring")

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from registered import Registered
+from registered import Registered, dying
 from spira.retraining import branch, corpus, run
 
 Step = tuple[Any, str, bool]  # whose function, its name, whether it dies before it
@@ -135,21 +134,12 @@ def test_what_was_killed_is_finished_by_the_same_command(
 
 def die_at(step: Step, work: Registered, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(step[0], step[1], _dying(getattr(step[0], step[1]), before=step[2]))
+        patch.setattr(step[0], step[1], dying(getattr(step[0], step[1]), before=step[2]))
         working = get_context("fork").Process(target=work.spira, args=command)
         with warnings.catch_warnings(action="ignore"):  # of a fork beside threads: this one only starts git and DVC
             working.start()
         working.join()
         assert working.exitcode == -signal.SIGKILL
-
-
-def _dying(work: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
-    def dies(*arguments: Any) -> None:
-        if not before:
-            work(*arguments)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    return dies
 
 
 @pytest.mark.pipeline

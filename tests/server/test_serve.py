@@ -72,7 +72,7 @@ def test_the_log_has_numbers_of_each_answer_and_nothing_else(served: Served, pac
     assert (first.score, first.diagnosis) == (got.json["score"], got.json["diagnosis"])
     assert first.package == got.json["package"]
     with Scorer(package) as scorer:
-        heard = scorer.hear({"sentence": SOUND})["sentence"]
+        heard = scorer.hear_all({"sentence": SOUND})["sentence"]
         assert isinstance(heard, Heard)
         assert first.recordings[0] == second.recordings[0].model_copy(update={"task": "sentence"})
         assert first.recordings[0] == observed("sentence", heard, scorer.manifest)

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,16 @@ class Registered:
         local = f"[core]\n    remote = folder\n['remote \"folder\"']\n    url = {bytes_}\n"
         (self.folder / ".dvc/config.local").write_text(local)
 
+    def give_remotes(self) -> None:
+        """Makes it a repository of git and DVC, with a bare git remote and a folder as DVC's beside it."""
+        beside = self.folder.parent
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(beside / "remote.git")], check=True)
+        self.git("init", "-q", "-b", "main")
+        self.git("remote", "add", "origin", str(beside / "remote.git"))
+        (beside / "bytes").mkdir()
+        Repo.init(str(self.folder)).close()
+        self.point(beside / "bytes")
+
     def clone(self, name: str) -> "Registered":
         """Another person's: with the commits and tags of the remote, and nothing of DVC's."""
         folder = self.folder.parent / name
@@ -160,12 +172,7 @@ def registered(folder: Path, packaged: Packaged) -> Registered:
     for name in (".dvcignore", "data/.gitignore"):
         shutil.copy2(ROOT / name, work.folder / name)
     (work.folder / ".gitignore").write_text("/.ckpt/\n__pycache__\n/data/raw/\n/data/models/\n")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / "remote.git")], check=True)
-    work.git("init", "-q", "-b", "main")
-    work.git("remote", "add", "origin", str(folder / "remote.git"))
-    (folder / "bytes").mkdir()
-    Repo.init(str(work.folder)).close()
-    work.point(folder / "bytes")
+    work.give_remotes()
     work.settle("pooled_cnn")
     return work
 
@@ -176,6 +183,17 @@ def _stages() -> dict[str, Any]:
         kept = [{path: {"cache": False}} for path in IN_GIT.get(name, [])]
         stages[name] = {"cmd": "true", "deps": deps, "outs": [*outs, *kept]}
     return stages
+
+
+def dying(work: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
+    """The same work, whose process is killed by SIGKILL before it or after."""
+
+    def dies(*arguments: Any) -> None:
+        if not before:
+            work(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return dies
 
 
 def passed(root: Path, history: History, against: str | None = None) -> Gate:

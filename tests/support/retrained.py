@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import yaml
-from dvc.repo import Repo
 
 from registered import Registered
 from tiny import ROOT, tiny_params, write_tiny_corpus
@@ -38,12 +37,7 @@ def small_repository(folder: Path) -> Registered:
     params["gate"]["registry"] = "tiny"
     (work.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (work.folder / ".gitignore").write_text("/.ckpt/\n/data/package\n")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / "remote.git")], check=True)
-    work.git("init", "-q", "-b", "main")
-    work.git("remote", "add", "origin", str(folder / "remote.git"))
-    (folder / "bytes").mkdir()
-    Repo.init(str(work.folder)).close()
-    work.point(folder / "bytes")
+    work.give_remotes()
     for command in (("add", "-q", "data/raw/tiny"), ("repro", "-q")):
         subprocess.run(["dvc", *command], cwd=work.folder, env=work.environment(), check=True)
     work.git("add", "-A")

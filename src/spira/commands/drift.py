@@ -1,6 +1,5 @@
 """drift: recordings in use -> whether they are like those of the training, number by number and together."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from spira.base import arithmetic
-from spira.base.errors import visible
 from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
@@ -54,21 +52,18 @@ def command(
     if since and folder:
         raise click.UsageError("--since is for --log; a folder has no days")
     if model:
-        from spira.registry.served import brought, run
+        from spira.registry.served import brought, run, words
 
-        given = {"--log": log, "--since": since and since.date(), "--out": out}
-        asked = [word for name, value in given.items() if value for word in (name, str(value))]
-        asked += ["--json"] if as_json else []
-        status, said = run(
-            brought(repository_root(), model, "origin"), "drift", [*asked, *([str(folder)] if folder else [])]
-        )
+        options = {"--log": log, "--since": since and since.date(), "--out": out, "--json": as_json}
+        asked = [*words(options), *(["--", str(folder)] if folder else [])]
+        status, said = run(brought(repository_root(), model, "origin"), "drift", asked)
         click.echo(said, nl=False)
         return status
     arithmetic.settle()  # before NumPy and torch are imported
     from spira.base.params import load
     from spira.monitoring.drift import find_drift
     from spira.monitoring.drift_page import drift_page
-    from spira.monitoring.files import write_page
+    from spira.monitoring.files import delivered
     from spira.monitoring.params import DriftParams
     from spira.population.reference import REFERENCE
     from spira.population.reference_file import read_reference
@@ -80,10 +75,7 @@ def command(
     band = Band(manifest.threshold, manifest.inconclusive_width)
     found = find_drift(reference, list(use.people.values()), band, hash_, datetime.now(UTC).date(), p)
     page = drift_page(found, use.said, manifest.sample_rate, pictures=out is not None)
-    if out:
-        write_page(page, found.drift, out, "drift")
-        print(f"{out / 'drift.html'}: for people; drift.md and drift.json beside it", file=sys.stderr)
-    click.echo(found.drift.model_dump_json() if as_json else visible(page.markdown(), lines=True), nl=as_json)
+    click.echo(delivered(page, found.drift, out, "drift", as_json=as_json), nl=False)
     return EXIT_CODES[found.drift.verdict]
 
 

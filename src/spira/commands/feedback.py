@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from spira.base import arithmetic
-from spira.base.errors import visible
 from spira.repository.git import repository_root
 
 if TYPE_CHECKING:
@@ -68,24 +67,20 @@ def command(
     if (log is None) == (recordings is None):
         raise click.UsageError("one of --log and --recordings is needed: what was answered")
     if model:
-        from spira.registry.served import brought, run
+        from spira.registry.served import brought, run, words
 
-        given = {"--log": log, "--recordings": recordings, "--out": out}
-        asked = [word for name, path in given.items() if path for word in (name, str(path))]
-        asked += [*(["--json"] if as_json else []), "--", str(feedback)]
-        status, said = run(brought(repository_root(), model, "origin"), "feedback", asked)
+        options = {"--log": log, "--recordings": recordings, "--out": out, "--json": as_json}
+        status, said = run(
+            brought(repository_root(), model, "origin"), "feedback", [*words(options), "--", str(feedback)]
+        )
         click.echo(said, nl=False)
         return status
     arithmetic.settle()  # before NumPy and torch are imported
     from spira.monitoring.feedback_page import feedback_page
-    from spira.monitoring.files import write_page
+    from spira.monitoring.files import delivered
 
     found = _found(feedback, log, recordings, package, today)
-    page = feedback_page(found)
-    if out:
-        write_page(page, found, out, "feedback")
-        print(f"{out / 'feedback.html'}: for people; feedback.md and feedback.json beside it", file=sys.stderr)
-    click.echo(found.model_dump_json() if as_json else visible(page.markdown(), lines=True), nl=as_json)
+    click.echo(delivered(feedback_page(found), found, out, "feedback", as_json=as_json), nl=False)
     return _CODES[found.verdict]
 
 
@@ -123,8 +118,8 @@ def _corpus() -> frozenset[str]:
 def _scored(recordings: Path | None, package: Path) -> "Asked":
     """The people of a folder, by the package's own scores."""
     from spira.clips.parallel import n_cores
-    from spira.monitoring.feedback_answers import asked_in_folder, heard_of
-    from spira.population.in_use import METADATA, in_folder
+    from spira.monitoring.feedback_answers import asked_of
+    from spira.population.in_use import in_folder
     from spira.scorer.scorer import Scorer
 
     assert recordings is not None
@@ -132,11 +127,11 @@ def _scored(recordings: Path | None, package: Path) -> "Asked":
         use = in_folder(recordings, scorer)
         for said in use.said:
             print(said)
-    return asked_in_folder(heard_of(use.people, named=(recordings / METADATA).is_file()), recordings)
+    return asked_of(use.people.values())
 
 
 def _added(feedback: Path, log: Path | None, recordings: Path, package: Path, corpus: Path, today: date) -> str:
-    from spira.monitoring.feedback_answers import asked_in_folder, asked_in_log, asked_together
+    from spira.monitoring.feedback_answers import asked_in_log, asked_together, brought_by
     from spira.monitoring.feedback_corpus import add_to_corpus, read_folder
     from spira.monitoring.feedback_table import read_feedback
     from spira.scorer.contents import require_whole
@@ -144,7 +139,7 @@ def _added(feedback: Path, log: Path | None, recordings: Path, package: Path, co
 
     known, hash_ = read_feedback(feedback, today), require_whole(package)
     brought = read_folder(recordings, read_manifest(package / MANIFEST))
-    asked = asked_in_folder([one.heard for one in brought], recordings)
+    asked = brought_by([one.heard for one in brought], recordings)
     if log:  # whose inference ids stand for recordings too
         asked = asked_together(asked, asked_in_log(log, hash_))
     added = add_to_corpus(brought, asked, known, corpus)

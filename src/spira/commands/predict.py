@@ -37,9 +37,9 @@ def command(files: tuple[Path, ...], package: Path, model: str | None, as_json: 
     Exit codes: 0 every recording has a score; 1 the package cannot be used; 3 some recordings were refused; 4 all were.
     """
     if model:
-        from spira.registry.served import brought, run
+        from spira.registry.served import brought, run, words
 
-        asked = [*(["--json"] if as_json else []), "--", *map(str, files)]
+        asked = [*words({"--json": as_json}), "--", *map(str, files)]
         status, said = run(brought(repository_root(), model, "origin"), "predict", asked)
         click.echo(said, nl=False)
         return status

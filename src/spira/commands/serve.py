@@ -77,15 +77,11 @@ def command(
 
     allowed = access(host, os.environ.get(TOKEN))
     if model:
-        from spira.registry.served import become, brought
+        from spira.registry.served import become, brought, words
 
-        asked = [
-            word
-            for name, value in click.get_current_context().params.items()
-            if name not in ("package", "model") and value is not None
-            for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
-        become(brought(repository_root(), model, "origin"), "serve", asked)
+        given = click.get_current_context().params
+        options = {f"--{name.replace('_', '-')}": given[name] for name in given if name not in ("package", "model")}
+        become(brought(repository_root(), model, "origin"), "serve", words(options))
     with listening(host, port) as bound:  # what is wrong is said before seconds of loading
         arithmetic.settle()  # before NumPy and torch are imported
         from spira.server.run import run

@@ -1,12 +1,10 @@
 """staleness: the corpus's dates -> how a model does as the months pass since its training."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from spira.base import arithmetic
-from spira.base.errors import visible
 
 
 @click.command
@@ -38,7 +36,7 @@ def command(*, out: Path | None, as_json: bool) -> int:
     from spira.features.rendering import make_renderer
     from spira.models.params import BaselineParams
     from spira.monitoring.dated import dated_clips
-    from spira.monitoring.files import write_page
+    from spira.monitoring.files import delivered
     from spira.monitoring.staleness import Asked, staleness
     from spira.monitoring.staleness_page import staleness_page
 
@@ -50,9 +48,5 @@ def command(*, out: Path | None, as_json: bool) -> int:
     dated, n_undated = dated_clips(Path("data/clips"), renderer, features, sample_rate, p.blocks)
     asked = Asked(evaluate.min_speakers, evaluate.n_resamples, evaluate.confidence, evaluate.seed)
     found = staleness(dated, origin(load("corpus", FolderName)), n_undated, p, asked)
-    page = staleness_page(found)
-    if out:
-        write_page(page, found, out, "staleness")
-        print(f"{out / 'staleness.html'}: for people; staleness.md and staleness.json beside it", file=sys.stderr)
-    click.echo(found.model_dump_json() if as_json else visible(page.markdown(), lines=True), nl=as_json)
+    click.echo(delivered(staleness_page(found), found, out, "staleness", as_json=as_json), nl=False)
     return 0 if found.trials else 4

@@ -19,6 +19,8 @@ from spira.ingest.file_names import one_name, path_problems
 from spira.ingest.metadata import alike, assumptions, canonical
 from spira.ingest.personal_data import shown
 
+_A_CORPUS = "a corpus is a folder with metadata.csv and audio"
+
 
 def read_corpus(folder: Path, named: Callable[[str], str] = str) -> pl.DataFrame:
     """Reads one row a clip, sorted by ``file_path``: label 1 or 0, text where known and "" where not.
@@ -106,7 +108,7 @@ def read_recordings(folder: Path) -> pl.DataFrame:
 def read_columns(folder: Path) -> dict[str, list[tuple[int, str]]]:
     """Reads every named column as it is written, each field with its line; fewer where ``read_corpus`` refuses."""
     path = folder / "metadata.csv"
-    (_, header), *rows = _rows(_text(path), path) or [(1, [""])]
+    (_, header), *rows = read_rows(path, _A_CORPUS)[0] or [(1, [""])]
     names = _names(header, (), path)
     return {
         name: [(line, fields[i]) for line, fields in rows if i < len(fields)] for i, name in enumerate(names) if name
@@ -116,8 +118,8 @@ def read_columns(folder: Path) -> dict[str, list[tuple[int, str]]]:
 def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]], list[int], str]:
     """Reads (the named columns, the line of each row, the delimiter of the fields)."""
     path = folder / "metadata.csv"
-    text = _text(path)
-    (_, header), *rows = _rows(text, path) or [(1, [""])]
+    found, delimiter = read_rows(path, _A_CORPUS)
+    (_, header), *rows = found or [(1, [""])]
     names = _names(header, required, path)
     if not rows:
         raise DataError(f"{path}: has a header and no rows")
@@ -131,7 +133,7 @@ def _read(folder: Path, required: tuple[str, ...]) -> tuple[dict[str, list[str]]
     table = {names[i] or unnamed(i + 1): list(column) for i, column in columns if names[i] or any(column)}
     lines = [line for line, _ in rows]
     raise_all(path_problems(lines, table["file_path"], path))
-    return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, _delimiter(text)
+    return table | {"file_path": list(map(one_name, table["file_path"]))}, lines, delimiter
 
 
 def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str]:
@@ -144,14 +146,22 @@ def _names(header: list[str], required: tuple[str, ...], path: Path) -> list[str
     return names
 
 
-def _delimiter(text: str) -> str:
-    """The delimiter: spreadsheets write semicolons where numbers have commas, and tabs where cells are copied."""
-    return max(",;\t", key=text.partition("\n")[0].count)
+def read_rows(path: Path, otherwise: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Reads a table that people filled in: its rows that are not blank, each with the line that it starts on.
 
+    Its delimiter comes with them: spreadsheets write semicolons where numbers have commas, and tabs where cells are
+    copied.
 
-def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line that it starts on."""
-    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text), skipinitialspace=True, strict=True)
+    Args:
+        path: a CSV file in UTF-8, with or without a mark of its byte order.
+        otherwise: what the file should be, said where it cannot be opened.
+
+    Raises:
+        DataError: it cannot be read as such, with the line.
+    """
+    text = _text(path, otherwise)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows, line = [], 1
     try:
         for fields in reader:
@@ -160,10 +170,10 @@ def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path}:{line}: not a row of comma-separated values: {error}") from error
-    return rows
+    return rows, delimiter
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, otherwise: str) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -171,7 +181,7 @@ def _text(path: Path) -> str:
         found = f"{path}:{line}: must be UTF-8, byte {error.start} is not"
         raise DataError(f"{found}; save it again as CSV UTF-8") from error
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; a corpus is a folder with metadata.csv and audio") from error
+        raise DataError(f"{path}: {error.strerror}; {otherwise}") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path}:{line}: must be text, holds the character 0; save it again as CSV UTF-8")

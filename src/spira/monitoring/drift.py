@@ -112,10 +112,18 @@ class Drift(_Part):
     refused: tuple[Share, ...]  # by code; recordings
 
 
+class Number(str):
+    """The name of a number in a sentence; a page has a longer one."""
+
+
+Sentence = tuple[str, ...]  # in parts, of which some are a ``Number``
+
+
 class Found(NamedTuple):
     """What is said, and the numbers of people that it is said of."""
 
     drift: Drift
+    why: Sentence
     columns: dict[str, tuple[Floats, Floats]]  # by number, before and in use
 
 
@@ -146,8 +154,9 @@ def find_drift(
     columns = _columns(reference, sample)
     numbers: tuple[Shift, ...] = ()
     together: Together | None = None
-    if why := _few(reference, people, sample, p):
+    if few := _few(reference, people, sample, p):
         verdict: Verdict = "too few"
+        why: Sentence = (few,)
     else:
         enough = {name: pair for name, pair in columns.items() if min(map(len, pair)) >= p.min_speakers}
         numbers, together = _shifts(enough, p, rng), _together(reference.numbers, sample, p, rng)
@@ -156,7 +165,7 @@ def find_drift(
         package=package,
         day=day,
         verdict=verdict,
-        why=why,
+        why="".join(why),
         corpus=reference.corpus,
         n_reference=len(sample.before),
         n_compared=len(sample.after),
@@ -171,7 +180,7 @@ def find_drift(
         shares=_shares(reference, people),
         refused=_refusals(reference, people),
     )
-    return Found(drift, columns)
+    return Found(drift, why, columns)
 
 
 def _some(people: Sequence[Person], rng: np.random.Generator) -> list[Person]:
@@ -213,9 +222,10 @@ def _sample(reference: Reference, people: Sequence[Person], p: DriftParams) -> S
     every = sorted({task for row in rows for task in row})
     if len(every) == 1 and every != [""]:
         used = [{every[0] if task == "" else task: means for task, means in row.items()} for row in used]
-    samples = [_with_tasks(tasks, rows, used, people) for tasks in [tuple(every), *((task,) for task in every)]]
-    whole = [one for one in samples if min(len(one.before), len(one.after)) >= p.min_speakers]
-    return whole[0] if whole[:1] == samples[:1] else max(samples, key=lambda one: len(one.after))
+    whole, *single = (_with_tasks(tasks, rows, used, people) for tasks in [tuple(every), *((task,) for task in every)])
+    if min(len(whole.before), len(whole.after)) >= p.min_speakers:
+        return whole
+    return max([whole, *single], key=lambda one: len(one.after))
 
 
 def _with_tasks(
@@ -310,20 +320,23 @@ def _together(names: Sequence[str], sample: Sample, p: DriftParams, rng: np.rand
     )
 
 
-def _judge(numbers: Sequence[Shift], together: Together, p: DriftParams) -> tuple[Verdict, str]:
-    moved, all_at_once = [one.name for one in numbers if one.moved], TOGETHER * p.false_alarms
-    said = [f"moved: {', '.join(moved)}"] if moved else []
+def _judge(numbers: Sequence[Shift], together: Together, p: DriftParams) -> tuple[Verdict, Sentence]:
+    all_at_once, found = TOGETHER * p.false_alarms, list[Sentence]()
+    if moved := [Number(one.name) for one in numbers if one.moved]:
+        found.append(("moved: ", *_listed(moved)))
     if together.discrepancy_p <= all_at_once:
-        said.append("all numbers together are distributed otherwise")
+        found.append(("all numbers together are distributed otherwise",))
     if together.classifier_p <= all_at_once:
-        auc, drivers = f"AUC {together.classifier_auc:.2f}", ", ".join(together.drivers)
-        said.append(f"a classifier separates people in use from the reference's ({auc}), by {drivers}")
-    if said:
-        return "drift", "; ".join(said)
-    return (
-        "none",
-        f"no number moved, one by one or together; at most {p.false_alarms:.0%} of such reports alarm by chance",
-    )
+        apart = f"a classifier separates people in use from the reference's (AUC {together.classifier_auc:.2f}), by "
+        found.append((apart, *_listed([Number(name) for name in together.drivers])))
+    if found:
+        return "drift", tuple(part for i, one in enumerate(found) for part in (*("; ",) * bool(i), *one))
+    chance = f"at most {p.false_alarms:.0%} of such reports alarm by chance"
+    return "none", (f"no number moved, one by one or together; {chance}",)
+
+
+def _listed(names: Sequence[Number]) -> Sentence:
+    return tuple(part for i, name in enumerate(names) for part in (*(", ",) * bool(i), name))
 
 
 def _answers(

@@ -1,11 +1,9 @@
 """What was found of people in use -> sections of tables and pictures."""
 
-import re
-
 import numpy as np
 
 from spira.base.array_types import Floats
-from spira.monitoring.drift import AGE, SCORE, Answers, Change, Drift, Found, Share, Verdict
+from spira.monitoring.drift import AGE, SCORE, Answers, Change, Drift, Found, Number, Share, Verdict
 from spira.monitoring.page import Level, Page
 from spira.plots.charts import Chart, Line, before_and_after
 from spira.plots.svg import svg
@@ -33,7 +31,7 @@ def drift_page(found: Found, said: tuple[str, ...], sample_rate: int, *, picture
         origin=f"{drift.day}, package {drift.package[:12]}, trained on {drift.corpus}.",
         level=_LEVELS[drift.verdict],
         verdict=_SAID[drift.verdict],
-        why=_why(drift, sample_rate),
+        why=[_short(part, sample_rate) if isinstance(part, Number) else part for part in found.why],
         sections=[
             _compared(drift, said),
             _numbers(found, sample_rate, pictures=pictures),
@@ -46,15 +44,13 @@ def drift_page(found: Found, said: tuple[str, ...], sample_rate: int, *, picture
     )
 
 
-def _why(drift: Drift, sample_rate: int) -> str:
-    """The sentence of the finding, with the names of numbers as the page has them."""
-    names = sorted([*(one.name for one in drift.numbers)], key=len, reverse=True)
-    return re.sub("|".join(names) or "$^", lambda found: name_of(found[0], sample_rate).partition(" (")[0], drift.why)
-
-
 def name_of(number: str, sample_rate: int) -> str:
     """What the page calls a number."""
     return _OTHERS.get(number) or label(number, sample_rate)
+
+
+def _short(number: str, sample_rate: int) -> str:
+    return name_of(number, sample_rate).partition(" (")[0]
 
 
 def _compared(drift: Drift, said: tuple[str, ...]) -> Section:
@@ -100,15 +96,14 @@ def _picture(name: str, pair: tuple[Floats, Floats], sample_rate: int) -> Chart:
         Line(who, np.sort(values), np.arange(1, len(values) + 1) / len(values))
         for who, values in zip(("reference", "in use"), pair, strict=True)
     ]
-    said = name_of(name, sample_rate)
-    title = said.partition(" (")[0]
-    return before_and_after(lines, said, title[0].upper() + title[1:])
+    title = _short(name, sample_rate)
+    return before_and_after(lines, name_of(name, sample_rate), title[0].upper() + title[1:])
 
 
 def _together(drift: Drift, sample_rate: int) -> Section:
     if drift.together is None:
         return Section("together", "All numbers together", ["Too few people to compare."])
-    drivers = ", ".join(name_of(name, sample_rate).partition(" (")[0] for name in drift.together.drivers)
+    drivers = ", ".join(_short(name, sample_rate) for name in drift.together.drivers)
     rows = [
         ["maximum mean discrepancy (Gretton et al. 2012)", "", f"{drift.together.discrepancy_p:.2g}"],
         [

@@ -22,9 +22,9 @@ from spira.monitoring.feedback_result import (
     StratumName,
     Verdict,
 )
+from spira.population.reference import FEWEST
 from spira.scorer.answer import Band
 
-_FEWEST_OF_A_SOURCE = 5  # people; fewer could be recognised by who knew
 OTHER_SOURCES = "others"
 _SIDES: tuple[tuple[StratumName, StratumName], ...] = (
     ("positive", "inconclusive above"),
@@ -193,6 +193,6 @@ def _verdict(found: Performance, p: FeedbackParams) -> tuple[Verdict, str]:
 
 def _sources(counts: Mapping[str, int]) -> dict[str, int]:
     """Who knew it, without what may be a person's name and without who knew it of few; none where nobody is left."""
-    kept = {name: n for name, n in counts.items() if name and n >= _FEWEST_OF_A_SOURCE and not personal(name)}
+    kept = {name: n for name, n in counts.items() if name and n >= FEWEST and not personal(name)}
     others = sum(counts.values()) - sum(kept.values())
     return kept | ({OTHER_SOURCES: kept.get(OTHER_SOURCES, 0) + others} if kept and others else {})

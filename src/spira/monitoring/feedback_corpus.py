@@ -12,17 +12,15 @@ from spira.base.array_types import CLASSES
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
 from spira.ingest.column_names import OPTIONAL, our_names
-from spira.ingest.corpus import read_unlabelled
-from spira.ingest.file_names import locate_files
 from spira.ingest.metadata import canonical
 from spira.ingest.personal_data import NAME, kinds
 from spira.monitoring.feedback_answers import UNNAMED, Heard
 from spira.monitoring.feedback_people import Asked, Known, truths
+from spira.population.in_use import METADATA, recordings_in
 from spira.scorer.answer import Refused
 from spira.scorer.decoders import Decoders
 from spira.scorer.manifest import Manifest
 
-METADATA = "metadata.csv"
 _FACTS = tuple(name for name in OPTIONAL if name not in ("speaker_id", "split"))
 _COLUMNS = ("file_path", "label", "speaker_id", *_FACTS)
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
@@ -42,32 +40,20 @@ def read_folder(folder: Path, manifest: Manifest) -> list[Brought]:
     Raises:
         DataError: there is none, or its table cannot be read.
     """
-    found, listed = list[Brought](), _listed(folder)
+    found, listed = list[Brought](), recordings_in(folder)
     decoders = Decoders(manifest.sample_rate, manifest.ingest, 1)
     try:
-        for path, speaker, facts in listed:
+        for path, speaker, row in listed.rows:
             decoded = decoders(path)
             if not isinstance(decoded, Refused):
-                found.append(Brought(path, facts, Heard(speaker, sha256(decoded.waveform.data).hexdigest(), None)))
+                who = speaker if listed.named else f"{UNNAMED}{speaker}"
+                digest, facts = sha256(decoded.waveform.data).hexdigest(), {name: row[name] for name in _FACTS}
+                found.append(Brought(path, facts, Heard(who, digest)))
     finally:
         decoders.close()
-    if len(found) < len(listed):
-        print(f"{folder}: {len(listed) - len(found)} of {len(listed)} files cannot be used, and are left out")
+    if len(found) < len(listed.rows):
+        print(f"{folder}: {len(listed.rows) - len(found)} of {len(listed.rows)} files cannot be used, and are left out")
     return found
-
-
-def _listed(folder: Path) -> list[tuple[Path, str, dict[str, str]]]:
-    if not (folder / METADATA).is_file():
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        if not paths:
-            raise DataError(f"{folder}: no such folder, or it holds no file")
-        return [(path, f"{UNNAMED}{path}", {}) for path in paths]
-    table = read_unlabelled(folder)
-    located = locate_files(folder, table["file_path"].to_list(), str)
-    return [
-        (folder / located.paths[row["file_path"]], row["speaker_id"], {name: row[name] for name in _FACTS})
-        for row in table.iter_rows(named=True)
-    ]
 
 
 class Added(NamedTuple):

@@ -1,7 +1,5 @@
 """Read feedback.csv: what came to be known about people, by a recording's digest or an answer's inference id."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -9,6 +7,7 @@ from pathlib import Path
 
 from spira.base.errors import DataError
 from spira.clips.spelling import key
+from spira.ingest.corpus import raise_all, read_rows
 from spira.ingest.metadata import canonical
 from spira.ingest.personal_data import shown
 from spira.monitoring.feedback_people import Known
@@ -32,10 +31,12 @@ def read_feedback(path: Path, today: date) -> list[Known]:
         DataError: every cell that cannot be read, each with its line; an id with two labels; another column, for it
             may be a hospital's number. No cell that may be personal data is in the message.
     """
-    text = _text(path)
-    header, rows = _rows(text, path)
+    found, _ = read_rows(path, f"feedback is a CSV file with {', '.join(COLUMNS)}")
+    if len(found) < 2:
+        raise DataError(f"{path}: needs a header, {', '.join(COLUMNS)}, and a row; has {len(found)} rows in all")
+    (_, header), *rows = found
     names = _names(header, path)
-    _raise_all(
+    raise_all(
         f"{path}:{line}: expected {len(names)} fields, as in the header, got {len(fields)}"
         for line, fields in rows
         if len(fields) != len(names)
@@ -45,44 +46,15 @@ def read_feedback(path: Path, today: date) -> list[Known]:
     ids = [cell.lower() for cell in cells["id"]]
     labels, wrong = canonical({"label": cells["label"]}, lines, day_first=False)
     problems = [*wrong, *_id_problems(ids, lines), *_date_problems(cells["known_on"], lines, today)]
-    _raise_all(f"{path}:{line}: {problem}" for line, problem in sorted(problems))
+    raise_all(f"{path}:{line}: {problem}" for line, problem in sorted(problems))
     days = map(date.fromisoformat, cells["known_on"])
     sources = cells.get("source", [""] * len(rows))
     known = [Known(*row) for row in zip(ids, map(int, labels["label"]), days, sources, lines, strict=True)]
-    _raise_all(f"{path}:{problem}" for problem in _conflicts(known))
+    raise_all(f"{path}:{problem}" for problem in _conflicts(known))
     first: dict[str, Known] = {}
     for row in sorted(known, key=lambda row: (row.known_on, row.line)):
         first.setdefault(row.id, row)
     return sorted(first.values(), key=lambda row: row.line)
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: must be UTF-8, byte {error.start} is not; save it again as CSV UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; feedback is a CSV file with {', '.join(COLUMNS)}") from error
-    if "\0" in text:
-        raise DataError(f"{path}: must be text, holds the character 0; save it again as CSV UTF-8")
-    return text
-
-
-def _rows(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """(The header, the other rows that are not blank, each with the line that it starts on.)"""
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
-    rows, line = list[tuple[int, list[str]]](), 1
-    try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                rows.append((line, [field.strip() for field in fields]))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path}:{line}: not a row of comma-separated values: {error}") from error
-    if len(rows) < 2:
-        raise DataError(f"{path}: needs a header, {', '.join(COLUMNS)}, and a row; has {len(rows)} rows in all")
-    return rows[0][1], rows[1:]
 
 
 def _names(header: Sequence[str], path: Path) -> list[str]:
@@ -135,10 +107,3 @@ def _conflicts(known: Sequence[Known]) -> Iterator[str]:
         before = first.setdefault(row.id, row)
         if before.label != row.label:
             yield f"{row.line}: id must have one label, got another on line {before.line}; keep what is true"
-
-
-def _raise_all(problems: Iterator[str]) -> None:
-    found = list(problems)
-    if found:
-        more = [f"... and {len(found) - _MOST_SAID} more"] if len(found) > _MOST_SAID else []
-        raise DataError("\n".join([*found[:_MOST_SAID], *more]))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from spira.base.errors import DataError
 from spira.clips.parallel import ordered_map, progress
+from spira.ingest.column_names import OPTIONAL
 from spira.ingest.corpus import read_unlabelled
 from spira.ingest.file_names import locate_files
 from spira.population.log import read_log
@@ -29,17 +30,40 @@ class Use(NamedTuple):
     said: tuple[str, ...]  # sentences on what was assumed or left out
 
 
+class Listed(NamedTuple):
+    """The files of a folder, before one is opened."""
+
+    named: bool  # whether a table says whose each is; else every file is one, of a person of its own
+    rows: list[tuple[Path, str, Mapping[str, str]]]  # path, speaker, and the other columns: "" where unknown
+
+
 class _File(NamedTuple):
     path: Path
     task: str
     untrained: Refused | None  # why it is not scored, where it is of a task that the model was not trained on
 
 
+def recordings_in(folder: Path) -> Listed:
+    """With a ``metadata.csv`` its rows are the recordings; a label is not read. Without one every file is.
+
+    Raises:
+        DataError: the folder has no recording, or its table cannot be read.
+    """
+    if (folder / METADATA).is_file():
+        table = read_unlabelled(folder)
+        located = locate_files(folder, table["file_path"].to_list(), str)
+        rows = table.iter_rows(named=True)
+        return Listed(True, [(folder / located.paths[row["file_path"]], row["speaker_id"], row) for row in rows])
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name one of recordings, with metadata.csv or without")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise DataError(f"{folder}: holds no file")
+    return Listed(False, [(path, str(path), dict.fromkeys(OPTIONAL, "")) for path in paths])
+
+
 def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use:
     """The people whose recordings lie in a folder, scored now.
-
-    With a ``metadata.csv`` its rows are the recordings; a label is not read. Without one every file is, and each counts
-    as a person of its own.
 
     Args:
         folder: of recordings.
@@ -47,46 +71,38 @@ def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use
         n_workers: recordings that are decoded at once; the scorer has as many decoders.
 
     Raises:
-        DataError: the folder has no recording, or its table cannot be read.
+        DataError: as ``recordings_in``.
     """
-    files, values, said = _listed(folder, scorer)
+    listed = recordings_in(folder)
+    files = _by_person(listed, scorer)
     flat = [(speaker, file) for speaker, own in files.items() for file in own]
     heard = ordered_map(partial(_observe, scorer), [file for _, file in flat], n_workers)
     recordings: dict[str, list[AnsweredRecording]] = defaultdict(list)
     for (speaker, _), one in zip(flat, progress(heard, len(flat), folder.name), strict=True):
         recordings[speaker].append(one)
-    people = {speaker: _person(own, values.get(speaker, {}), scorer.band) for speaker, own in recordings.items()}
-    return _merged(people, scorer.band, said)
+    values = {speaker: row for _, speaker, row in reversed(listed.rows)}  # what the first of a person's says
+    people = {
+        speaker: _person(own, {name: values[speaker][name] for name in VALUES if values[speaker][name]}, scorer.band)
+        for speaker, own in recordings.items()
+    }
+    alone = f"the folder has no {METADATA}: each of {len(flat)} files counts as a person of its own"
+    return _merged(people, scorer.band, () if listed.named else (alone,))
 
 
-def _listed(folder: Path, scorer: Scorer) -> tuple[dict[str, list[_File]], dict[str, dict[str, str]], tuple[str, ...]]:
-    """(files, what else is known) by speaker, and what was assumed."""
-    if not (folder / METADATA).is_file():
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; name one of recordings, with metadata.csv or without")
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        if not paths:
-            raise DataError(f"{folder}: holds no file")
-        alone = f"the folder has no {METADATA}: each of {len(paths)} files counts as a person of its own"
-        return {str(path): [_File(path, "", None)] for path in paths}, {}, (alone,)
-    table = read_unlabelled(folder)
-    located = locate_files(folder, table["file_path"].to_list(), str)
+def _by_person(listed: Listed, scorer: Scorer) -> dict[str, list[_File]]:
+    """By speaker: their recordings, of which those are refused that an answer to all of them would refuse."""
     tasks: dict[str, set[str]] = defaultdict(set)
-    for speaker, task in table.select("speaker_id", "task").iter_rows():
-        tasks[speaker].add(task)
+    for _, speaker, row in listed.rows:
+        tasks[speaker].add(row["task"])
     refused = {speaker: scorer.untrained(names) for speaker, names in tasks.items()}
     files: dict[str, list[_File]] = defaultdict(list)
-    values: dict[str, dict[str, str]] = {}
-    for row in table.iter_rows(named=True):
-        speaker, task = row["speaker_id"], row["task"]
-        path = folder / located.paths[row["file_path"]]
-        files[speaker].append(_File(path, task, refused[speaker].get(task)))
-        values.setdefault(speaker, {name: row[name] for name in VALUES if row[name]})
-    return dict(files), values, ()
+    for path, speaker, row in listed.rows:
+        files[speaker].append(_File(path, row["task"], refused[speaker].get(row["task"])))
+    return files
 
 
 def _observe(scorer: Scorer, file: _File) -> AnsweredRecording:
-    heard = file.untrained or scorer.hear({"": file.path})[""]
+    heard = file.untrained or scorer.hear(file.path)
     return observed(file.task, heard, scorer.manifest)
 
 

@@ -19,7 +19,7 @@ from spira.population.recording import NUMBERS
 from spira.predictions.scored import ScoredClips
 
 REFERENCE = "reference.json"
-FEWEST = 5  # people of whom a value is shown that may be somebody's name
+FEWEST = 5  # people of whom something is shown by which fewer could be recognised
 MOST_SPEAKERS = 500  # whose rows are kept; more would make a package large, and hardly a comparison finer
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _DIGITS = 6  # significant, of a number in the file

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spira.registry import tags
@@ -23,6 +23,12 @@ def brought(root: Path, name: str, remote: str) -> Path:
     folder = package_of(root, version)
     print(f"{history.registry} {version.record.version}, package {version.record.package[:12]}", file=sys.stderr)
     return folder
+
+
+def words(options: Mapping[str, object]) -> list[str]:
+    """Options as they are typed, by name: True is a flag, and what is None or False is left out."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    return [word for name, value in given.items() for word in ([name] if value is True else [name, str(value)])]
 
 
 def run(package: Path, subcommand: str, arguments: Sequence[str]) -> tuple[int, str]:

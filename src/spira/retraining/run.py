@@ -4,11 +4,8 @@ After any step the machine may die. Where the branch is, whether its commit is m
 itself pushed, is seen by looking; so the same command does what is left.
 """
 
-import fcntl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +13,7 @@ from typing import NamedTuple
 from spira.base.arithmetic import processor
 from spira.base.errors import DataError, visible
 from spira.base.files import write_bytes
-from spira.base.locks import locked
+from spira.base.locks import alone
 from spira.doctor.diagnosis import lines
 from spira.doctor.dvc_locks import repair_locks
 from spira.registry.gate import gate
@@ -32,6 +29,7 @@ from spira.retraining.dvc_command import dvc
 from spira.retraining.pull_request import open_pull_request
 
 FOLDER = Path(".ckpt/retrain")  # ignored by git; the page of each commit
+_BUSY = "another retraining, or the stages of one that was killed, run here; wait"
 _MADE_ON = Path("data/processor.txt")
 _DRAWN = ("docs/draw_plots.py", "docs/write_readme.py")  # `make plots`
 
@@ -62,7 +60,7 @@ def retrain(asked: Asked) -> str:
         DataError: something is not ready, or a step failed; the same command then goes on.
     """
     root = asked.root
-    with _alone(root / FOLDER / "lock") as lock:
+    with alone(root / FOLDER / "lock", "retraining", _BUSY) as lock:
         branches.require_ready(root, asked.remote)
         corpus = place(root)
         if asked.given is not None:
@@ -141,13 +139,3 @@ def _page(asked: Asked, corpus: str, name: str) -> str:
     review, _, _ = reviewed(root, "HEAD^", "HEAD", from_remote=False, gate=gate_section(verdict))
     reasons = why_in(git(root, "log", "-1", "--format=%b", "HEAD").decode(errors="replace")) or [BY_HAND]
     return body(corpus, name, reasons, verdict, review)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[int]:
-    """The lock's descriptor; DataError where another retraining of this repository runs, or its killed one's stages."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        if not locked(file, fcntl.flock, "retraining"):
-            raise DataError(f"{path}: another retraining, or the stages of one that was killed, run here; wait")
-        yield file.fileno()

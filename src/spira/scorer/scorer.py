@@ -81,12 +81,12 @@ class Scorer:
             recordings: by name, the file's path or its bytes; its format is taken from the content. Where a name is
                 that of a task of the training, recordings by other names have no score.
         """
-        return self.answer(self.hear(recordings))
+        return self.answer(self.hear_all(recordings))
 
-    def hear(self, recordings: Mapping[str, Source]) -> dict[str, Heard | Refused]:
+    def hear_all(self, recordings: Mapping[str, Source]) -> dict[str, Heard | Refused]:
         """By name, each of one person's recordings with its score, or why it has none."""
         untrained = self.untrained(recordings)
-        return {name: untrained.get(name) or self._hear(source) for name, source in recordings.items()}
+        return {name: untrained.get(name) or self.hear(source) for name, source in recordings.items()}
 
     def answer(self, heard: Mapping[str, Heard | Refused]) -> Answer:
         """The answer to recordings that were heard."""
@@ -103,10 +103,11 @@ class Scorer:
 
     def score(self, source: Source) -> float | Refused:
         """The probability of patient, in [0, 1]: the mean over the package's models; or why there is none."""
-        heard = self._hear(source)
+        heard = self.hear(source)
         return heard if isinstance(heard, Refused) else heard.score
 
-    def _hear(self, source: Source) -> Heard | Refused:
+    def hear(self, source: Source) -> Heard | Refused:
+        """A recording with its score, or why it has none."""
         decoded = self._decoders(source)
         return decoded if isinstance(decoded, Refused) else Heard(decoded, self._score(decoded.waveform))
 

@@ -26,7 +26,7 @@ class Journal:
         self._scorer, self._path = scorer, path
 
     def __call__(self, recordings: Mapping[str, bytes], inference: str) -> Answer:
-        p, heard = self._scorer.manifest, self._scorer.hear(recordings)
+        p, heard = self._scorer.manifest, self._scorer.hear_all(recordings)
         found = self._scorer.answer(heard)
         kept = Answered(
             package=self._scorer.package,

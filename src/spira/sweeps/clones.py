@@ -6,7 +6,6 @@ lock; and both exit 0 over a queue with failures. Here each workplace has its ow
 experiment at a time. The cache is shared, and the finished experiment is fetched by git.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -14,14 +13,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spira.base import locks
 from spira.base.errors import DataError
-from spira.base.locks import locked
 from spira.repository.git import environment_without_git, git, object_name
 
 SECONDS_TO_END = 5
@@ -92,14 +91,9 @@ class Workplace:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> AbstractContextManager[int]:
     """Raises DataError where another sweep of this repository runs: its experiments would meet on the GPUs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        if not locked(file, fcntl.flock, "sweep"):
-            raise DataError(f"{path}: another sweep is running in this repository; wait, or end it")
-        yield
+    return locks.alone(path, "sweep", "another sweep is running in this repository; wait, or end it")
 
 
 def snapshot(root: Path) -> Snapshot:
