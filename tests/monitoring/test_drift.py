@@ -190,6 +190,8 @@ def test_refused_recordings_are_counted_and_compared_with_nothing() -> None:
         .recordings[0]
         .model_copy(update={"score": None, "refused": "silent", "digest": None, "facts": None, "statistics": None})
     )
+    nameless = empty.model_copy(update={"task": ""})  # as of a folder without a table
+    assert "none of" not in drift([person._replace(recordings=(nameless,)) for person in people]).why
     said = drift([person._replace(recordings=(*person.recordings, empty)) for person in people])
     assert [(one.value, one.before, one.after) for one in said.refused] == [("silent", 0, 50)]
     assert said.verdict == "none"

@@ -195,7 +195,8 @@ def _few(reference: Reference, people: Sequence[Person], sample: Sample, p: Drif
     n_before, n_after = len(sample.before), len(sample.after)
     if n_after < p.min_speakers:
         why = f"{n_after} people have recordings that can be compared; drift.min_speakers asks for {p.min_speakers}"
-        unnamed = sum(not any(one.task in sample.tasks for one in person.recordings) for person in people)
+        said = [{one.task for one in person.recordings if one.statistics} for person in people]
+        unnamed = sum(bool(tasks) and not tasks & set(sample.tasks) for tasks in said)
         known = ", ".join(sorted(_tasks_of(reference)))
         return why + (f"; what {unnamed} others said is none of: {known}" if unnamed and known else "")
     if n_before < p.min_speakers:
