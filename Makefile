@@ -24,7 +24,7 @@ BENCHES := arithmetic coverage doors drift evaluate feedback gpu learning overhe
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test pytest test-long lint bench bench-quick $(BENCHES:%=bench-%) reliability ml-test-score plots picture venv deps lock hashes clean
+.PHONY: help repro test pytest test-long lint bench bench-quick $(BENCHES:%=bench-%) gpu-check reliability ml-test-score plots picture venv deps lock hashes clean
 
 help: ## list these commands; spira --help lists the others
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s:\n", substr($$0, 5)} /^[a-z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,10 @@ deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of th
 	PYTHONPATH=src python tests/support/closures.py
 
 ##@ Measure
+
+# On a lent machine there is no environment: the Python at hand, with torch, is taken as it is.
+gpu-check: ## on a machine with a GPU: its tests, speed and repeatability, in minutes, into docs/explanation/speed.md
+	PYTHONPATH=src python3 benchmarks/gpu_check.py
 
 reliability: $(READY) ## the long form of docs/explanation/reliability.md's checks of input: 10,000 mutations and more
 	python benchmarks/reliability.py

@@ -43,20 +43,29 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("torch finds no CUDA device here, so nothing was measured and there are no figures.")
         return
-    device = prepare("cuda", seed=0)
-    limits = measure_limits(device, seconds_on_gpu, n=8192, n_bytes=2**30)
-    windows = drawn(device, LENGTHS)
-    rows = compared(windows, load("train", TrainParams), limits, seconds_on_gpu, torch.cuda.max_memory_allocated)
+    limits, rows = measured(prepare("cuda", seed=0))
     print(table(limits, rows))
     if asked.out:
-        facts = {
-            "device": torch.cuda.get_device_name(),
-            "torch": torch.__version__,
-            "tf32": torch.backends.cuda.matmul.allow_tf32,
-            "limits": limits._asdict(),
-            "found": rows,
-        }
-        asked.out.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        found = facts() | {"limits": limits._asdict(), "found": rows}
+        asked.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def facts() -> dict[str, Any]:
+    """Of the device, and of how torch computes on it."""
+    return {
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
+
+
+def measured(device: torch.device) -> tuple[Limits, list[dict[str, Any]]]:
+    """What the device can do, and a row a side."""
+    limits = measure_limits(device, seconds_on_gpu, n=8192, n_bytes=2**30)
+    windows = drawn(device, LENGTHS)
+    return limits, compared(
+        windows, load("train", TrainParams), limits, seconds_on_gpu, torch.cuda.max_memory_allocated
+    )
 
 
 def seconds_on_gpu(work: Callable[[], object]) -> float:

@@ -1,9 +1,11 @@
-"""benchmarks/gpu.py, as far as a CPU can tell: its counts, its choice of limit, its table; and that it measures nothing
-where there is nothing to measure."""
+"""benchmarks/gpu.py, gpu_seeds.py and gpu_check.py, as far as a CPU can tell: counts, choice of limit, tables; and that
+nothing is measured where there is nothing to measure."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import gpu
+import gpu_check
+import gpu_seeds
 from spira.features.windows import expected_windows, window_starts
 from spira.models.params import V2, SpiraConvParams
 from spira.models.spiraconv import SpiraConv
@@ -139,18 +143,103 @@ def test_limits_are_amounts_by_the_median_second() -> None:
     assert gpu.measure_limits(CPU, timed, n=8, n_bytes=64) == Limits(512.0, 512.0, 64.0)
 
 
-def test_without_a_gpu_it_says_so_and_needs_no_more_than_it_says(tmp_path: Path) -> None:
-    """No figure, no file, exit 0; with all but torch, NumPy, pydantic and ruamel.yaml out of reach."""
-    absent = ["dvc", "dvclive", "librosa", "soundfile", "torchaudio", "polars", "scipy", "sklearn", "soxr", "yaml"]
+def alone(program: str, *arguments: str, absent: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+    """A benchmark in a process with no GPU, and with no more than what a lent machine has of our requirements."""
+    away = ["dvc", "dvclive", "librosa", "soundfile", "torchaudio", "polars", "scipy", "sklearn", "soxr", *absent]
     code = (
-        f"import runpy, sys; sys.modules.update(dict.fromkeys({absent}));"
-        f"sys.argv[1:] = ['--out', {str(tmp_path / 'a')!r}]; sys.path.insert(0, 'benchmarks');"
-        "runpy.run_path('benchmarks/gpu.py', run_name='__main__')"
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({away}));"
+        f"sys.argv[1:] = {list(arguments)}; sys.path.insert(0, 'benchmarks');"
+        f"runpy.run_path('benchmarks/{program}', run_name='__main__')"
     )
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def test_without_a_gpu_it_says_so_and_needs_no_more_than_it_says(tmp_path: Path) -> None:
+    """No figure, no file, exit 0; with all but torch, NumPy, pydantic and ruamel.yaml out of reach."""
+    done = alone("gpu.py", "--out", str(tmp_path / "a"), absent=["yaml"])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "torch finds no CUDA device here, so nothing was measured and there are no figures.\n"
     assert not (tmp_path / "a").exists()
+
+
+def test_the_check_needs_a_gpu_and_little_else() -> None:
+    """Exit 2 where there is none: whoever asked for the check must not take silence for a pass."""
+    done = alone("gpu_check.py")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout == "torch finds no CUDA device here, so nothing was checked and there are no figures.\n"
+
+
+def test_what_the_check_lacks_is_said_before_the_card_is_used() -> None:
+    code = "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]; import runpy;"
+    code += "runpy.run_path('benchmarks/gpu_check.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpu-check: this Python lacks packages; python3 -m pip install torch numpy numba ")
+
+
+def test_the_tests_of_the_check_import_no_more_than_a_lent_machine_has() -> None:
+    """All of them are skipped here, for want of a GPU and of nothing else."""
+    away = ["dvc", "dvclive", "librosa", "soundfile", "torchaudio", "polars", "scipy", "sklearn", "soxr", "hypothesis"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({away})); import pytest;"
+    code += f"sys.exit(pytest.main(['-q', '-n0', '-p', 'no:cacheprovider', {gpu_check.TESTS!r}]))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SPIRA_"))}
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\d+ skipped in", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_trainings_that_repeat_themselves_pass_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {"step by step": ("float32", False)}
+    assert gpu_check.repeats(CPU, [501, 401], ways) == ["step by step"]
+    seeds = count(1)
+    monkeypatch.setattr(gpu_check, "prepare", lambda *_, **__: torch.manual_seed(next(seeds)))
+    with pytest.raises(RuntimeError, match="did not end in the same bytes: step by step"):
+        gpu_check.repeats(CPU, [501, 401], ways)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_stacked_networks_have_each_their_own_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To float32 rounding those of the networks one by one; and windows a second are all networks' windows."""
+    monkeypatch.setattr(gpu_seeds, "N_WARM", 0)
+    monkeypatch.setattr(gpu_check, "N_ROUNDS", 1)
+
+    def timed(work: Callable[[], object]) -> float:
+        work()
+        return 2.0
+
+    found = gpu_check.networks_at_once(CPU, timed, n=2)
+    assert found["largest_difference"] < 1e-4
+    assert [row["way"] for row in found["rows"]] == ["one by one", "stacked"]
+    assert {row["windows_per_second"] for row in found["rows"]} == {2 * found["n_windows"] / 2.0}
+
+
+def test_the_page_gets_what_was_found_and_what_failed(tmp_path: Path) -> None:
+    """A step that failed is named, and the figures of the others stand."""
+    page = tmp_path / "speed.md"
+    page.write_text("before\n<!-- gpu: make gpu-check -->\nold\n<!-- end -->\nafter\n")
+    row = {"way": "stacked", "cuda_graph": True, "windows_per_second": 12345.6}
+    found = {
+        "device": "A card", "torch": "2.11.0", "tf32": False, "commit": "abc", "failed": ["speed"],
+        "tests": "15 passed", "repeats": ["step by step", "recorded"],
+        "networks_at_once": {"network": "n", "n": 8, "n_windows": 16, "largest_difference": 3e-6, "rows": [row]},
+    }  # fmt: skip
+    gpu_check.write(found, tmp_path / "gpu.json", page)
+    text = page.read_text()
+    assert text.startswith("before\n<!-- gpu: make gpu-check -->\nA card, torch 2.11.0, commit abc.\nFAILED: speed.\n")
+    assert "old" not in text
+    assert "| stacked | yes | 12346 |" in text
+    assert "3 trainings end in the same bytes: step by step, recorded." in text
+    assert text.endswith("<!-- end -->\nafter\n")
+    gpu_check.write(found | {"failed": []}, tmp_path / "gpu.json", page)
+    assert "FAILED" not in page.read_text()
+
+
+def test_the_page_has_a_place_for_it() -> None:
+    assert len(gpu_check._SECTION.findall(gpu_check.PAGE.read_text())) == 1

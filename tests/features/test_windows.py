@@ -145,14 +145,6 @@ def test_elsewhere_than_on_the_cpu_the_arrays_become_one() -> None:
     assert there.starts.shape == here.starts.shape
 
 
-@pytest.mark.cuda
-def test_a_gpu_reads_the_same_windows() -> None:
-    """Out of the one array that all were put into."""
-    here, there = (in_views(*TWO_VIEWS, length=4, device=torch.device(device)) for device in ("cpu", "cuda"))
-    windows = torch.arange(len(here))
-    assert torch.equal(there.batch(windows.cuda()).cpu(), here.batch(windows))
-
-
 def test_a_random_window_lies_anywhere_in_its_clip_and_nowhere_else() -> None:
     """Every start that leaves a whole window is drawn; a clip with no room stays."""
     windows = make_clips(9, 4, 3, length=4)

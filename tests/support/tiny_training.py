@@ -1,10 +1,15 @@
 """A network and clips small enough that one epoch takes milliseconds."""
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from spira.features.windows import Windows
 from spira.models.build import build
+from spira.training.gradients import has_batch_norm
+from spira.training.loop import train_epochs
 from spira.training.params import TrainParams
 from tiny import network_params, train_params
 
@@ -59,3 +64,28 @@ class Normalised(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         logits: Tensor = self.line(self.norm(windows.mean(dim=1))).squeeze(1)
         return logits
+
+
+def stuck(net: nn.Module, fresh: nn.Module) -> list[str]:
+    """Parameters that did not move, but for biases that the batch normalisation behind them takes out again."""
+    before = dict(fresh.named_parameters())
+    still = [name for name, p in net.named_parameters() if torch.equal(p, before[name])]
+    return [n for n in still if not (has_batch_norm(net) and n.startswith("conv.") and n.endswith("bias"))]
+
+
+def moved(windows: Windows, device: str) -> Windows:
+    tensors = ("arrays", "starts", "remaining", "labels")  # the others stay where the host can read them
+    there: dict[str, Any] = {name: getattr(windows, name).to(device) for name in tensors}
+    return replace(windows, frames=tuple(array.to(device) for array in windows.frames), **there)
+
+
+def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list[float], dict[str, Tensor]]]:
+    """Losses and weights of three epochs, in micro-batches."""
+    found = []
+    for recorded in (False, True):
+        net, p = make_net(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
+        torch.manual_seed(5)
+        p = p.model_copy(update={"cuda_graph": recorded})
+        learnt = train_epochs(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
+        found.append(([epoch.loss for epoch in learnt], net.state_dict()))
+    return found

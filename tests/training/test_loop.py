@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import wraps
 from itertools import combinations, product
-from typing import Any
 
 import pytest
 import torch
@@ -16,11 +15,23 @@ from spira.base.errors import DataError
 from spira.features.windows import Windows
 from spira.models.build import MODELS
 from spira.models.dropout import drawing_from, new_generator
-from spira.training.gradients import batch_sizes, has_batch_norm
+from spira.training.gradients import batch_sizes
 from spira.training.loop import Epoch, train_epochs
 from spira.training.nan_guard import NanGuard
 from spira.training.optimization import noam, summed_loss
-from tiny_training import MASKS, N_CLIPS, N_FEATURES, N_FRAMES, Normalised, clips, make_net, params
+from tiny_training import (
+    MASKS,
+    N_CLIPS,
+    N_FEATURES,
+    N_FRAMES,
+    Normalised,
+    clips,
+    make_net,
+    moved,
+    params,
+    recorded_and_not,
+    stuck,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS: dict[str, list[object]] = {  # every value of every option; the first is neutral. bfloat16 needs a GPU: below
@@ -51,13 +62,6 @@ def one_epoch(net: nn.Module, options: dict[str, object], windows: Windows | Non
 
 def isfinite(epoch: Epoch) -> bool:
     return bool(torch.tensor([epoch.loss, epoch.lr]).isfinite().all())
-
-
-def stuck(net: nn.Module, fresh: nn.Module) -> list[str]:
-    """Parameters that did not move, but for biases that the batch normalisation behind them takes out again."""
-    before = dict(fresh.named_parameters())
-    still = [name for name, p in net.named_parameters() if torch.equal(p, before[name])]
-    return [n for n in still if not (has_batch_norm(net) and n.startswith("conv.") and n.endswith("bias"))]
 
 
 @pytest.mark.parametrize("options", [{}, *SINGLES, *PAIRS], ids=str)
@@ -311,31 +315,6 @@ def counting(step: Callable[..., object], n_steps: list[None]) -> Callable[..., 
     return counted
 
 
-def moved(windows: Windows, device: str) -> Windows:
-    tensors = ("arrays", "starts", "remaining", "labels")  # the others stay where the host can read them
-    there: dict[str, Any] = {name: getattr(windows, name).to(device) for name in tensors}
-    return replace(windows, frames=tuple(array.to(device) for array in windows.frames), **there)
-
-
-@pytest.mark.cuda
-def test_no_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch itself raises where an operation would wait, from the first step to the check at the epoch's end."""
-    check = NanGuard.raise_if_bad
-
-    def may_wait(guard: NanGuard) -> None:
-        torch.cuda.set_sync_debug_mode("default")
-        check(guard)
-
-    monkeypatch.setattr(NanGuard, "raise_if_bad", may_wait)
-    windows, net = moved(clips("overlap"), "cuda"), make_net().cuda()
-    learnt = train_epochs(net, windows, params(batch_size=2, device="cuda"), seed=3, names=["?"] * N_CLIPS)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        assert isfinite(next(learnt))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
 class Replayed:
     """In the place of a recording, where there is no GPU: what goes in and comes out lies where it lay before."""
 
@@ -351,18 +330,6 @@ class Replayed:
         return self.out
 
 
-def recorded_and_not(kind: str, device: str, batch_size: int) -> list[tuple[list[float], dict[str, Tensor]]]:
-    """Losses and weights of three epochs, in micro-batches."""
-    found = []
-    for recorded in (False, True):
-        net, p = make_net(kind).to(device), params(batch_size=batch_size, micro_batch_size=2, max_epochs=3)
-        torch.manual_seed(5)
-        p = p.model_copy(update={"cuda_graph": recorded})
-        learnt = train_epochs(net, moved(clips("overlap"), device), p, seed=1, names=["?"] * N_CLIPS)
-        found.append(([epoch.loss for epoch in learnt], net.state_dict()))
-    return found
-
-
 @pytest.mark.parametrize("batch_size", [3, 4])  # six windows: two batches; or one, and a smaller one
 def test_a_replayed_step_is_given_what_is_new_and_its_results_are_kept(
     batch_size: int, monkeypatch: pytest.MonkeyPatch
@@ -372,28 +339,6 @@ def test_a_replayed_step_is_given_what_is_new_and_its_results_are_kept(
     (losses, weights), (replayed, replayed_weights) = recorded_and_not("spiraconv", "cpu", batch_size)
     assert replayed == losses
     assert all(torch.equal(replayed_weights[name], weight) for name, weight in weights.items())
-
-
-@pytest.mark.cuda
-@pytest.mark.parametrize("batch_size", [3, 4])
-@pytest.mark.parametrize("kind", ["spiraconv", "spiraconv_v1"])
-def test_a_recorded_step_learns_the_same(kind: str, batch_size: int) -> None:
-    """A CUDA graph's losses, weights and statistics are those of the steps one by one; its draws too."""
-    (losses, weights), (replayed, replayed_weights) = recorded_and_not(kind, "cuda", batch_size)
-    assert replayed == pytest.approx(losses, rel=1e-5)
-    for name, weight in weights.items():
-        torch.testing.assert_close(replayed_weights[name], weight, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.cuda
-def test_bfloat16_trains_on_a_gpu() -> None:
-    """Finite, close to float32's loss (bfloat16 has 8 bits), and every weight moves in float32."""
-    losses = []
-    for precision in ("float32", "bfloat16"):
-        net = make_net().cuda()
-        losses.append(one_epoch(net, {"precision": precision, "device": "cuda"}, moved(clips("overlap"), "cuda")).loss)
-        assert stuck(net, make_net().cuda()) == []
-    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 @pytest.mark.parametrize("kind", ["pooled_cnn", "spiraconv", "spiraconv_v1"])
