@@ -19,7 +19,17 @@ from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
 from spira.ingest.file_names import Located, locate_files
 from spira.ingest.privacy import namer, refuse_personal, renamed
-from spira.ingest.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
+from spira.ingest.waveforms import (
+    Job,
+    Recording,
+    Refused,
+    drop_waveforms,
+    remove_others,
+    same_bytes,
+    shards_by_name,
+    store_shards,
+    write_rejects,
+)
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
 Name = Callable[[str], str]  # what a file or a speaker is called in an output
@@ -50,20 +60,13 @@ def run(
     rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
     files = locate_files(corpus, rows["file_path"].to_list(), name)
-    recordings, refused = store_waveforms(
-        corpus,
-        files,
-        out,
-        sample_rate=sample_rate,
-        ingest=ingest,
-        seconds_key="max_seconds",
-        name=name,
-        n_workers=n_workers,
-    )
+    job, shards = Job(sample_rate, ingest, "max_seconds"), shards_by_name(corpus, files, out, name)
+    recordings, refused, _ = store_shards(job, shards, n_workers, corpus.name)
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
-        recordings = drop_waveforms(out, [r for r in recordings if r.file_path not in repeated])
+        recordings = drop_waveforms(out, recordings, repeated)
+    remove_others(out, {recording.shard for recording in recordings})
     refused = [*_contradicted(corpus, files, refused, who, name), *repeated.items()]
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
     clips = renamed(rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left"), name)
