@@ -16,6 +16,7 @@ from spira.clips.shards import assign_shards
 from spira.ingest import waveforms
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.file_names import locate_files
+from spira.ingest.packed import open_folder
 from spira.ingest.waveforms import Job, shards_by_name, store_shard, store_shards
 from spira.stages import ingest
 
@@ -103,9 +104,10 @@ def test_a_shard_of_refused_recordings_has_no_file(mine: Path, tmp_path: Path) -
 def test_a_shard_made_alone_is_the_same(mine: Path, tmp_path: Path) -> None:
     """By a process that is given it pickled, small, and gives back rows: so another machine can make it."""
     names = pl.read_csv(mine / "metadata.csv")["file_path"].to_list()
-    job, files = Job(RATE, P, "max_seconds"), locate_files(mine, names, str)
-    together = store_shards(job, shards_by_name(mine, files, tmp_path / "together", str), 3, "mine")
-    shards = shards_by_name(mine, files, tmp_path / "alone", str)
+    raw = open_folder(mine)
+    job, files = Job(RATE, P, "max_seconds"), locate_files(raw, names, str)
+    together = store_shards(job, shards_by_name(raw, files, tmp_path / "together", str), 3, "mine")
+    shards = shards_by_name(raw, files, tmp_path / "alone", str)
     content = [pickle.dumps((job, shard)) for shard in shards]
     assert max(map(len, content)) < 4000
     alone = [store_shard(*pickle.loads(each)) for each in content]

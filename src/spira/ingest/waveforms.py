@@ -2,10 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +14,7 @@ import polars as pl
 
 from spira.base.array_types import Waveform
 from spira.base.errors import DataError, visible
+from spira.base.files import hash_file
 from spira.base.tables import write_sheet
 from spira.clips.arrays import ArrayWriter, read_array
 from spira.clips.parallel import n_cores, ordered_map, progress
@@ -23,8 +24,10 @@ from spira.ingest.acceptance import IngestParams, Refusal
 from spira.ingest.containers.tags import personal_tags
 from spira.ingest.file_names import Located
 from spira.ingest.mono import decoder_limits, read_mono, refuse_lost, shared_bytes
+from spira.ingest.packed import RawFolder
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Lost
+from spira.ingest.sources import Member, Source, as_file, n_bytes
 
 REJECTS = "rejects.csv"
 _NO_FACT = "This is a fault of the machine and no fact about the file, which is not refused: fix it and run again"
@@ -52,7 +55,7 @@ class File(NamedTuple):
 
     name: str  # in the table
     shown: str  # its name in a message
-    path: Path
+    source: Source
     doubt: str  # what a refusal adds where it is not clear which file is meant; "" where it is
 
 
@@ -89,32 +92,28 @@ _Mono = tuple[Waveform, Recording, set[str]]  # shard and start are filled in la
 
 
 def shards_by_name(
-    folder: Path, files: Located, out: Path, name: Callable[[str], str], n_shards: int | None = None
+    folder: RawFolder, files: Located, out: Path, name: Callable[[str], str], n_shards: int | None = None
 ) -> list[Shard]:
     """The shards of a corpus that have recordings, each of a corpus's files in one.
 
     Args:
-        folder: the corpus's.
+        folder: the corpus's, with what is packed in it.
         files: where they lie in it.
         out: where the shards are to lie.
         name: gives a file's name in every output, by which its shard is chosen.
         n_shards: by default as many as the bytes of the files ask for.
     """
-    shown, paths = [name(file_path) for file_path in files.paths], [folder / path for path in files.paths.values()]
+    shown, sources = (
+        [name(file_path) for file_path in files.paths],
+        [folder.source(path) for path in files.paths.values()],
+    )
     if n_shards is None:
-        n_shards = count_shards(sum(map(_n_bytes, paths)), SHARD_BYTES)
+        n_shards = count_shards(sum(map(n_bytes, sources)), SHARD_BYTES)
     members: dict[int, list[File]] = defaultdict(list)
-    listed = zip(files.paths, shown, paths, assign_shards(shown, n_shards), strict=True)
-    for file_path, each, path, number in listed:
-        members[number].append(File(file_path, f"{folder}/{each}", path, files.doubts.get(file_path, "")))
+    listed = zip(files.paths, shown, sources, assign_shards(shown, n_shards), strict=True)
+    for file_path, each, source, number in listed:
+        members[number].append(File(file_path, f"{folder.path}/{each}", source, files.doubts.get(file_path, "")))
     return [Shard(waveforms_path(out, number), number, tuple(members[number])) for number in sorted(members)]
-
-
-def _n_bytes(path: Path) -> int:
-    """0 where there is no such file: a folder's own size is another on each machine."""
-    with suppress(OSError):
-        return path.stat().st_size if path.is_file() else 0
-    return 0
 
 
 def store_shards(job: Job, shards: Sequence[Shard], n_workers: int | None, name: str) -> Stored:
@@ -131,11 +130,11 @@ def store_shards(job: Job, shards: Sequence[Shard], n_workers: int | None, name:
     Raises:
         DataError: the machine failed twice at one of them, which is no reason to refuse it.
     """
-    paths = [file.path for shard in shards for file in shard.files]
-    n_workers = min(n_workers or n_cores(), len(paths))
+    sources = [file.source for shard in shards for file in shard.files]
+    n_workers = min(n_workers or n_cores(), len(sources))
     with (
         _guard(job, n_workers) as guard,
-        closing(progress(ordered_map(guard, paths, n_workers), len(paths), name)) as results,
+        closing(progress(ordered_map(guard, sources, n_workers), len(sources), name)) as results,
     ):
         stored = [_write(shard, results) for shard in shards]
     tagged = sum((one.tagged for one in stored), Counter[str]())
@@ -152,10 +151,10 @@ def store_shards(job: Job, shards: Sequence[Shard], n_workers: int | None, name:
 def store_shard(job: Job, shard: Shard) -> Stored:
     """One shard as ``store_shards`` makes it, in one worker: for a process or a machine that makes it alone."""
     with _guard(job, 1) as guard:
-        return _write(shard, map(guard, [file.path for file in shard.files]))
+        return _write(shard, map(guard, [file.source for file in shard.files]))
 
 
-def _guard(job: Job, n_workers: int) -> Guard[Path, _Mono | Refusal]:
+def _guard(job: Job, n_workers: int) -> Guard[Source, _Mono | Refusal]:
     max_seconds: float = getattr(job.ingest, job.seconds_key)
     limits, n_shared = decoder_limits(job.ingest, max_seconds), shared_bytes(max_seconds, job.sample_rate)
     return Guard(partial(_mono, job), limits, n_workers, n_shared)
@@ -184,23 +183,27 @@ def _write(shard: Shard, results: Iterator[_Mono | Refusal | Lost | Failed]) -> 
     return stored
 
 
-def _mono(job: Job, path: Path) -> _Mono | Refusal:
+def _mono(job: Job, source: Source) -> _Mono | Refusal:
     """The waveform of one file, and what the table says of it."""
-    mono = read_mono(path, job.sample_rate, job.ingest, job.seconds_key)
-    if isinstance(mono, Refusal):
-        return mono
-    waveform, rate, header, comments = mono
+    with as_file(source) as path:
+        mono = read_mono(path, job.sample_rate, job.ingest, job.seconds_key)
+        if isinstance(mono, Refusal):
+            return mono
+        waveform, rate, header, comments = mono
+        kinds = personal_tags(path, comments)
     digest = sha256(waveform.data).hexdigest()
-    recording = Recording("", 0, 0, waveform.size, rate, digest=digest, **asdict(header))
-    return waveform, recording, personal_tags(path, comments)
+    return waveform, Recording("", 0, 0, waveform.size, rate, digest=digest, **asdict(header)), kinds
 
 
-def same_bytes(folder: Path, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
-    """Groups of files with the same bytes, a list for each content that occurs more than once."""
+def same_bytes(folder: RawFolder, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
+    """Groups of files with the same bytes, a list for each content that occurs more than once.
+
+    Of a packed one its manifest has the hash, which was compared when it was decoded.
+    """
     copies: dict[str, list[str]] = defaultdict(list)
     for file_path in file_paths:
-        with (folder / files.paths[file_path]).open("rb") as file:
-            copies[file_digest(file, "sha256").hexdigest()].append(file_path)
+        source = folder.source(files.paths[file_path])
+        copies[source.sha256 if isinstance(source, Member) else hash_file(source)].append(file_path)
     return [paths for paths in copies.values() if len(paths) > 1]
 
 

@@ -20,6 +20,7 @@ from spira.compare.revision import Revision, read_params
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.corpus import read_corpus
 from spira.ingest.file_names import locate_files
+from spira.ingest.packed import open_folder
 from spira.ingest.privacy import namer, renamed
 from spira.ingest.waveforms import Job, shards_by_name, store_shards
 from spira.monitoring.drift import Verdict as DriftVerdict
@@ -120,10 +121,11 @@ def _sounds(root: Path, folder: Path, new: pl.DataFrame, ingest: IngestParams) -
     if new.is_empty():
         return {}
     name = namer(ingest.personal_data)
-    files = locate_files(folder, new["file_path"].to_list(), name)
+    raw = open_folder(folder)
+    files = locate_files(raw, new["file_path"].to_list(), name)
     job = Job(load("sample_rate", SampleRate, path=root / "params.yaml"), ingest, "max_seconds")
     with tempfile.TemporaryDirectory() as out:
-        shards = shards_by_name(folder, files, Path(out), name)
+        shards = shards_by_name(raw, files, Path(out), name)
         accepted, refused, _ = store_shards(job, shards, None, folder.name)
     if lacking := [refusal.reason for _, refusal in refused if refusal.code == "unsupported"]:
         raise DataError(f"{folder}: {len(lacking)} new recordings cannot be read on this machine: {lacking[0]}")

@@ -19,6 +19,7 @@ from spira.ingest.acceptance import IngestParams
 from spira.ingest.column_names import NOISE_USED
 from spira.ingest.corpus import read_recordings
 from spira.ingest.file_names import locate_files
+from spira.ingest.packed import open_folder
 from spira.ingest.privacy import namer, refuse_personal, renamed
 from spira.ingest.waveforms import Job, shards_by_name, store_shards, write_rejects
 
@@ -34,8 +35,9 @@ def run(
     name = namer(ingest.personal_data)
     refuse_personal(noise_corpus, hashed=ingest.personal_data == "pseudonymise", used=NOISE_USED)
     rows = read_recordings(noise_corpus)
-    files = locate_files(noise_corpus, rows["file_path"].to_list(), name)
-    (shard,) = shards_by_name(noise_corpus, files, out, name, n_shards=1)
+    folder = open_folder(noise_corpus)
+    files = locate_files(folder, rows["file_path"].to_list(), name)
+    (shard,) = shards_by_name(folder, files, out, name, n_shards=1)
     job = Job(sample_rate, ingest, "max_noise_seconds")
     recordings, refused, _ = store_shards(job, [replace(shard, path=out / NOISE)], n_workers, noise_corpus.name)
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
