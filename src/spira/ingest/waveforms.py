@@ -212,11 +212,14 @@ def drop_waveforms(out: Path, recordings: Sequence[Recording], dropped: Collecti
 
     Shards that lose nothing stay as they are, and one that loses all is removed.
     """
-    changed = {recording.shard for recording in recordings if recording.file_path in dropped}
     kept = [recording for recording in recordings if recording.file_path not in dropped]
+    left: dict[int, list[Recording]] = {r.shard: [] for r in recordings if r.file_path in dropped}
+    for recording in kept:
+        if recording.shard in left:
+            left[recording.shard].append(recording)
     starts: dict[str, int] = {}
-    for shard in sorted(changed):
-        path, own = waveforms_path(out, shard), [recording for recording in kept if recording.shard == shard]
+    for shard, own in sorted(left.items()):
+        path = waveforms_path(out, shard)
         samples = read_array(path)
         with ArrayWriter(path) as writer:  # what is read stays mapped until the new one takes its name
             starts |= {r.file_path: writer.append(samples[r.start : r.start + r.n_samples]) for r in own}
