@@ -1,7 +1,8 @@
 """How time, memory and the number of files grow with the number of clips, stage by stage: `make bench-scale`.
 
-Corpora of 1 s clips whose content is repeated but for two samples, so that none is a copy of another. Each stage is a
-process of its own: processor seconds are its own and its workers', which a busy machine changes little; memory
+Corpora of clips whose content is repeated but for two samples, so that none is a copy of another: of 1 s, or of
+`--seconds 0.2` where there are to be a million; each in a file, or `--packed` in tar shards. Each stage is a process of
+its own: processor seconds are its own and its workers', which a busy machine changes little; memory
 is the most that they held together, looked at every 200 ms. Pages of mapped files are counted apart: the system takes
 them back where it needs them.
 """
@@ -37,6 +38,8 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     p.add_argument("--clips", type=int, nargs="+", default=SIZES, help="sizes of the corpora")
     p.add_argument("--stages", nargs="+", default=STAGES)
+    p.add_argument("--seconds", type=float, default=1.0, help="of each clip")
+    p.add_argument("--packed", action="store_true", help="the corpus is in tar shards, as `spira pack` makes them")
     p.add_argument("--folder", type=Path, help="keep what is made here, and go on from what is there")
     p.add_argument("--out", type=Path, help="write the figures here, as JSON")
     p.add_argument("--stage", help=argparse.SUPPRESS)
@@ -47,20 +50,27 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         top = asked.folder or Path(temporary)
-        found = {n: measured(top / str(n), n, asked.stages) for n in asked.clips}
+        found = {n: measured(top / str(n), n, asked) for n in asked.clips}
     show(found)
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
+def measured(at: Path, n: int, asked: argparse.Namespace) -> dict[str, Measured]:
     """What each stage takes of a corpus of n clips, `dvc status` once all are done, and then one clip more."""
-    if not (at / "data/raw/many").exists():
-        write_corpus(at / "data/raw/many", n)
+    corpus, found = at / "data/raw/many", dict[str, Measured]()
+    if not corpus.exists():
+        write_corpus(at / "loose", n, asked.seconds)
+        if asked.packed:
+            command = [sys.executable, "-m", "spira", "pack", str(at / "loose"), str(corpus)]
+            found["pack"] = measure_process(command) | held(corpus)
+            rmtree(at / "loose")
+        else:
+            corpus.parent.mkdir(parents=True)
+            (at / "loose").rename(corpus)
         write_noise(at / "data/raw/hiss")
     run_stage("ingest_noise", at)
-    found = {}
-    for stage in stages:
+    for stage in asked.stages:
         if stage == "dvc status":
             found[stage] = status(at)
             continue
@@ -68,10 +78,14 @@ def measured(at: Path, n: int, stages: list[str]) -> dict[str, Measured]:
             add_clip(at, n)
         name = stage.partition(",")[0]
         found[stage] = measure_stage(name, at)
-        out = at / "data" / OUTS[name]
-        files = [file for file in out.rglob("*") if file.is_file()] or [out]
-        found[stage] |= {"files": len(files), "out_mb": sum(file.stat().st_size for file in files) / 2**20}
+        found[stage] |= held(at / "data" / OUTS[name])
     return found
+
+
+def held(out: Path) -> Measured:
+    """The number of files of an output, and what they hold."""
+    files = [file for file in out.rglob("*") if file.is_file()] or [out]
+    return {"files": len(files), "out_mb": sum(file.stat().st_size for file in files) / 2**20}
 
 
 def measure_stage(stage: str, at: Path) -> Measured:
@@ -120,10 +134,10 @@ def memory_of_tree(pid: int) -> tuple[float, float]:
     return kilobytes[0] / 1024, kilobytes[1] / 1024
 
 
-def write_corpus(folder: Path, n: int) -> None:
+def write_corpus(folder: Path, n: int, seconds: float = 1.0) -> None:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    contents = [(3000 * rng.standard_normal(RATE)).astype("<i2") for _ in range(16)]
+    contents = [(3000 * rng.standard_normal(round(seconds * RATE))).astype("<i2") for _ in range(16)]
     rows = ["file_path,label,speaker_id"]
     for i in range(n):
         samples = contents[i % 16].copy()
@@ -148,7 +162,7 @@ def write_noise(folder: Path) -> None:
 
 
 def run_stage(stage: str, at: Path) -> None:
-    """A stage as `dvc repro` runs it but for windows of 1 s, one noisy view, and models that learnt nothing."""
+    """A stage as `dvc repro` runs it, but for short clips and windows, one noisy view, and untrained models."""
     from spira.base.params import load
     from spira.ingest.acceptance import IngestParams
 
@@ -156,7 +170,7 @@ def run_stage(stage: str, at: Path) -> None:
     if stage in ("ingest", "ingest_noise"):
         from spira.stages import ingest, ingest_noise
 
-        p = load("ingest", IngestParams)
+        p = load("ingest", IngestParams).model_copy(update={"min_seconds": 0.1})
         if stage == "ingest":
             ingest.run(RATE, p, corpus=data / "raw/many", out=data / "clips")
         else:
@@ -227,7 +241,9 @@ def status(at: Path) -> Measured:
         tool, *rest = words.split()
         subprocess.run([which(tool) or tool, *rest], cwd=at, env=environment_without_git(), check=True)
     measure_process([which("dvc") or "dvc", "status", "-q"], at)
-    return measure_process([which("dvc") or "dvc", "status", "-q"], at) | {"files": 0, "out_mb": 0}
+    found = [held(at / out) for out in outs]
+    total = {name: sum(one[name] for one in found) for name in ("files", "out_mb")}
+    return measure_process([which("dvc") or "dvc", "status", "-q"], at) | total
 
 
 def show(found: dict[int, dict[str, Measured]]) -> None:

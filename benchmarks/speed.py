@@ -29,8 +29,8 @@ from torch.utils.data import DataLoader, Dataset
 from measuring import unsettled
 from spira.base.arithmetic import processor, variables
 from spira.base.params import load
-from spira.clips.arrays import read_array
 from spira.clips.parallel import n_cores, ordered_map
+from spira.clips.recordings import read_waveforms
 from spira.encoders.params import EmbeddingParams
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
@@ -216,8 +216,7 @@ def epoch_of_ours(at: Path) -> Seconds:
 
 
 def waveforms(at: Path) -> list[np.ndarray]:
-    table, samples = pl.read_csv(at / "clips" / "clips.csv"), read_array(at / "clips" / "waveforms.npy")
-    return [np.array(samples[start : start + n]) for start, n in table.select("start", "n_samples").rows()]
+    return [np.array(clip) for clip in read_waveforms(pl.read_csv(at / "clips" / "clips.csv"), at / "clips")]
 
 
 def featured(at: Path, render: Callable[[np.ndarray], object], *, in_threads: bool = False) -> Seconds:

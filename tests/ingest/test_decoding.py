@@ -27,7 +27,7 @@ from spira.ingest.decoding import decode
 from spira.ingest.resampling import resample, to_mono
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Limits, Lost
-from spira.ingest.waveforms import _mono
+from spira.ingest.waveforms import Job, _mono
 
 LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
 P = IngestParams.model_validate(LIMITS)
@@ -707,7 +707,7 @@ def test_b3_a_wavpack_that_was_piped_counts_no_samples(tmp_path: Path, converted
 def test_a_reason_holds_no_address_of_memory(tmp_path: Path, no_ffmpeg: Path, ffmpeg: str) -> None:
     """rejects.csv has the same bytes each time, however many parts of ffmpeg name themselves."""
     said = "[aist#0:0/aac @ 0x$$] [dec:aac @ 0x5562f458bb80] Error submitting packet"
-    script(no_ffmpeg, f'case "$*" in *a.aac*) echo "{said}" >&2; exit 1;; esac; exec {ffmpeg} "$@"')
+    script(no_ffmpeg, f'case "$*" in *file:*) echo "{said}" >&2; exit 1;; esac; exec {ffmpeg} "$@"')
     refusal = refused(tmp_path / "a.aac", b"\xff\xf1" + bytes(100))
     assert refusal == Refusal("undecodable", "ffmpeg: Error submitting packet")
 
@@ -801,9 +801,9 @@ def test_b4_the_memory_that_a_refusal_asks_for_is_enough(tmp_path: Path, rate: i
     assert refusal.code == "too_large", refusal
     asked = int(re.search(r"about (\d+) MB \(ingest\.max_decode_megabytes\)", refusal.reason)[1])  # type: ignore[index]
     enough = limits.model_copy(update={"max_decode_megabytes": asked})
-    work = partial(_mono, tmp_path, 16000, enough, "max_seconds")
+    work = partial(_mono, Job(16000, enough, "max_seconds"))
     with Guard(work, Limits(60, asked), 1, 2**27) as guard:
-        result = guard("a.flac")
+        result = guard(tmp_path / "a.flac")
     assert not isinstance(result, Refusal | Lost | Failed), result
 
 

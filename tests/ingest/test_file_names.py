@@ -10,6 +10,7 @@ from bad_audio import P
 from sounds import encoded, tones
 from spira.base.errors import DataError
 from spira.ingest.file_names import locate_files
+from spira.ingest.packed import open_folder
 from spira.ingest.privacy import KEY
 from spira.stages import ingest, ingest_noise
 
@@ -125,6 +126,6 @@ def test_a7_ten_thousand_names_are_found_in_a_moment(tmp_path: Path) -> None:
     names = [f"{unicodedata.normalize('NFC', 'é')}{i}.wav" for i in range(10_000)]
     for name in names:
         (tmp_path / unicodedata.normalize("NFD", name)).touch()
-    found = locate_files(tmp_path, names, str)
+    found = locate_files(open_folder(tmp_path), names, str)
     assert list(found.paths) == names
     assert list(found.paths.values()) == [unicodedata.normalize("NFD", name) for name in names]

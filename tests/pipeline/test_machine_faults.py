@@ -150,7 +150,7 @@ def test_c1_an_ffmpeg_that_ends_by_the_file_refuses_it(
     tmp_path: Path, path: Path, mine: Path, number: int, code: str
 ) -> None:
     """A crash, or the end of the time that it may compute: as of any decoder."""
-    script(path, f'case "$*" in *3.m4a*) kill -{number} $$;; esac; exec $REAL "$@"')
+    script(path, f'case "$*" in *file:*) kill -{number} $$;; esac; exec $REAL "$@"')
     assert "3.m4a" not in taken(mine, tmp_path / "out")
     assert pl.read_csv(tmp_path / "out" / "rejects.csv").select("file_path", "code").rows() == [("3.m4a", code)]
 
@@ -306,7 +306,7 @@ def test_c2_a_worker_that_is_killed_twice_stops_the_stage(tmp_path: Path, path: 
     run = partial(ingest.run, corpus=mine) if stage == "speech" else partial(ingest_noise.run, noise_corpus=mine)
     with pytest.raises(DataError, match=r"/3\.m4a: was killed \(SIGKILL\).*tried twice.*no fact about the file"):
         run(16000, P, out=tmp_path / "out")
-    assert {file.name for file in (tmp_path / "out").iterdir()} <= {"waveforms.npy"}
+    assert not list((tmp_path / "out").iterdir())
     assert not multiprocessing.active_children()  # nor does a thread start a worker after the end
 
 

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 SECTIONS = {
     "Every day": {
         "doctor": "Repair what a crash or a disk left; say what is left to do.",
+        "pack": "Pack a corpus of many recordings into few tar shards.",
         "changes": "List the clips added, removed and relabelled, by speaker.",
         "reproduced": "Say whether the committed bytes came out of the last run.",
         "train-parallel": "Run the trainings that are to run, several at once.",

@@ -59,7 +59,12 @@ def through_ffmpeg(path: Path, max_seconds: float, read: Callable[[SoundFile], R
     Raises:
         MachineError: ffmpeg cannot start, was killed, hangs, or fails for a reason that is not the file's.
     """
-    process, words, stuck = _start(path, max_seconds), bytearray(), Event()
+    with path.open("rb") as file:
+        return _through_ffmpeg(file.fileno(), max_seconds, read)
+
+
+def _through_ffmpeg(file: int, max_seconds: float, read: Callable[[SoundFile], Result | Refusal]) -> Result | Refusal:
+    process, words, stuck = _start(file, max_seconds), bytearray(), Event()
 
     def give_up() -> None:
         stuck.set()
@@ -82,9 +87,8 @@ def through_ffmpeg(path: Path, max_seconds: float, read: Callable[[SoundFile], R
             listener.join()
     if stuck.is_set():
         raise MachineError(f"ffmpeg did not finish within {_SECONDS_A_FILE} s, most of which it spent waiting")
-    return _confirmed(
-        _failure(process.returncode, words.decode(errors="replace").replace(str(path), "the file")) or result
-    )
+    said = words.decode(errors="replace").replace(_path(file), "the file")
+    return _confirmed(_failure(process.returncode, said) or result)
 
 
 def _confirmed(result: Result | Refusal) -> Result | Refusal:
@@ -101,9 +105,15 @@ def _command(source: str, max_seconds: float) -> list[str]:
     return [*command, "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
 
 
-def _start(path: Path, max_seconds: float) -> subprocess.Popen[bytes]:
+def _path(file: int) -> str:
+    """An open file by a name that says nothing: by its ending ffmpeg would guess what is in it."""
+    return f"/dev/fd/{file}"
+
+
+def _start(file: int, max_seconds: float) -> subprocess.Popen[bytes]:
+    command, pipe = _command(f"file:{_path(file)}", max_seconds), subprocess.PIPE
     try:
-        return subprocess.Popen(_command(f"file:{path}", max_seconds), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, pass_fds=[file])
     except OSError as error:
         raise MachineError(f"ffmpeg cannot start: {error.strerror}") from error
 

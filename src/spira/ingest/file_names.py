@@ -4,16 +4,16 @@ A Mac writes the accents of a name as characters of their own, and takes ``clip.
 system unpacks from it has other names than the table.
 """
 
-import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from spira.clips.spelling import difference, key
+from spira.ingest.packed import RawFolder
 from spira.ingest.personal_data import shown
 
 _PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")  # a path with one spelling, inside its folder
@@ -55,22 +55,22 @@ class Located(NamedTuple):
     doubts: dict[str, str]  # by name, a message where it is not clear which file is meant
 
 
-def locate_files(folder: Path, names: Sequence[str], named: Callable[[str], str]) -> Located:
+def locate_files(folder: RawFolder, names: Sequence[str], named: Callable[[str], str]) -> Located:
     """Finds the file of each name: the one with that name, else the only one that is spelled alike and still free.
 
     Args:
-        folder: the corpus's.
+        folder: the corpus's, with what is packed in it.
         names: those in its table, each once.
         named: gives a file's name in an output.
 
     How many files have another spelling is printed.
     """
-    absent = [name for name in names if not os.path.lexists(folder / name)]
+    absent = [name for name in names if not folder.holds(name)]
     found = Located({name: name for name in names}, {})
     if not absent:
         return found
-    listing, taken = cache(_listing), set(names) - set(absent)
-    meant = {name: _meant(folder, name, taken, listing) for name in absent}
+    listing, taken = cache(partial(_listing, folder)), set(names) - set(absent)
+    meant = {name: _meant(name, taken, listing) for name in absent}
     claims = Counter(path for paths in meant.values() for path in paths)
     for name, paths in meant.items():
         if len(paths) == 1 and claims[paths[0]] == 1:
@@ -79,26 +79,27 @@ def locate_files(folder: Path, names: Sequence[str], named: Callable[[str], str]
             found.doubts[name] = _doubt(name, paths, named) + " in this row only" * (len(paths) == 1)
     kinds = Counter(difference(name, path) for name, path in found.paths.items() if name != path)
     for how, n in sorted(kinds.items()):
-        print(f"{folder}: the names of {n} of {len(names)} files differ from the table's only {how}; each was found")
+        print(
+            f"{folder.path}: the names of {n} of {len(names)} files differ from the table's only {how}; each was found"
+        )
     return found
 
 
-def _meant(folder: Path, name: str, taken: set[str], listing: Callable[[Path], dict[str, list[str]]]) -> list[str]:
+def _meant(name: str, taken: set[str], listing: Callable[[str], dict[str, list[str]]]) -> list[str]:
     """The files that may be meant: those with just the letters of the name, else those that are spelled alike."""
     paths = [""]
     for part in PurePosixPath(name).parts:
-        paths = [f"{path}/{child}".lstrip("/") for path in paths for child in listing(folder / path).get(key(part), ())]
+        paths = [f"{path}/{child}".lstrip("/") for path in paths for child in listing(path).get(key(part), ())]
     free = [path for path in paths if path not in taken]
     exact = [path for path in free if _composed(path) == _composed(name)]
     return exact or free
 
 
-def _listing(folder: Path) -> dict[str, list[str]]:
-    """The names in a folder, sorted, by their spelling key."""
+def _listing(folder: RawFolder, path: str) -> dict[str, list[str]]:
+    """The names in a folder of the corpus, sorted, by their spelling key."""
     children = defaultdict(list)
-    if folder.is_dir():
-        for child in sorted(path.name for path in folder.iterdir()):
-            children[key(child)].append(child)
+    for child in folder.children(path):
+        children[key(child)].append(child)
     return children
 
 

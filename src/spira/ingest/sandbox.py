@@ -84,6 +84,8 @@ class Guard(Generic[Item, Result]):
         self._stop()
 
     def _stop(self) -> None:
+        for worker in self._all:  # all at once, for the system takes milliseconds to end each
+            worker.kill()
         for worker in self._all:
             worker.stop()
 
@@ -105,9 +107,13 @@ class _Worker:
             self._process.start()
             other_end.close()  # else its death would leave the pipe open
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         with suppress(ValueError):  # stopped before, and no new one could be started
             self._process.kill()
+
+    def stop(self) -> None:
+        self.kill()
+        with suppress(ValueError):
             self._process.join()
             self._process.close()
         self._pipe.close()

@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from spira.base.array_types import CLASSES
@@ -14,6 +14,7 @@ from spira.base.files import write_bytes
 from spira.ingest.column_names import OPTIONAL, our_names
 from spira.ingest.metadata import canonical
 from spira.ingest.personal_data import NAME, kinds
+from spira.ingest.sources import Source, read_bytes
 from spira.monitoring.feedback_answers import UNNAMED, Heard
 from spira.monitoring.feedback_people import Asked, Known, truths
 from spira.population.in_use import METADATA, recordings_in
@@ -29,7 +30,8 @@ _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 class Brought(NamedTuple):
     """One recording of a folder."""
 
-    path: Path
+    name: str  # its path in the folder
+    source: Source
     facts: Mapping[str, str]  # ``_FACTS`` in their canonical form; "" where unknown
     heard: Heard
 
@@ -43,12 +45,12 @@ def read_folder(folder: Path, manifest: Manifest) -> list[Brought]:
     found, listed = list[Brought](), recordings_in(folder)
     decoders = Decoders(manifest.sample_rate, manifest.ingest, 1)
     try:
-        for path, speaker, row in listed.rows:
-            decoded = decoders(path)
+        for name, source, speaker, row in listed.rows:
+            decoded = decoders(source)
             if not isinstance(decoded, Refused):
                 who = speaker if listed.named else f"{UNNAMED}{speaker}"
-                digest, facts = sha256(decoded.waveform.data).hexdigest(), {name: row[name] for name in _FACTS}
-                found.append(Brought(path, facts, Heard(who, digest)))
+                digest, facts = sha256(decoded.waveform.data).hexdigest(), {fact: row[fact] for fact in _FACTS}
+                found.append(Brought(name, source, facts, Heard(who, digest)))
     finally:
         decoders.close()
     if len(found) < len(listed.rows):
@@ -78,22 +80,22 @@ def add_to_corpus(brought: Sequence[Brought], asked: Asked, known: Sequence[Know
             recording, or its table cannot be read.
     """
     label_of, speaker_of = _people([one.heard for one in brought], asked, known)
-    wanted: dict[str, tuple[Path, dict[str, str]]] = {}
+    wanted: dict[str, tuple[Source, dict[str, str]]] = {}
     for one in brought:
         digest = one.heard.digest
         if digest in label_of:
-            suffix = one.path.suffix.lower()
+            suffix = PurePosixPath(one.name).suffix.lower()
             name = digest + (suffix if _SUFFIX.fullmatch(suffix) else "")
             row = {"file_path": name, "label": label_of[digest], "speaker_id": speaker_of.get(digest, "")}
-            wanted.setdefault(digest, (one.path, dict(one.facts) | row))
+            wanted.setdefault(digest, (one.source, dict(one.facts) | row))
     rows = [row for _, row in wanted.values()]
     _refuse_personal(rows)
     table = out / METADATA
     text, names, delimiter, there = _table(table, rows)
     _refuse_conflicts(rows, there, table)
-    new = {digest: (path, row) for digest, (path, row) in wanted.items() if row["file_path"] not in there}
-    for path, row in new.values():
-        write_bytes(path.read_bytes(), out / row["file_path"])
+    new = {digest: (source, row) for digest, (source, row) in wanted.items() if row["file_path"] not in there}
+    for source, row in new.values():
+        write_bytes(read_bytes(source), out / row["file_path"])
     lines = io.StringIO()
     writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
     writer.writerows([row.get(name, "") for name in names] for _, row in new.values())

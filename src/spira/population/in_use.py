@@ -13,6 +13,8 @@ from spira.clips.parallel import ordered_map, progress
 from spira.ingest.column_names import OPTIONAL
 from spira.ingest.corpus import read_unlabelled
 from spira.ingest.file_names import locate_files
+from spira.ingest.packed import open_folder
+from spira.ingest.sources import Source
 from spira.population.log import read_log
 from spira.population.people import FACTS, OTHER_TASK, VALUES, AnsweredRecording, Person, one_person
 from spira.population.recording import describe
@@ -34,11 +36,20 @@ class Listed(NamedTuple):
     """The files of a folder, before one is opened."""
 
     named: bool  # whether a table says whose each is; else every file is one, of a person of its own
-    rows: list[tuple[Path, str, Mapping[str, str]]]  # path, speaker, and the other columns: "" where unknown
+    rows: "list[Row]"
+
+
+class Row(NamedTuple):
+    """A recording of a folder."""
+
+    name: str  # its path there
+    source: Source
+    speaker: str
+    facts: Mapping[str, str]  # the other columns: "" where unknown
 
 
 class _File(NamedTuple):
-    path: Path
+    source: Source
     task: str
     untrained: Refused | None  # why it is not scored, where it is of a task that the model was not trained on
 
@@ -47,19 +58,21 @@ def recordings_in(folder: Path) -> Listed:
     """With a ``metadata.csv`` its rows are the recordings; a label is not read. Without one every file is.
 
     Raises:
-        DataError: the folder has no recording, or its table cannot be read.
+        DataError: the folder has no recording, its table cannot be read, or the manifest of its tar shards.
     """
+    raw = open_folder(folder)
     if (folder / METADATA).is_file():
         table = read_unlabelled(folder)
-        located = locate_files(folder, table["file_path"].to_list(), str)
-        rows = table.iter_rows(named=True)
-        return Listed(True, [(folder / located.paths[row["file_path"]], row["speaker_id"], row) for row in rows])
+        paths = locate_files(raw, table["file_path"].to_list(), str).paths
+        found = [(paths[row["file_path"]], row) for row in table.iter_rows(named=True)]
+        return Listed(True, [Row(path, raw.source(path), row["speaker_id"], row) for path, row in found])
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name one of recordings, with metadata.csv or without")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not paths:
+    names = raw.files()
+    if not names:
         raise DataError(f"{folder}: holds no file")
-    return Listed(False, [(path, str(path), dict.fromkeys(OPTIONAL, "")) for path in paths])
+    unknown = dict.fromkeys(OPTIONAL, "")
+    return Listed(False, [Row(name, raw.source(name), str(folder / name), unknown) for name in names])
 
 
 def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use:
@@ -80,7 +93,7 @@ def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use
     recordings: dict[str, list[AnsweredRecording]] = defaultdict(list)
     for (speaker, _), one in zip(flat, progress(heard, len(flat), folder.name), strict=True):
         recordings[speaker].append(one)
-    values = {speaker: row for _, speaker, row in reversed(listed.rows)}  # what the first of a person's says
+    values = {row.speaker: row.facts for row in reversed(listed.rows)}  # what the first of a person's says
     people = {
         speaker: _person(own, {name: values[speaker][name] for name in VALUES if values[speaker][name]}, scorer.band)
         for speaker, own in recordings.items()
@@ -92,17 +105,18 @@ def in_folder(folder: Path, scorer: Scorer, n_workers: int | None = None) -> Use
 def _by_person(listed: Listed, scorer: Scorer) -> dict[str, list[_File]]:
     """By speaker: their recordings, of which those are refused that an answer to all of them would refuse."""
     tasks: dict[str, set[str]] = defaultdict(set)
-    for _, speaker, row in listed.rows:
-        tasks[speaker].add(row["task"])
+    for row in listed.rows:
+        tasks[row.speaker].add(row.facts["task"])
     refused = {speaker: scorer.untrained(names) for speaker, names in tasks.items()}
     files: dict[str, list[_File]] = defaultdict(list)
-    for path, speaker, row in listed.rows:
-        files[speaker].append(_File(path, row["task"], refused[speaker].get(row["task"])))
+    for row in listed.rows:
+        task = row.facts["task"]
+        files[row.speaker].append(_File(row.source, task, refused[row.speaker].get(task)))
     return files
 
 
 def _observe(scorer: Scorer, file: _File) -> AnsweredRecording:
-    heard = file.untrained or scorer.hear(file.path)
+    heard = file.untrained or scorer.hear(file.source)
     return observed(file.task, heard, scorer.manifest)
 
 

@@ -11,6 +11,7 @@ from spira.base.tables import read_json
 from spira.compare.revision import Revision, resolve
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.results import Evaluation
+from spira.ingest.sources import Source
 from spira.models.params import ModelsParams
 from spira.predictions.scored import ScoredClips
 from spira.registry.comparison import TestClips, as_scored, left_out
@@ -88,7 +89,7 @@ class Candidate:
         return own_test_clips(self.root, self.evaluate)
 
     @cached_property
-    def recordings(self) -> dict[str, Path]:
+    def recordings(self) -> dict[str, Source]:
         return recordings(self.root, self.corpus, self.test.clips)
 
     @cached_property

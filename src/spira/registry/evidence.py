@@ -17,6 +17,8 @@ from spira.evaluation.files import read_evaluation
 from spira.evaluation.params import EvaluateParams
 from spira.evaluation.results import Evaluation
 from spira.evaluation.subgroups import group_names
+from spira.ingest.packed import open_folder
+from spira.ingest.sources import Member, Source
 from spira.predictions.table import read_predictions, scored_clips
 from spira.registry.comparison import TestClips, Trained
 from spira.registry.history import Event
@@ -135,10 +137,15 @@ def pipeline_scores(root: Path, model: str) -> dict[str, float]:
     return {} if own is None else dict(zip(own.clips, own.scores.mean(axis=0).tolist(), strict=True))
 
 
-def recordings(root: Path, corpus: str, clips: tuple[str, ...]) -> dict[str, Path]:
-    """The files of the clips, of those that are at hand."""
-    files = {clip: root / "data/raw" / corpus / clip for clip in clips}
-    return {clip: file for clip, file in files.items() if file.is_file()}
+def recordings(root: Path, corpus: str, clips: tuple[str, ...]) -> dict[str, Source]:
+    """Where the recordings of the clips lie, of those that are at hand.
+
+    Raises:
+        DataError: the corpus has a manifest that does not fit its tar shards.
+    """
+    folder = open_folder(root / "data/raw" / corpus)
+    found = {clip: folder.source(clip) for clip in clips}
+    return {clip: source for clip, source in found.items() if isinstance(source, Member) or source.is_file()}
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """A program that runs by a package's own code, whatever version of it is checked out here: see ``scoring``.
 
-Standard input: recordings of several kinds, ``{kind: {name: path}}``. Standard output: what each gets, in the same
+Standard input: recordings of several kinds, ``{kind: {name: where}}``, where is a path, or for a member of a tar shard
+``[tar, offset, n_bytes, sha256]``. Standard output: what each gets, in the same
 form, and the package's golden recordings under ``golden``: a score, or the code of a refusal. Under ``cost`` are
 ``seconds``, the median over recordings of the CPU time for one, its decoding left out, and ``megabytes``, the most
 memory that the process had.
@@ -10,6 +11,7 @@ import json
 import resource
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -25,9 +27,10 @@ def main() -> None:
         seconds = []
         for kind, recordings in asked.items():
             found[kind] = {}
-            for name, path in recordings.items():
+            for name, where in recordings.items():
+                recording = Path(where) if isinstance(where, str) else member(*where)
                 before = time.process_time()  # of this process, and not of its decoders
-                one = scorer.score(Path(path))
+                one = scorer.score(recording)
                 found[kind][name] = one if isinstance(one, float) else one.code
                 if isinstance(one, float):
                     seconds.append(time.process_time() - before)
@@ -35,6 +38,16 @@ def main() -> None:
             most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
             found["cost"] = {"seconds": median(seconds), "megabytes": most}
     json.dump(found, sys.stdout, allow_nan=False)
+
+
+def member(tar: str, offset: int, n_bytes: int, digest: str) -> bytes:
+    """The content of a member: every version of a package scores bytes, and not every one knows of tar shards."""
+    with Path(tar).open("rb") as file:
+        file.seek(offset)
+        content = file.read(n_bytes)
+    if sha256(content).hexdigest() != digest:
+        sys.exit(f"{tar}: bytes {offset} to {offset + n_bytes} are not those that were packed; copy the tar again")
+    return content
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from spira.base.errors import DataError
 from spira.base.files import write_bytes
+from spira.ingest.sources import Source
 from spira.package.golden import bad_inputs
 
 PROGRAM = Path(__file__).with_name("in_package.py")
@@ -33,14 +34,14 @@ class Answered(NamedTuple):
     cost: dict[str, float | str]  # of one of them: ``seconds`` of CPU time, and ``megabytes`` of the process
 
 
-def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = False) -> Answered:
+def answers(package: Path, recordings: Mapping[str, Source], *, try_bad: bool = False) -> Answered:
     """What a package says of its golden recordings, of these, and of crafted ones.
 
     Its process computes by the instructions that this one was held to: see ``spira.base.arithmetic``.
 
     Args:
         package: its folder, whose files were held to their hashes.
-        recordings: by name.
+        recordings: by name, where each lies.
         try_bad: whether the crafted recordings of ``bad_inputs`` are given to it too.
 
     Raises:
@@ -50,11 +51,14 @@ def answers(package: Path, recordings: Mapping[str, Path], *, try_bad: bool = Fa
     with tempfile.TemporaryDirectory() as folder:
         for name, content in crafted.items():
             write_bytes(content, Path(folder, name))
-        asked = {"scores": recordings, "bad": {name: Path(folder, name) for name in crafted}}
+        asked: dict[str, Mapping[str, Source]] = {
+            "scores": recordings,
+            "bad": {name: Path(folder, name) for name in crafted},
+        }
         return Answered(**{"cost": {}} | _run(package, asked))
 
 
-def _run(package: Path, asked: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, float | str]]:
+def _run(package: Path, asked: Mapping[str, Mapping[str, Source]]) -> dict[str, dict[str, float | str]]:
     command = [sys.executable, "-B", "-P", str(PROGRAM), str(package.absolute())]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     seconds = _SECONDS + _SECONDS_A_RECORDING * sum(map(len, asked.values()))

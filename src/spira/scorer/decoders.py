@@ -4,9 +4,6 @@ Bytes are decoded from memory: nobody's voice reaches a disk.
 """
 
 import atexit
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +16,10 @@ from spira.ingest.containers.headers import Header
 from spira.ingest.mono import decoder_limits, read_mono, refuse_lost, shared_bytes
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Lost
+from spira.ingest.sources import Member, as_file
 from spira.scorer.answer import MACHINE, Refused
 
-Source = bytes | Path
+Source = bytes | Path | Member
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class _Read:
     sample_rate: int
     ingest: IngestParams
 
-    def __call__(self, source: _Sound | Path) -> Decoded | Refusal:
-        with _file(source) as path:
+    def __call__(self, source: _Sound | Path | Member) -> Decoded | Refusal:
+        with as_file(source.content if isinstance(source, _Sound) else source) as path:
             mono = read_mono(path, self.sample_rate, self.ingest)
         return mono if isinstance(mono, Refusal) else Decoded(mono.waveform, mono.source_sample_rate, mono.header)
 
@@ -60,13 +58,13 @@ class Decoders:
 
     def __init__(self, sample_rate: int, p: IngestParams, n_processes: int) -> None:
         limits, n_shared = decoder_limits(p, p.max_seconds), shared_bytes(p.max_seconds, sample_rate)
-        self._guard: Guard[_Sound | Path, Decoded | Refusal] = Guard(
+        self._guard: Guard[_Sound | Path | Member, Decoded | Refusal] = Guard(
             _Read(sample_rate, p), limits, n_processes, n_shared
         )
         atexit.register(self.close)  # a server that loads a package never closes it, and would wait for them at its end
 
     def __call__(self, source: Source) -> Decoded | Refused:
-        found = self._guard(source if isinstance(source, Path) else _Sound(source))
+        found = self._guard(_Sound(source) if isinstance(source, bytes) else source)
         if isinstance(found, Failed):
             return Refused(code=MACHINE, reason=f"the machine failed, and nothing is known of it: {found.reason}")
         if isinstance(found, Lost):
@@ -77,15 +75,3 @@ class Decoders:
         """Ends them; once is enough."""
         atexit.unregister(self.close)
         self._guard.__exit__(None, None, None)
-
-
-@contextmanager
-def _file(source: _Sound | Path) -> Iterator[Path]:
-    """The path of a file that holds the recording: for bytes, one in memory."""
-    if isinstance(source, Path):
-        yield source
-        return
-    with os.fdopen(os.memfd_create("recording"), "wb") as file:
-        file.write(source.content)
-        file.flush()
-        yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")

@@ -22,9 +22,9 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
-from spira.clips.arrays import WAVEFORMS, read_array
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import read_noise
+from spira.clips.recordings import NOISE, open_waveforms, read_noise
+from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
 from spira.encoders.params import EmbeddingParams
 from spira.encoders.store import load_encoder
@@ -33,17 +33,19 @@ from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
 from spira.features.noise import NoiseBanks, NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
-from spira.features.store import IndexRow, assign_shards, remove_index, shard_path, write_index, write_shard
+from spira.features.store import IndexRow, remove_index, shard_path, write_index, write_shard
 from spira.split.holdout import SUBSETS, Subset
 
 _CLIPS = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
     "digest": pl.String,
 }
+_FLOAT_BYTES = 4  # of a number in a frame
 
 
 class View(NamedTuple):
@@ -61,10 +63,11 @@ class Rendering(NamedTuple):
     clip_id: str
     speaker_id: str
     label: int
+    waveforms: int  # the shard of waveforms that it is read from
     start: int
     n_samples: int
     digest: str  # of the waveform
-    shard: int
+    shard: int  # that its frames are written to
     view: View
 
     @property
@@ -76,7 +79,7 @@ class Rendering(NamedTuple):
 class NoisyRenderer:
     """Renders a clip: noise first, then frames of shape (n_frames, n_features)."""
 
-    waveforms: Waveform  # of all clips, end to end
+    waveforms: Mapping[int, Waveform]  # by shard, of its clips end to end
     noise: Mapping[str, NoiseInserter]  # by the name of the bank
     renderer: Renderer
     kept: Kept | None  # frames of earlier runs, where rendering takes long
@@ -87,7 +90,7 @@ class NoisyRenderer:
         return torch.from_numpy(self.kept.frames(self.cache_key(clip), lambda: self._rendered(clip).numpy()))
 
     def _rendered(self, clip: Rendering) -> Tensor:
-        waveform = self.renderer.padded(self.waveforms[clip.start : clip.start + clip.n_samples])
+        waveform = self.renderer.padded(self.waveforms[clip.waveforms][clip.start : clip.start + clip.n_samples])
         insert = self.noise[clip.view.bank]
         return self.renderer(insert(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
 
@@ -111,7 +114,7 @@ def run(
     out: Path = Path("data/features"),
     n_workers: int | None = None,
 ) -> None:
-    table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
+    table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id").rename({"shard": "waveforms"})
     members = _members(subsets)
     weights = [pretrained / embedding.file] if features.kind == "embedding" else []
     encoder = load_encoder(embedding, pretrained) if weights else None
@@ -126,16 +129,18 @@ def run(
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
     kept = Kept("encoded", facts, read) if weights else None  # of a spectrum, a clip takes milliseconds
-    noisy = NoisyRenderer(read_array(clips / WAVEFORMS), inserters, renderer, kept)
-    n_features = frame_shape(features, embedding, sample_rate).n_features
+    noisy = NoisyRenderer(open_waveforms(clips, table["waveforms"]), inserters, renderer, kept)
+    shape = frame_shape(features, embedding, sample_rate)
     n_shards = n_made = 0
     for subset, array, views in _arrays(noise):
         rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
-        shards = assign_shards([row["clip_id"] for row in rows])
+        lengths = [max(row["n_samples"], renderer.shortest) for row in rows]
+        n_bytes = _FLOAT_BYTES * shape.n_features * len(views) * sum(map(shape.n_frames, lengths))
+        shards = assign_shards([row["clip_id"] for row in rows], count_shards(n_bytes, SHARD_BYTES))
         renderings = [
             Rendering(**row, shard=shard, view=view) for row, shard in zip(rows, shards, strict=True) for view in views
         ]
-        n_made += _write(renderings, out / subset, array, noisy, n_features, cache, n_workers)
+        n_made += _write(renderings, out / subset, array, noisy, shape.n_features, cache, n_workers)
         n_shards += len(set(shards))
     cache.forget_others()
     if kept:
@@ -160,7 +165,7 @@ def _banks_line(banks: NoiseBanks) -> str:
 
 
 def _noise_files(noises: Path) -> list[Path]:
-    return [noises / "recordings.csv", noises / WAVEFORMS]
+    return [noises / "recordings.csv", noises / NOISE]
 
 
 def _write(

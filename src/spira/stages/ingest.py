@@ -18,8 +18,19 @@ from spira.base.tables import write_table
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
 from spira.ingest.file_names import Located, locate_files
+from spira.ingest.packed import RawFolder, open_folder
 from spira.ingest.privacy import namer, refuse_personal, renamed
-from spira.ingest.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
+from spira.ingest.waveforms import (
+    Job,
+    Recording,
+    Refused,
+    drop_waveforms,
+    remove_others,
+    same_bytes,
+    shards_by_name,
+    store_shards,
+    write_rejects,
+)
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
 Name = Callable[[str], str]  # what a file or a speaker is called in an output
@@ -49,22 +60,16 @@ def run(
     refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
-    files = locate_files(corpus, rows["file_path"].to_list(), name)
-    recordings, refused = store_waveforms(
-        corpus,
-        files,
-        out,
-        sample_rate=sample_rate,
-        ingest=ingest,
-        seconds_key="max_seconds",
-        name=name,
-        n_workers=n_workers,
-    )
+    folder = open_folder(corpus)
+    files = locate_files(folder, rows["file_path"].to_list(), name)
+    job, shards = Job(sample_rate, ingest, "max_seconds"), shards_by_name(folder, files, out, name)
+    recordings, refused, _ = store_shards(job, shards, n_workers, corpus.name)
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
-        recordings = drop_waveforms(out, [r for r in recordings if r.file_path not in repeated])
-    refused = [*_contradicted(corpus, files, refused, who, name), *repeated.items()]
+        recordings = drop_waveforms(out, recordings, repeated)
+    remove_others(out, {recording.shard for recording in recordings})
+    refused = [*_contradicted(folder, files, refused, who, name), *repeated.items()]
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
     clips = renamed(rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left"), name)
     write_table(clips.rename({"file_path": "clip_id"}), out / "clips.csv")
@@ -99,11 +104,11 @@ def _each(paths: list[str], code: Code, reason: str, name: Name) -> Iterator[tup
 
 
 def _contradicted(
-    corpus: Path, files: Located, refused: Refused, who: Who, name: Name
+    folder: RawFolder, files: Located, refused: Refused, who: Who, name: Name
 ) -> Iterator[tuple[str, Refusal]]:
     """The refused, with a worse reason where they contradict each other: one too short may have two speakers."""
     readable = [path for path, refusal in refused if refusal.code in _CONTENT_CODES]
-    same = same_bytes(corpus, files, readable)
+    same = same_bytes(folder, files, readable)
     conflicts = {path: r for path, r in _repeated(same, who, name) if r.code != "duplicate"}
     for path, refusal in refused:
         worse = conflicts.get(path)
