@@ -9,7 +9,7 @@ from in_process import dvc_here
 from pipeline_clone import Clone
 from spira.cluster import shards
 
-STAGES = ("featurize", "predict", "alter")
+STAGES = ("ingest", "featurize", "predict", "alter")
 
 
 @pytest.mark.pipeline
@@ -28,5 +28,5 @@ def test_dvc_lock_is_the_same_on_a_cluster(reproduced: Clone, monkeypatch: pytes
     command = ["repro", "--force", "--single-item", *STAGES]
     result = dvc_here(clone.folder, *command, environment=environment)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert jobs == ["FrameJob", "ScoreJob", "AlterJob"]
+    assert jobs == ["Job", "FrameJob", "ScoreJob", "AlterJob"]
     assert (clone.folder / "dvc.lock").read_bytes() == before

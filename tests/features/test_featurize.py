@@ -89,7 +89,7 @@ def rendered(first_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def as_dvc_runs(at: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("DVC_ROOT", str(at))
     patch.delenv("SPIRA_CHECKPOINTS", raising=False)
-    patch.setattr(frames, "_CLIPS_A_SHARD", 1)
+    patch.setattr(featurize, "count_shards", lambda *_: 16)
 
 
 def run(at: Path, sample_rate: int = 16_000, **changed: Mapping[str, object]) -> None:
@@ -263,7 +263,7 @@ def test_training_has_one_view_without_noise_and_validation_weighs_as_it_does(wo
     } | {("test", condition): [1.0] for condition in CONDITIONS}
     rendered = frames_by_clip(workspace, "train", "views")
     renderer = make_renderer(FEATURES, WindowParams(seconds=1.0, step_seconds=1.0), 16_000)
-    waveforms = read_array(workspace / "data/clips/waveforms.npy")
+    waveforms = read_array(workspace / "data/clips/waveforms-000.npy")
     rows = {row["clip_id"]: row for row in pl.read_csv(workspace / "data/clips/clips.csv").rows(named=True)}
     for (clip, view), got in rendered.items():
         start = rows[clip]["start"]
@@ -427,7 +427,9 @@ def encoder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
     (workspace / "data/pretrained").mkdir()
     (workspace / "data/pretrained/e.safetensors").write_bytes(b"1.0")
     monkeypatch.setattr(frame_shards, "load_encoder", lambda _, __: Encoder(net, 1))
-    monkeypatch.setattr(frames, "_CLIPS_A_SHARD", 256)  # one shard an array, in which every clip has neighbours
+    monkeypatch.setattr(
+        featurize, "count_shards", lambda *_: 1
+    )  # one shard an array, in which every clip has neighbours
     return net
 
 

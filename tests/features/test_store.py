@@ -1,4 +1,4 @@
-"""A clip's name alone decides its shard, and every window read back is its own clip's."""
+"""Every window read back is its own clip's, whichever shard it lies in."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,6 @@ import torch
 from spira.base.errors import DataError
 from spira.features.store import (
     IndexRow,
-    assign_shards,
     condition_files,
     read_renderings,
     read_windows,
@@ -21,36 +20,6 @@ from spira.features.store import (
 )
 
 CPU = torch.device("cpu")
-
-
-NAMES = [f"patient_{i:05}.wav" for i in range(16_000)]
-
-
-@pytest.mark.parametrize(("n_clips", "expected"), [(1, 1), (511, 1), (512, 2), (1024, 4), (4096, 16), (16_000, 16)])
-def test_a_larger_corpus_has_more_shards_up_to_a_few(n_clips: int, expected: int) -> None:
-    """Each is a file that DVC looks at: one for a small corpus, and 16 at most."""
-    assert set(assign_shards(NAMES[:n_clips])) == set(range(expected))
-
-
-@pytest.mark.parametrize("n_clips", [512, 1024, 2048, 4096])
-def test_a_clip_moves_only_where_its_shard_is_cut_in_two(n_clips: int) -> None:
-    """Half of a shard's clips stay, and the others have a shard of their own: no clip comes from a third."""
-    before, after = assign_shards(NAMES[: n_clips - 1]), assign_shards(NAMES[:n_clips])
-    n = max(before) + 1
-    assert {new - old for old, new in zip(before, after, strict=False)} == {0, n}
-
-
-def test_a_clips_shard_is_its_names() -> None:
-    """Not that of its place, nor of its neighbours."""
-    known = dict(zip(NAMES, assign_shards(NAMES), strict=True))
-    some = NAMES[::-3]
-    assert assign_shards(some) == [known[name] for name in some]
-
-
-def test_shards_are_of_one_size() -> None:
-    """Within a tenth, of names as a corpus has them."""
-    counts = torch.bincount(torch.tensor(assign_shards(NAMES)), minlength=16)
-    assert 900 < counts.min() <= counts.max() < 1100
 
 
 def write(folder: Path, n_clips: int, n: int) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from spira.ingest.decoding import decode
 from spira.ingest.resampling import resample, to_mono
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Limits, Lost
-from spira.ingest.waveforms import _mono
+from spira.ingest.waveforms import Job, _mono
 
 LIMITS = bad_audio.LIMITS | {"max_rejected": 0.05}
 P = IngestParams.model_validate(LIMITS)
@@ -801,9 +801,9 @@ def test_b4_the_memory_that_a_refusal_asks_for_is_enough(tmp_path: Path, rate: i
     assert refusal.code == "too_large", refusal
     asked = int(re.search(r"about (\d+) MB \(ingest\.max_decode_megabytes\)", refusal.reason)[1])  # type: ignore[index]
     enough = limits.model_copy(update={"max_decode_megabytes": asked})
-    work = partial(_mono, tmp_path, 16000, enough, "max_seconds")
+    work = partial(_mono, Job(16000, enough, "max_seconds"))
     with Guard(work, Limits(60, asked), 1, 2**27) as guard:
-        result = guard("a.flac")
+        result = guard(tmp_path / "a.flac")
     assert not isinstance(result, Refusal | Lost | Failed), result
 
 

@@ -64,12 +64,19 @@ def rejects(out: Path) -> dict[str, str]:
 
 def stored(out: Path, name: str = "clips.csv") -> dict[str, Waveform]:
     """Each clip's samples by its name, as the index says where they lie; which is everywhere, once."""
-    array, table = read_array(out / "waveforms.npy"), pl.read_csv(out / name)
-    starts, lengths = table["start"].to_list(), table["n_samples"].to_list()
-    assert starts == [0, *itertools.accumulate(lengths)][:-1]
-    assert sum(lengths) == len(array)
-    assert np.isfinite(array).all()
-    return {row[0]: array[start : start + n] for row, start, n in zip(table.rows(), starts, lengths, strict=True)}
+    table = pl.read_csv(out / name)
+    if "shard" not in table.columns:
+        table = table.with_columns(shard=pl.lit(0))
+    found: dict[str, Waveform] = {}
+    for (shard,), own in table.group_by("shard"):
+        array = read_array(out / (f"waveforms-{shard:03}.npy" if name == "clips.csv" else "waveforms.npy"))
+        starts, lengths = own["start"].to_list(), own["n_samples"].to_list()
+        assert starts == [0, *itertools.accumulate(lengths)][:-1]
+        assert sum(lengths) == len(array)
+        assert np.isfinite(array).all()
+        found |= {row[0]: array[start : start + n] for row, start, n in zip(own.rows(), starts, lengths, strict=True)}
+    assert len(list(out.glob("*.npy"))) == table["shard"].n_unique()
+    return {row[0]: found[row[0]] for row in table.rows()}
 
 
 def take_in(stage: str, folder: Path, out: Path) -> None:
@@ -130,7 +137,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path: Path, n_workers: 
     ingest.run(RATE, P, corpus=mine, out=tmp_path / "one", n_workers=1)
     ingest.run(RATE, P, corpus=mine, out=tmp_path / "many", n_workers=n_workers)
     assert digests(tmp_path / "one") == digests(tmp_path / "many")
-    assert set(digests(tmp_path / "one")) == {"waveforms.npy", "clips.csv", "rejects.csv"}
+    assert set(digests(tmp_path / "one")) == {"waveforms-000.npy", "clips.csv", "rejects.csv"}
 
 
 def test_the_order_of_the_rows_and_the_place_of_the_folder_change_no_byte(tmp_path: Path) -> None:
@@ -181,7 +188,7 @@ def test_one_sound_twice_is_dropped_and_the_array_closed_up(tmp_path: Path) -> N
     assert list(clips) == ["five.wav", "four.wav", "one.wav", "zero.wav"]
     for name, seed in (("five.wav", 5), ("four.wav", 4), ("one.wav", 1), ("zero.wav", 6)):
         np.testing.assert_allclose(clips[name], voice(seed), atol=2**-15)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clips.csv", "rejects.csv", "waveforms.npy"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clips.csv", "rejects.csv", "waveforms-000.npy"}
 
 
 def test_a_conflict_names_the_other_files(tmp_path: Path) -> None:

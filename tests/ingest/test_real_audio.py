@@ -103,7 +103,7 @@ def test_every_broken_file_gets_what_its_row_asks_for(
     codes = {path.removeprefix("broken/"): code for path, code in refused.select("file_path", "code").rows()}
     accepted = [path.removeprefix("broken/") for path in pl.read_csv(tmp_path / "out" / "clips.csv")["clip_id"]]
     assert codes | dict.fromkeys(accepted) == EXPECTED
-    assert np.isfinite(read_array(tmp_path / "out" / "waveforms.npy")).all()
+    assert np.isfinite(read_array(tmp_path / "out" / "waveforms-000.npy")).all()
     reasons = dict(refused.select("file_path", "reason").rows())
     assert reasons["broken/label_conflict_5_neg_98406774.mp3"] == (
         "the same sound has both labels: broken/label_conflict_5_pos_25995059.mp3; "

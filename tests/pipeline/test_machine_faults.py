@@ -306,7 +306,7 @@ def test_c2_a_worker_that_is_killed_twice_stops_the_stage(tmp_path: Path, path: 
     run = partial(ingest.run, corpus=mine) if stage == "speech" else partial(ingest_noise.run, noise_corpus=mine)
     with pytest.raises(DataError, match=r"/3\.m4a: was killed \(SIGKILL\).*tried twice.*no fact about the file"):
         run(16000, P, out=tmp_path / "out")
-    assert {file.name for file in (tmp_path / "out").iterdir()} <= {"waveforms.npy"}
+    assert not list((tmp_path / "out").iterdir())
     assert not multiprocessing.active_children()  # nor does a thread start a worker after the end
 
 

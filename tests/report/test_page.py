@@ -78,9 +78,9 @@ class Made:
     def _write_clips(self) -> None:
         table, n = facts(predictions()), 4000
         starts = pl.Series("start", [i * n for i in range(table.height)])
-        table.with_columns(starts, n_samples=pl.lit(n)).write_csv(self.at["clips"] / "clips.csv")
+        table.with_columns(starts, shard=pl.lit(0), n_samples=pl.lit(n)).write_csv(self.at["clips"] / "clips.csv")
         t = np.arange(table.height * n) / 16_000
-        np.save(self.at["clips"] / "waveforms.npy", (0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32))
+        np.save(self.at["clips"] / "waveforms-000.npy", (0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32))
 
     def render(self) -> None:
         own = {"card": ROOT / "docs/card.yaml", "requirements": ROOT / "requirements.txt"}

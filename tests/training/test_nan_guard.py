@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spira.base.errors import DataError
 from spira.base.tables import read_json
 from spira.clips.arrays import ArrayWriter
-from spira.clips.recordings import read_noise, read_waveforms
+from spira.clips.recordings import NOISE, read_noise, read_waveforms
 from spira.features.store import IndexRow, read_windows, write_index, write_shard
 from spira.models.store import read_weights, save_model
 from spira.predictions.loading import load_model
@@ -188,10 +188,11 @@ def test_frames_that_are_not_finite_are_neither_written_nor_read(value: float, t
 
 def test_samples_that_are_not_finite_are_not_read(tmp_path: Path) -> None:
     """Of a recording and of noise alike, by name."""
-    with ArrayWriter(tmp_path / "waveforms.npy") as writer:
-        writer.append(np.array([0, 0, 0, np.nan, 0, 0], dtype=np.float32))
-    table = pl.DataFrame({"start": [0, 2, 4], "n_samples": [2, 2, 2], "clip_id": NAMES[:3]})
-    with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):
+    for name in ("waveforms-000.npy", NOISE):
+        with ArrayWriter(tmp_path / name) as writer:
+            writer.append(np.array([0, 0, 0, np.nan, 0, 0], dtype=np.float32))
+    table = pl.DataFrame({"shard": [0, 0, 0], "start": [0, 2, 4], "n_samples": [2, 2, 2], "clip_id": NAMES[:3]})
+    with pytest.raises(DataError, match=r"waveforms-000\.npy: must be finite, got NaN or infinity in 1\.wav; "):
         read_waveforms(table, tmp_path)
     table.rename({"clip_id": "recording_id"}).with_columns(source=pl.lit("")).write_csv(tmp_path / "recordings.csv")
     with pytest.raises(DataError, match=r"waveforms\.npy: must be finite, got NaN or infinity in 1\.wav; "):

@@ -1,5 +1,7 @@
 """Write an array too large for memory to a .npy file, front to back, and read it through a memory map."""
 
+import errno
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,7 @@ from numpy.typing import NDArray
 from spira.base.array_types import Float32s
 from spira.base.errors import DataError
 from spira.base.files import whole
-
-WAVEFORMS = "waveforms.npy"  # the samples of all recordings that were taken in, end to end
+from spira.base.system_errors import sentence
 
 
 class ArrayWriter:
@@ -65,17 +66,31 @@ def read_array(path: Path) -> Float32s:
     """A memory map of a ``.npy`` file. Writing to it changes memory, never the file.
 
     Raises:
-        DataError: the file is missing, truncated, or not a float32 array.
+        DataError: the file is missing, truncated, or not a float32 array; or too many files are open.
     """
     try:
-        array: NDArray[Any] = npy.open_memmap(path, mode="c")
+        array = _mapped(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {sentence(error)}") from error
+    except ValueError as error:
         raise DataError(f"{path}: must be a complete .npy array: {error}") from error
     if array.dtype != np.float32:
         raise DataError(f"{path}: must be float32, got {array.dtype}")
     return array
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """The map holds its file open: a large corpus has more shards than the usual limit, of 1024, lets be open."""
+    try:
+        return npy.open_memmap(path, mode="c")
+    except OSError as error:
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if error.errno != errno.EMFILE or now == most:
+            raise
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        return npy.open_memmap(path, mode="c")
 
 
 def require_finite(array: Float32s, slices: Iterable[tuple[str, int, int]], path: Path) -> None:

@@ -1,6 +1,6 @@
 """Read what ingest wrote: the samples of clips, the bank of noise, and the metadata of each clip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -8,33 +8,46 @@ import polars as pl
 from spira.base.array_types import Waveform
 from spira.base.errors import DataError
 from spira.base.tables import read_table
-from spira.clips.arrays import WAVEFORMS, read_array, require_finite
+from spira.clips.arrays import read_array, require_finite
 from spira.clips.noise_bank import NoiseBank, noise_groups
 
 FACTS = ("sex", "age", "site", "device", "recorded_on", "spo2", "task")  # what a corpus may say of a clip
+NOISE = "waveforms.npy"  # the samples of all recordings of noise, end to end: they are few
 _SLICE = {"start": pl.Int64, "n_samples": pl.Int64}
 
 
+def waveforms_path(folder: Path, shard: int) -> Path:
+    """The file that holds the samples of the clips of a shard, end to end."""
+    return folder / f"waveforms-{shard:03}.npy"
+
+
+def open_waveforms(folder: Path, shards: Iterable[int]) -> dict[int, Waveform]:
+    """The samples of each of some shards, in the memory map."""
+    return {shard: read_array(waveforms_path(folder, shard)) for shard in sorted(set(shards))}
+
+
 def read_waveforms(table: pl.DataFrame, folder: Path) -> list[Waveform]:
-    """The samples of each clip in a table: views into the array of all.
+    """The samples of each clip in a table: views into the arrays of their shards.
 
     Args:
-        table: with ``start`` and ``n_samples``, as numbers or as they are written.
-        folder: where ``waveforms.npy`` lies.
+        table: with ``clip_id``, ``shard``, ``start`` and ``n_samples``, as numbers or as they are written.
+        folder: where the shards lie.
     """
-    samples = read_array(folder / WAVEFORMS)
-    slices = table.select(pl.col(name).cast(kind) for name, kind in _SLICE.items()).rows()
-    named = [(name, *rows) for name, rows in zip(table["clip_id"], slices, strict=True)]
-    require_finite(samples, named, folder / WAVEFORMS)
-    return [samples[start : start + n_samples] for start, n_samples in slices]
+    schema = {"clip_id": pl.String, "shard": pl.Int64, **_SLICE}
+    slices = table.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    samples = open_waveforms(folder, slices["shard"])
+    for (shard,), own in slices.group_by("shard", maintain_order=True):
+        require_finite(samples[shard], own.select("clip_id", *_SLICE).rows(), waveforms_path(folder, shard))
+    rows = slices.select("shard", *_SLICE).rows()
+    return [samples[shard][start : start + n_samples] for shard, start, n_samples in rows]
 
 
 def read_noise(folder: Path) -> NoiseBank:
     """Reads every recording of noise."""
     columns = {"recording_id": pl.String, **_SLICE, "source": pl.String}
     table = read_table(folder / "recordings.csv", columns)
-    samples = read_array(folder / WAVEFORMS)
-    require_finite(samples, table.select("recording_id", *_SLICE).rows(), folder / WAVEFORMS)
+    samples = read_array(folder / NOISE)
+    require_finite(samples, table.select("recording_id", *_SLICE).rows(), folder / NOISE)
     groups = noise_groups(table["recording_id"].to_list(), table["source"].fill_null("").to_list())
     return NoiseBank(samples, tuple(table["start"]), tuple(table["n_samples"]), groups)
 

@@ -25,7 +25,7 @@ class Made(NamedTuple):
     """A shard, made."""
 
     result: Any
-    digest: str  # of its file; "" where it has none
+    digest: str  # of its file; "" where there is none
 
 
 class Raised(NamedTuple):

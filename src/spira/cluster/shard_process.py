@@ -55,7 +55,8 @@ def _end_with(parent: int) -> None:
 def _made(work: Callable[..., Any], asked: Any, path: Path | None) -> Made:
     if path is None:
         return Made(work(asked), "")
-    return Made(work(asked, path), hash_file(path))
+    result = work(asked, path)
+    return Made(result, hash_file(path) if path.exists() else "")
 
 
 def _answer(work: Callable[[], Any]) -> Any:

@@ -209,7 +209,8 @@ class _Round:
 
     def __init__(self, client: "Client", fleet: _Fleet, errand: Errand, shards: Sequence[Shard]) -> None:
         self._client, self._fleet, self._errand, self._shards = client, fleet, errand, shards
-        self._waiting = deque(range(len(shards)))
+        largest_first = sorted(range(len(shards)), key=lambda number: -len(shards[number].clips))
+        self._waiting = deque(largest_first)  # so that in the end no worker waits long for another
         self._given: dict[Future, _Given] = {}  # in the order in which they were given
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._n_failures: Counter[int] = Counter()
@@ -270,7 +271,7 @@ class _Round:
             self._waiting.appendleft(to.number)
             self._fail(to.number, f"on worker {to.worker} its process {answer.reason}")
             return None
-        if shard.path and to.path:
+        if shard.path and to.path and answer.digest:
             _give_name(to.path, shard.path, answer.digest)
         return Finished(to.number, answer.result, answer.digest)
 

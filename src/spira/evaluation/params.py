@@ -8,7 +8,7 @@ from spira.base.section import Columns, Count, FolderName, Resamples, Section, S
 from spira.features.conditions import Condition
 
 BEST = "best"  # of evaluate.deploy: the model of the highest AUC on validation clips
-_NO_GROUPS = ("clip_id", "speaker_id", "digest", "start", "label")
+_NO_GROUPS = ("clip_id", "speaker_id", "digest", "shard", "start", "label")
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
 

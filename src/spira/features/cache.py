@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -94,6 +95,9 @@ class Shards:
         """Takes ``facts`` and ``data`` as ``work_key`` does: what all outputs of the stage depend on."""
         self._made: dict[str, _Kept] = {}  # by name
         self._folder = work_folder(name, facts, data)
+        self._notes: dict[str, list[Path]] = defaultdict(list)  # of the run before, by name
+        for note in self._folder.glob(f"{_HASH}-*.json") if self._folder else ():
+            self._notes[note.name.partition("-")[0]].append(note)
 
     def restored(self, path: Path, facts: object) -> list[int] | None:
         """Restores the output ``path``, which also depends on ``facts``; returns its note, None if it is not kept."""
@@ -129,7 +133,7 @@ class Shards:
     def _found(self, name: str) -> "Iterator[_Kept]":
         if name in self._made:
             yield self._made[name]
-        for note in self._folder.glob(f"{name}-*.json") if self._folder else ():
+        for note in self._notes.get(name, ()):
             with suppress(OSError, ValueError):
                 yield _Kept(note.with_suffix(""), json.loads(note.read_text()), note.stem.rpartition("-")[2])
 

@@ -1,7 +1,8 @@
 """Renders clips as frames, alone or a shard at once, here or in another process, from parameters and paths alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from spira.base.array_types import Waveform
-from spira.clips.arrays import WAVEFORMS, read_array
-from spira.clips.recordings import read_noise
+from spira.clips.arrays import read_array
+from spira.clips.recordings import read_noise, waveforms_path
 from spira.encoders.params import EmbeddingParams
 from spira.encoders.store import load_encoder
 from spira.features.cache import Kept
@@ -35,6 +36,7 @@ class Clip(NamedTuple):
     clip_id: str
     speaker_id: str
     label: int
+    waveforms: int  # the shard of waveforms that it is read from
     start: int
     n_samples: int
     digest: str  # of the waveform
@@ -55,7 +57,7 @@ class Rendering(NamedTuple):
 class NoisyRenderer:
     """Renders a clip: noise first, then frames of shape (n_frames, n_features)."""
 
-    waveforms: Waveform  # of all clips, end to end
+    waveforms: Callable[[int], Waveform]  # by shard, of its clips end to end
     noise: Mapping[str, NoiseInserter]  # by the name of the bank
     renderer: Renderer
     kept: Kept | None  # frames of earlier runs, where rendering takes long
@@ -67,7 +69,7 @@ class NoisyRenderer:
 
     def _rendered(self, rendering: Rendering) -> Tensor:
         clip, view = rendering
-        waveform = self.renderer.padded(self.waveforms[clip.start : clip.start + clip.n_samples])
+        waveform = self.renderer.padded(self.waveforms(clip.waveforms)[clip.start : clip.start + clip.n_samples])
         insert = self.noise[view.bank]
         return self.renderer(insert(waveform, clip.clip_id, view=view.number, n_noises=rendering.n_noises))
 
@@ -117,8 +119,9 @@ class FrameJob:
             for name, bank in banks._asdict().items()
         }
         n_features = frame_shape(self.features, self.embedding, self.sample_rate).n_features
+        waveforms = cache(lambda shard: read_array(waveforms_path(self.clips, shard)))  # those that are asked for
         kept = Kept(self.kept) if self.kept else None
-        return ShardMaker(NoisyRenderer(read_array(self.clips / WAVEFORMS), inserters, renderer, kept), n_features)
+        return ShardMaker(NoisyRenderer(waveforms, inserters, renderer, kept), n_features)
 
     def __call__(self) -> "ShardMaker":
         return self.maker(self.banks(), self.renderer())

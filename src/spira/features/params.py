@@ -64,6 +64,10 @@ class FrameShape(NamedTuple):
     hop_length: int  # samples from one frame to the next
     context: int  # samples of a recording that its first frame is made from; 0 where frames are centred and reach out
 
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of a recording of so many samples."""
+        return 1 + max(0, n_samples - self.context) // self.hop_length
+
 
 def frame_shape(features: FeatureParams, embedding: EmbeddingParams, sample_rate: int) -> FrameShape:
     """The shape of the frames that `features` asks for; `embedding` is read where it asks for one."""
@@ -106,4 +110,4 @@ class WindowParams(Section):
         if step < 1:
             shortest = shape.hop_length / sample_rate
             raise ParamKeyError("windows.step_seconds", f"must be at least {shortest} s, got {self.step_seconds}")
-        return 1 + (self.samples(sample_rate) - shape.context) // shape.hop_length, step
+        return shape.n_frames(self.samples(sample_rate)), step

@@ -1,7 +1,6 @@
 """Frames on disk: arrays by subset and condition, and a table of the rows that each clip has in them."""
 
 from collections.abc import Collection, Iterable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,17 +24,6 @@ _INDEX = {
     "start": pl.Int64,
     "n_frames": pl.Int64,
 }
-_CLIPS_A_SHARD = 256  # at least; what a file costs DVC is then little beside what its clips cost
-_MOST_SHARDS = 16  # of an array; a stage then has less than 256 files
-
-
-def assign_shards(clips: Sequence[str]) -> list[int]:
-    """The number of the shard that each clip is stored in: by a hash of its name, so that one clip changes one shard.
-
-    More clips have more shards, in steps that are far apart, for each step moves half of the clips.
-    """
-    n = min(_MOST_SHARDS, 1 << max(0, (len(clips) // _CLIPS_A_SHARD).bit_length() - 1))
-    return [sha256(clip.encode()).digest()[0] % n for clip in clips]
 
 
 def index_path(folder: Path, condition: str) -> Path:

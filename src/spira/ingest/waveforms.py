@@ -1,23 +1,24 @@
-"""Store the recordings of a folder as one array of mono waveforms at one rate, and list the refused."""
+"""Store the recordings of a folder as mono waveforms at one rate, in shards, and list the refused."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import file_digest, sha256
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from spira.base.array_types import Waveform
 from spira.base.errors import DataError, visible
 from spira.base.tables import write_sheet
-from spira.clips.arrays import WAVEFORMS, ArrayWriter, read_array
+from spira.clips.arrays import ArrayWriter, read_array
 from spira.clips.parallel import n_cores, ordered_map, progress
+from spira.clips.recordings import waveforms_path
+from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.ingest.acceptance import IngestParams, Refusal
 from spira.ingest.containers.tags import personal_tags
 from spira.ingest.file_names import Located
@@ -32,10 +33,11 @@ _SHOWN = 20  # files in one message
 
 @dataclass(frozen=True)
 class Recording:
-    """One accepted recording: its slice of the array, and the file that it came from."""
+    """One accepted recording: where its waveform lies, and the file that it came from."""
 
     file_path: str
-    start: int  # samples
+    shard: int
+    start: int  # samples, in its shard
     n_samples: int
     source_sample_rate: int  # Hz
     container: str  # of the file, as are the next three; see ``headers.Header``
@@ -45,79 +47,161 @@ class Recording:
     digest: str  # of the waveform: two recordings with one digest are the same sound
 
 
+class File(NamedTuple):
+    """A recording to take in."""
+
+    name: str  # in the table
+    shown: str  # its name in a message
+    path: Path
+    doubt: str  # what a refusal adds where it is not clear which file is meant; "" where it is
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards of a corpus are made with."""
+
+    sample_rate: int  # Hz; of the waveforms
+    ingest: IngestParams
+    seconds_key: Literal["max_seconds", "max_noise_seconds"]  # the key of ``ingest`` that limits the length
+
+    def __call__(self) -> Callable[["Shard", Path], "Stored"]:
+        """Makes a shard, under the path that is given with it, where that is not this process's to make."""
+        return lambda shard, path: store_shard(self, replace(shard, path=path))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A unit of work: the recordings whose waveforms lie in one file. It and its result pickle small."""
+
+    path: Path  # of the file
+    number: int
+    files: tuple[File, ...]
+
+
 Refused = list[tuple[str, Refusal]]
 
 
-def store_waveforms(
-    folder: Path,
-    files: Located,
-    out: Path,
-    *,
-    sample_rate: int,
-    ingest: IngestParams,
-    seconds_key: Literal["max_seconds", "max_noise_seconds"],
-    name: Callable[[str], str],
-    n_workers: int | None,
-) -> tuple[list[Recording], Refused]:
-    """Decodes, checks, downmixes and resamples every file, in parallel, into ``out/waveforms.npy``.
+class Stored(NamedTuple):
+    """What became of some recordings, by their names in the table."""
+
+    accepted: list[Recording]
+    refused: Refused
+    tagged: Counter[str]  # files with personal data in their tags, by its kind
+
+
+_Mono = tuple[Waveform, Recording, set[str]]  # shard and start are filled in later; kinds of personal data in the tags
+
+
+def shards_by_name(
+    folder: Path, files: Located, out: Path, name: Callable[[str], str], n_shards: int | None = None
+) -> list[Shard]:
+    """The shards of a corpus that have recordings, each of a corpus's files in one.
 
     Args:
-        seconds_key: the key of ``ingest`` that limits the length.
-        name: gives a file's name in a message.
+        folder: the corpus's.
+        files: where they lie in it.
+        out: where the shards are to lie.
+        name: gives a file's name in every output, by which its shard is chosen.
+        n_shards: by default as many as the bytes of the files ask for.
+    """
+    shown, paths = [name(file_path) for file_path in files.paths], [folder / path for path in files.paths.values()]
+    if n_shards is None:
+        n_shards = count_shards(sum(map(_n_bytes, paths)), SHARD_BYTES)
+    members: dict[int, list[File]] = defaultdict(list)
+    listed = zip(files.paths, shown, paths, assign_shards(shown, n_shards), strict=True)
+    for file_path, each, path, number in listed:
+        members[number].append(File(file_path, f"{folder}/{each}", path, files.doubts.get(file_path, "")))
+    return [Shard(waveforms_path(out, number), number, tuple(members[number])) for number in sorted(members)]
+
+
+def _n_bytes(path: Path) -> int:
+    """0 where there is no such file: a folder's own size is another on each machine."""
+    with suppress(OSError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
+
+
+def store_shards(job: Job, shards: Sequence[Shard], n_workers: int | None, name: str) -> Stored:
+    """Decodes, checks, downmixes and resamples every file, in parallel, and writes each shard once it is complete.
+
+    Its workers go on with the next shard's recordings while one is completed.
+
+    Args:
+        name: of the corpus, for the progress.
 
     Returns:
-        The accepted recordings and the refused ones, by their names in the table, in its order.
+        The accepted recordings and the refused ones, by name.
 
     Raises:
         DataError: the machine failed twice at one of them, which is no reason to refuse it.
     """
-    max_seconds: float = getattr(ingest, seconds_key)
-    accepted: list[Recording] = []
-    refused: Refused = []
-    tagged: Counter[str] = Counter()
-    work = partial(_mono, folder, sample_rate, ingest, seconds_key)
-    n_workers = min(n_workers or n_cores(), len(files.paths))
-    limits, n_shared = decoder_limits(ingest, max_seconds), shared_bytes(max_seconds, sample_rate)
-    paths = list(files.paths.values())
+    paths = [file.path for shard in shards for file in shard.files]
+    n_workers = min(n_workers or n_cores(), len(paths))
     with (
-        Guard(work, limits, n_workers, n_shared) as guard,
-        ArrayWriter(out / WAVEFORMS) as writer,
-        closing(progress(ordered_map(guard, paths, n_workers), len(paths), folder.name)) as results,
+        _guard(job, n_workers) as guard,
+        closing(progress(ordered_map(guard, paths, n_workers), len(paths), name)) as results,
     ):
-        for file_path, result in zip(files.paths, results, strict=True):
-            if isinstance(result, Failed):
-                where = visible(f"{folder}/{name(file_path)}")
-                raise DataError(
-                    f"{where}: {result.reason}; tried twice, the second time with no other file beside it. {_NO_FACT}"
-                )
-            if isinstance(result, Lost):
-                refused.append((file_path, refuse_lost(result)))
-            elif isinstance(result, Refusal):
-                doubt = f"; {files.doubts[file_path]}" if file_path in files.doubts else ""
-                refused.append((file_path, Refusal(result.code, result.reason + doubt)))
-            else:
-                waveform, recording, kinds = result
-                tagged.update(kinds)
-                accepted.append(replace(recording, file_path=file_path, start=writer.append(waveform)))
+        stored = [_write(shard, results) for shard in shards]
+    return gathered(stored, name)
+
+
+def gathered(stored: Sequence[Stored], name: str) -> Stored:
+    """What became of all shards: the accepted and the refused recordings, by name. Prints what tags hold."""
+    tagged = sum((one.tagged for one in stored), Counter[str]())
     if tagged:
         listed = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))
-        print(
-            f"{folder}: tags hold personal data: {listed}; they reach no output, and are better taken out of the files"
-        )
-    return accepted, refused
+        print(f"{name}: tags hold personal data: {listed}; they reach no output, and are better taken out of the files")
+    return Stored(
+        sorted((row for one in stored for row in one.accepted), key=attrgetter("file_path")),
+        sorted((row for one in stored for row in one.refused), key=itemgetter(0)),
+        tagged,
+    )
 
 
-def _mono(
-    folder: Path, sample_rate: int, ingest: IngestParams, seconds_key: str, file_path: str
-) -> tuple[NDArray[np.float32], Recording, set[str]] | Refusal:
-    """The waveform of one file, and what the table says of it; its ``start`` is filled in later."""
-    mono = read_mono(folder / file_path, sample_rate, ingest, seconds_key)
+def store_shard(job: Job, shard: Shard) -> Stored:
+    """One shard as ``store_shards`` makes it, in one worker: for a process or a machine that makes it alone."""
+    with _guard(job, 1) as guard:
+        return _write(shard, map(guard, [file.path for file in shard.files]))
+
+
+def _guard(job: Job, n_workers: int) -> Guard[Path, _Mono | Refusal]:
+    max_seconds: float = getattr(job.ingest, job.seconds_key)
+    limits, n_shared = decoder_limits(job.ingest, max_seconds), shared_bytes(max_seconds, job.sample_rate)
+    return Guard(partial(_mono, job), limits, n_workers, n_shared)
+
+
+def _write(shard: Shard, results: Iterator[_Mono | Refusal | Lost | Failed]) -> Stored:
+    """Writes one shard. No more of the results are taken than it has files; where all are refused there is no file."""
+    stored = Stored([], [], Counter())
+    with ArrayWriter(shard.path) as writer:
+        for file, result in zip(shard.files, results, strict=False):
+            if isinstance(result, Failed):
+                tried = "tried twice, the second time with no other file beside it"
+                raise DataError(f"{visible(file.shown)}: {result.reason}; {tried}. {_NO_FACT}")
+            if isinstance(result, Lost):
+                stored.refused.append((file.name, refuse_lost(result)))
+            elif isinstance(result, Refusal):
+                doubt = f"; {file.doubt}" if file.doubt else ""
+                stored.refused.append((file.name, Refusal(result.code, result.reason + doubt)))
+            else:
+                waveform, recording, kinds = result
+                stored.tagged.update(kinds)
+                start = writer.append(waveform)
+                stored.accepted.append(replace(recording, file_path=file.name, shard=shard.number, start=start))
+    if not stored.accepted:
+        shard.path.unlink()
+    return stored
+
+
+def _mono(job: Job, path: Path) -> _Mono | Refusal:
+    """The waveform of one file, and what the table says of it."""
+    mono = read_mono(path, job.sample_rate, job.ingest, job.seconds_key)
     if isinstance(mono, Refusal):
         return mono
     waveform, rate, header, comments = mono
     digest = sha256(waveform.data).hexdigest()
-    recording = Recording(file_path, 0, waveform.size, rate, digest=digest, **asdict(header))
-    return waveform, recording, personal_tags(folder / file_path, comments)
+    recording = Recording("", 0, 0, waveform.size, rate, digest=digest, **asdict(header))
+    return waveform, recording, personal_tags(path, comments)
 
 
 def same_bytes(folder: Path, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
@@ -129,11 +213,29 @@ def same_bytes(folder: Path, files: Located, file_paths: Iterable[str]) -> list[
     return [paths for paths in copies.values() if len(paths) > 1]
 
 
-def drop_waveforms(out: Path, kept: Sequence[Recording]) -> list[Recording]:
-    """Rewrites ``out/waveforms.npy`` with the kept recordings only, and returns them with their new slices."""
-    all_ = read_array(out / WAVEFORMS)
-    with ArrayWriter(out / WAVEFORMS) as writer:  # what is read stays mapped until the new one takes its name
-        return [replace(r, start=writer.append(all_[r.start : r.start + r.n_samples])) for r in kept]
+def drop_waveforms(out: Path, recordings: Sequence[Recording], dropped: Collection[str]) -> list[Recording]:
+    """Takes the named recordings out of their shards; returns the others, in the same order, with their new slices.
+
+    Shards that lose nothing stay as they are, and one that loses all is removed.
+    """
+    changed = {recording.shard for recording in recordings if recording.file_path in dropped}
+    kept = [recording for recording in recordings if recording.file_path not in dropped]
+    starts: dict[str, int] = {}
+    for shard in sorted(changed):
+        path, own = waveforms_path(out, shard), [recording for recording in kept if recording.shard == shard]
+        samples = read_array(path)
+        with ArrayWriter(path) as writer:  # what is read stays mapped until the new one takes its name
+            starts |= {r.file_path: writer.append(samples[r.start : r.start + r.n_samples]) for r in own}
+        if not own:
+            path.unlink()
+    return [replace(r, start=starts.get(r.file_path, r.start)) for r in kept]
+
+
+def remove_others(out: Path, shards: Iterable[int]) -> None:
+    """Removes the shards of an earlier run, which had more, where DVC was not asked to."""
+    kept = {waveforms_path(out, shard) for shard in shards}
+    for path in set(out.glob("waveforms-*.npy")) - kept:
+        path.unlink()
 
 
 def _listed(paths: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
     "speaker_id": pl.String,
     "label": pl.Int64,
     "recorded_on": pl.String,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
 }

@@ -31,6 +31,7 @@ _CLIPS = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
 }

@@ -48,7 +48,8 @@ def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
 
 def read_clips(clips: Sequence[str], folder: Path) -> dict[str, Floats]:
     """By name, the samples of each of some clips, in [-1, 1]."""
-    table = read_table(folder / "clips.csv", {"clip_id": pl.String, "start": pl.Int64, "n_samples": pl.Int64})
+    columns = {"clip_id": pl.String, "shard": pl.Int64, "start": pl.Int64, "n_samples": pl.Int64}
+    table = read_table(folder / "clips.csv", columns)
     table = table.filter(pl.col("clip_id").is_in(set(clips)))
     found = dict(zip(table["clip_id"], read_waveforms(table, folder), strict=True))
     if lost := [clip for clip in clips if clip not in found]:

@@ -21,7 +21,7 @@ from spira.ingest.acceptance import IngestParams
 from spira.ingest.corpus import read_corpus
 from spira.ingest.file_names import locate_files
 from spira.ingest.privacy import namer, renamed
-from spira.ingest.waveforms import store_waveforms
+from spira.ingest.waveforms import Job, shards_by_name, store_shards
 from spira.monitoring.drift import Verdict as DriftVerdict
 from spira.registry.evidence import met_by
 from spira.registry.history import Event
@@ -119,18 +119,12 @@ def _sounds(root: Path, folder: Path, new: pl.DataFrame, ingest: IngestParams) -
     """The digest of the waveform of each recording that ingest would accept, by its path."""
     if new.is_empty():
         return {}
-    files = locate_files(folder, new["file_path"].to_list(), namer(ingest.personal_data))
+    name = namer(ingest.personal_data)
+    files = locate_files(folder, new["file_path"].to_list(), name)
+    job = Job(load("sample_rate", SampleRate, path=root / "params.yaml"), ingest, "max_seconds")
     with tempfile.TemporaryDirectory() as out:
-        accepted, refused = store_waveforms(
-            folder,
-            files,
-            Path(out),
-            sample_rate=load("sample_rate", SampleRate, path=root / "params.yaml"),
-            ingest=ingest,
-            seconds_key="max_seconds",
-            name=namer(ingest.personal_data),
-            n_workers=None,
-        )
+        shards = shards_by_name(folder, files, Path(out), name)
+        accepted, refused, _ = store_shards(job, shards, None, folder.name)
     if lacking := [refusal.reason for _, refusal in refused if refusal.code == "unsupported"]:
         raise DataError(f"{folder}: {len(lacking)} new recordings cannot be read on this machine: {lacking[0]}")
     return {recording.file_path: recording.digest for recording in accepted}

@@ -18,8 +18,9 @@ from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
-from spira.clips.arrays import WAVEFORMS
 from spira.clips.parallel import ordered_map, progress
+from spira.clips.recordings import NOISE
+from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
 from spira.cluster.shards import Finished, Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
@@ -27,19 +28,21 @@ from spira.features.cache import Shards, work_folder
 from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
 from spira.features.frame_shards import Clip, FrameJob, ShardAsked, ShardMaker, View, cache_key
 from spira.features.noise import NoiseBanks, NoiseParams
-from spira.features.params import FeatureParams, WindowParams
+from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.rendering import Renderer
-from spira.features.store import IndexRow, assign_shards, remove_index, shard_path, write_index
+from spira.features.store import IndexRow, remove_index, shard_path, write_index
 from spira.split.holdout import SUBSETS, Subset
 
 _CLIPS = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
     "digest": pl.String,
 }
+_FLOAT_BYTES = 4  # of a number in a frame
 
 
 class Array(NamedTuple):
@@ -89,20 +92,24 @@ def run(
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
     job = replace(job, kept=work_folder("encoded", facts, read) if weights else None)  # of a spectrum: milliseconds
+    shape = frame_shape(features, embedding, sample_rate)
     arrays = []
     for subset, name, views in _arrays(noise):
         rows = [Clip(*row) for row in table.filter(pl.col("clip_id").is_in(members[subset])).select(*_CLIPS).rows()]
-        arrays.append(Array(out / subset, name, tuple(views), rows, assign_shards([row.clip_id for row in rows])))
+        n_frames = sum(shape.n_frames(max(row.n_samples, renderer.shortest)) for row in rows)
+        n_shards = count_shards(_FLOAT_BYTES * shape.n_features * len(views) * n_frames, SHARD_BYTES)
+        shards = assign_shards([row.clip_id for row in rows], n_shards)
+        arrays.append(Array(out / subset, name, tuple(views), rows, shards))
         remove_index(out / subset, name)
     maker = job.maker(banks, renderer)
-    n_frames, n_made = _write([one for array in arrays for one in array.by_shard()], job, maker, cache, n_workers)
+    lengths, n_made = _write([one for array in arrays for one in array.by_shard()], job, maker, cache, n_workers)
     for array in arrays:
-        write_index(_index(array, n_frames), array.folder, array.name)
+        write_index(_index(array, lengths), array.folder, array.name)
     cache.forget_others()
     if kept := maker.render.kept:
         kept.forget_others()
-    if n_made < len(n_frames):
-        print(f"{len(n_frames) - n_made} of {len(n_frames)} arrays of frames have not changed and were reused")
+    if n_made < len(lengths):
+        print(f"{len(lengths) - n_made} of {len(lengths)} arrays of frames have not changed and were reused")
 
 
 def _shared_facts(
@@ -121,7 +128,7 @@ def _banks_line(banks: NoiseBanks) -> str:
 
 
 def _noise_files(noises: Path) -> list[Path]:
-    return [noises / "recordings.csv", noises / WAVEFORMS]
+    return [noises / "recordings.csv", noises / NOISE]
 
 
 def _write(

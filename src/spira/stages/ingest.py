@@ -15,11 +15,25 @@ from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
+from spira.cluster import shards as cluster
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
 from spira.ingest.file_names import Located, locate_files
 from spira.ingest.privacy import namer, refuse_personal, renamed
-from spira.ingest.waveforms import Recording, Refused, drop_waveforms, same_bytes, store_waveforms, write_rejects
+from spira.ingest.waveforms import (
+    Job,
+    Recording,
+    Refused,
+    Shard,
+    Stored,
+    drop_waveforms,
+    gathered,
+    remove_others,
+    same_bytes,
+    shards_by_name,
+    store_shards,
+    write_rejects,
+)
 
 Who = dict[str, tuple[str, int]]  # the speaker and the label of each file
 Name = Callable[[str], str]  # what a file or a speaker is called in an output
@@ -50,20 +64,13 @@ def run(
     rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
     files = locate_files(corpus, rows["file_path"].to_list(), name)
-    recordings, refused = store_waveforms(
-        corpus,
-        files,
-        out,
-        sample_rate=sample_rate,
-        ingest=ingest,
-        seconds_key="max_seconds",
-        name=name,
-        n_workers=n_workers,
-    )
+    job, shards = Job(sample_rate, ingest, "max_seconds"), shards_by_name(corpus, files, out, name)
+    recordings, refused, _ = _stored(job, shards, n_workers, corpus.name)
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
-        recordings = drop_waveforms(out, [r for r in recordings if r.file_path not in repeated])
+        recordings = drop_waveforms(out, recordings, repeated)
+    remove_others(out, {recording.shard for recording in recordings})
     refused = [*_contradicted(corpus, files, refused, who, name), *repeated.items()]
     write_rejects([(name(path), refusal) for path, refusal in refused], out, len(rows), ingest.max_rejected)
     clips = renamed(rows.join(pl.DataFrame(recordings), on="file_path", maintain_order="left"), name)
@@ -71,6 +78,14 @@ def run(
     minutes = clips["n_samples"].sum() / sample_rate / 60
     n_speakers = clips["speaker_id"].n_unique()
     print(f"{corpus}: {len(clips)} of {len(rows)} clips, {n_speakers} speakers, {minutes:.1f} minutes")
+
+
+def _stored(job: Job, shards: list[Shard], n_workers: int | None, name: str) -> Stored:
+    """What became of the recordings of each shard, here or elsewhere."""
+    if where := cluster.elsewhere():
+        asked = [cluster.Shard(shard, [file.shown for file in shard.files], shard.path) for shard in shards]
+        return gathered([one.result for one in sorted(cluster.make(where, job, asked, name))], name)
+    return store_shards(job, shards, n_workers, name)
 
 
 def _same_sound(recordings: list[Recording]) -> list[list[str]]:

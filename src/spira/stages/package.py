@@ -50,6 +50,7 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
     "encoding": pl.String,
     "source_sample_rate": pl.Int64,
     "n_channels": pl.Int64,
+    "shard": pl.Int64,
     "start": pl.Int64,
     "n_samples": pl.Int64,
 }

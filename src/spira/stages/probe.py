@@ -57,7 +57,7 @@ def run(
     n_workers: int | None = None,
 ) -> None:
     names = {*probe.metadata, *probe.within, *probe.match_exactly, "age", "sex", "recorded_on", LENGTH, *HEADER}
-    columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "start"} | names), pl.String)
+    columns = dict.fromkeys(sorted({"clip_id", "speaker_id", "label", "shard", "start"} | names), pl.String)
     table = read_table(clips / "clips.csv", columns).fill_null("").sort("clip_id")
     scores = _scores(table, predictions, altered)
     waveforms = read_waveforms(table, clips)
