@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -150,6 +151,38 @@ def test_a_scheduler_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPa
     with pytest.raises(DataError, match=r"^SPIRA_CLUSTER: no Dask scheduler can be reached at tcp://127\.0\.0\.1:1: "):
         made(Scheduler("tcp://127.0.0.1:1", exposed=False))
     assert time.monotonic() - begun < 10
+
+
+STAGE = """
+from pathlib import Path
+from shard_jobs import Naming
+from spira.base import arithmetic
+from spira.cluster.address import Local
+from spira.cluster.shards import Shard, make
+
+arithmetic.settle()
+list(make(Local(1), Naming(), [Shard("clip_00", ["clip_00"], Path("out"))], "naming"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("folder")
+def test_what_the_stage_has_started_ends_with_it(number: int) -> None:
+    """Ctrl-C and a kill; the next run removes what the killed one left."""
+    Path("clip_00.wait").touch()
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])
+    stage = subprocess.Popen(
+        [sys.executable, "-c", STAGE], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
+    )
+    assert eventually(lambda: Path("clip_00.begun").exists() and Path("clip_00.begun").read_text() != "")
+    child = Path("/proc", Path("clip_00.begun").read_text())
+    assert child.exists()
+    stage.send_signal(number)
+    stage.wait(30)
+    assert eventually(lambda: not child.exists(), 5)
+    assert len(list(Path(".ckpt/shards").iterdir())) == (number == signal.SIGKILL)
+    Path("clip_00.wait").unlink()
+    assert made(Local(1)) == EXPECTED
 
 
 class Cluster:

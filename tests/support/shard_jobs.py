@@ -27,7 +27,7 @@ class Naming:
         seconds: float
 
         def __call__(self, name: str, path: Path) -> list[int]:
-            Path(f"{name}.begun").write_text(str(os.getppid()))
+            Path(f"{name}.begun").write_text(str(os.getpid()))
             while Path(f"{name}.wait").exists():
                 time.sleep(0.02)
             if (kills := Path(f"{name}.kill")).exists():
