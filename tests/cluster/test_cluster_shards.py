@@ -122,6 +122,15 @@ def test_a_shard_that_cannot_be_made_is_named(folder: Path, name: str, sign: str
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_file_that_is_another_here_gets_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a disk is not the same for all machines, or gave back what was not written."""
+    monkeypatch.setattr(elsewhere, "hash_file", lambda _: "0" * 64)
+    with pytest.raises(DataError, match=r"must have the hash [0-9a-f]{64}, got 0{64}; do all machines see"):
+        made(Local(1), NAMES[:1])
+    assert not Path("out/clip_00").exists()
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_worker_that_computes_otherwise_is_given_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is any other, where work has not begun: the sentence names the worker and what differs."""
     monkeypatch.setenv("MKL_CBWR", "AUTO")  # its process settles that anew

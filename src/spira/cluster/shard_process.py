@@ -9,6 +9,7 @@ if __name__ == "__main__":  # before NumPy, torch or numba is imported
 
     arithmetic.settle()
 
+import gc
 import os
 import signal
 import sys
@@ -38,7 +39,10 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     os.dup2(2, 1)  # nothing that is printed here is an output
     job, packages = opened(connection.recv_bytes())
+    gc.disable()  # looking for garbage among modules that stay is a sixth of the time in which they are imported
     work = _answer(lambda: opened(job)())
+    gc.freeze()
+    gc.enable()
     connection.send_bytes(packed(work if isinstance(work, Raised | Lost) else _answer(partial(facts, packages))))
     with suppress(EOFError):  # the worker has ended this
         while connection.poll(_SECONDS_IDLE):
