@@ -96,7 +96,9 @@ def test_any_other_value_is_refused(text: str) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_processes_of_this_machine_make_all_and_end() -> None:
-    """Also where a process is killed twice at one shard."""
+    """As many as are asked for, each with its share; also where a process is killed twice at one shard."""
+    assert made(Local(2)) == EXPECTED
+    assert len({begun.read_text() for begun in Path().glob("*.begun")}) == 2
     Path("clip_03.kill").write_text("2")
     assert made(Local(2)) == EXPECTED
     assert not Path("clip_03.kill").exists()

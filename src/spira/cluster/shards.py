@@ -101,7 +101,11 @@ def _client(where: Local | Scheduler) -> Iterator["Client"]:
     with ExitStack() as stack:
         if isinstance(where, Local):  # scheduler and workers are threads of this process; what computes is not
             cluster = LocalCluster(
-                where.n, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=logging.CRITICAL
+                n_workers=where.n,
+                threads_per_worker=1,
+                processes=False,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
             )
             yield stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
             return
@@ -159,7 +163,7 @@ class _Fleet:
             )
         if self._checking and (self._checking.done() or not self._fit & there):
             self._judge(there, first=not self._fit)
-        if not there and not self._said:
+        if not self._fit & there and not self._said:
             self._said = True
             print(f"{ASKED}: waiting for workers", file=sys.stderr, flush=True)
         return sorted(self._fit & there)
