@@ -248,12 +248,13 @@ def test_a_worker_that_is_killed_is_replaced_and_one_that_differs_is_not_used(
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Name: numpy\nVersion: 0.0\n")
     paths = os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests/support", folder / "other")))
-    cluster.worker(folder, PYTHONPATH=paths)
+    cluster.worker(folder, PYTHONPATH=paths, WORKER="other")
     first.kill()
     Path("clip_04.wait").unlink()
     time.sleep(0.5)
-    cluster.worker(folder)
+    cluster.worker(folder, WORKER="last")
     got += making
+    assert {by.read_text() for by in Path().glob("*.by")} == {"", "last"}
     assert sorted(one.number for one in got) == list(range(8))
     assert {path.as_posix(): path.read_bytes() for path in Path("out").iterdir()} == EXPECTED
     said = capsys.readouterr().err

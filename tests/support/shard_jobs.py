@@ -14,7 +14,7 @@ class Naming:
     """Writes the name of each shard into its file, as often as it is long; trouble comes where there is a sign of it.
 
     ``<name>.kill`` is how often the process that makes the shard is killed, ``<name>.wait`` has it wait until that is
-    gone, ``<name>.wrong`` is what is wrong with it.
+    gone, ``<name>.wrong`` is what is wrong with it. ``<name>.begun`` says which process makes it, ``<name>.by`` whose.
     """
 
     seconds: float = 0.0
@@ -28,6 +28,7 @@ class Naming:
 
         def __call__(self, name: str, path: Path) -> list[int]:
             Path(f"{name}.begun").write_text(str(os.getpid()))
+            Path(f"{name}.by").write_text(os.environ.get("WORKER", ""))
             while Path(f"{name}.wait").exists():
                 time.sleep(0.02)
             if (kills := Path(f"{name}.kill")).exists():
