@@ -20,7 +20,7 @@ BENCH_learning := learning_curves
 BENCH_review := planted_pull_requests
 BENCH_small-data := small_data
 BENCH_trainings := side_by_side
-BENCHES := arithmetic coverage doors drift evaluate feedback gpu learning overhead probes promotion review scale serve small-data speed startup trainings
+BENCHES := arithmetic cluster coverage doors drift evaluate feedback gpu learning overhead probes promotion review scale serve small-data speed startup trainings
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help
@@ -88,7 +88,7 @@ lock: ## write the two requirements files anew from pyproject.toml: the newest v
 	.venv-lock/bin/python -m pip install --quiet --editable .
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-|cuda-|triton)' > .venv-lock/run
-	.venv-lock/bin/python -m pip install --quiet --editable '.[onnx,serve,tools]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[cluster,onnx,serve,tools]'
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | sed -e 's/+cpu$$//' \
 		| grep -viE '^(pip|nvidia-cu|nvidia-nccl|nvidia-nv|cuda-|triton)' | grep -vxFf .venv-lock/run > .venv-lock/tools
 	(sed -n '/^#/p' requirements.txt; cat .venv-lock/run) > .venv-lock/run.txt

@@ -36,12 +36,13 @@ TOOLS = {
     "prometheus_client",
     "starlette",
     "uvicorn",
+    "distributed",
 }  # locked in requirements-tools.txt; no number depends on them
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
     {"repository"},
     {"clips", "demo", "encoders", "models", "plots", "remote", "split"},
-    {"baselines", "doctor", "features", "ingest", "sweeps"},
+    {"baselines", "cluster", "doctor", "features", "ingest", "sweeps"},
     {"predictions", "training"},
     {"check", "evaluation", "scorer"},
     {"population"},
@@ -68,11 +69,12 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "utf8",
     },
     "clips": {"arrays", "parallel", "recordings", "subsets"},
+    "cluster": {"facts", "messages", "on_worker", "shard_process", "shards"},
     "compare": {"corpus_versions", "experiments", "read_side", "results", "revision"},
     "doctor": {"cache", "checks", "dvc_locks", "environment", "machine", "repairs"},
     "encoders": {"store"},
     "evaluation": {"files"},
-    "features": {"cache", "store"},
+    "features": {"cache", "frame_shards", "store"},
     "ingest": {
         "containers/flac",
         "containers/foreign",
@@ -98,7 +100,8 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "monitoring": {"dated", "feedback_answers", "feedback_corpus", "feedback_table", "files"},
     "plots": {"png"},
     "population": {"in_use", "log", "reference_file"},
-    "predictions": {"loading", "table"},
+    "predictions": {"loading", "score_shards", "table"},
+    "probes": {"altered_scores"},
     "registry": {
         "candidate",
         "evidence",

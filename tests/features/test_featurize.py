@@ -23,9 +23,11 @@ from spira.base.params import load, parse, read
 from spira.clips.arrays import read_array
 from spira.encoders.encoder import Encoder
 from spira.encoders.params import EmbeddingParams
+from spira.features import frame_shards
 from spira.features import store as frames
 from spira.features.cache import Shards
 from spira.features.conditions import CONDITIONS
+from spira.features.frame_shards import NoisyRenderer
 from spira.features.noise import NoiseParams
 from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, make_renderer
@@ -113,7 +115,7 @@ def run_after_dvc(at: Path, **changed: Any) -> set[str]:
         return write_shard(path, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(featurize, "write_shard", writing)
+        patch.setattr(frame_shards, "write_shard", writing)
         run(at, **changed)
     return made
 
@@ -370,7 +372,7 @@ class Kill(BaseException):
 
 
 def run_until_killed(at: Path, n_clips: int) -> None:
-    render, rendered = featurize.NoisyRenderer.__call__, count(1)
+    render, rendered = NoisyRenderer.__call__, count(1)
 
     def until_killed(*arguments: Any) -> object:
         if next(rendered) > n_clips:
@@ -378,7 +380,7 @@ def run_until_killed(at: Path, n_clips: int) -> None:
         return render(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(featurize.NoisyRenderer, "__call__", until_killed)
+        patch.setattr(NoisyRenderer, "__call__", until_killed)
         with pytest.raises(Kill):
             run(at)
 
@@ -424,7 +426,7 @@ def encoder(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
     net = Counted()
     (workspace / "data/pretrained").mkdir()
     (workspace / "data/pretrained/e.safetensors").write_bytes(b"1.0")
-    monkeypatch.setattr(featurize, "load_encoder", lambda _, __: Encoder(net, 1))
+    monkeypatch.setattr(frame_shards, "load_encoder", lambda _, __: Encoder(net, 1))
     monkeypatch.setattr(
         featurize, "count_shards", lambda *_: 1
     )  # one shard an array, in which every clip has neighbours

@@ -163,15 +163,17 @@ def test_a_hostile_result_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_no_code_reads_or_writes_a_pickle() -> None:
     """Neither by name nor by a library's own means; torch.load only with weights_only.
 
-    But for a worker's answer over the pipe that it was given, which multiprocessing would pickle in any case.
+    But for a worker's answer over the pipe that it was given, which multiprocessing would pickle in any case, and for
+    what a stage and a worker of a Dask cluster send each other, which Dask would.
     """
     allowed = {
-        "sandbox.py": "pickle.loads(content, buffers=",
-        "sandbox_worker.py": "pickle.dumps(outcome, protocol=5, ",
+        "sandbox.py": ["pickle.loads(content, buffers="],
+        "sandbox_worker.py": ["pickle.dumps(outcome, protocol=5, "],
+        "messages.py": ["pickle.dumps(message, protocol=5)", "pickle.loads(message)"],
     }
     for path in (ROOT / "src").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if call := allowed.pop(path.name, None):
+        for call in allowed.pop(path.name, []):
             assert text.count(call) == 1
             text = text.replace(call, "")
         assert not re.search(

@@ -65,7 +65,7 @@ def _code() -> Iterator[tuple[str, Path]]:
                 yield str(path.relative_to(package)), path
 
 
-def _folder_of(name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> Path | None:
+def work_folder(name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> Path | None:
     """Where a stage keeps what was made of these facts; None where DVC did not start it.
 
     What was kept for other facts is removed: its room is free before the first file is written.
@@ -94,7 +94,7 @@ class Shards:
     def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
         """Takes ``facts`` and ``data`` as ``work_key`` does: what all outputs of the stage depend on."""
         self._made: dict[str, _Kept] = {}  # by name
-        self._folder = _folder_of(name, facts, data)
+        self._folder = work_folder(name, facts, data)
         self._notes: dict[str, list[Path]] = defaultdict(list)  # of the run before, by name
         for note in self._folder.glob(f"{_HASH}-*.json") if self._folder else ():
             self._notes[note.name.partition("-")[0]].append(note)
@@ -110,9 +110,9 @@ class Shards:
                     return kept.note
         return None
 
-    def keep(self, path: Path, facts: object, note: list[int]) -> None:
-        """Keeps an output that is written, and its note."""
-        name, digest = _hash(facts), _digest(path, note)
+    def keep(self, path: Path, facts: object, note: list[int], file_hash: str = "") -> None:
+        """Keeps an output that is written, and its note; ``file_hash`` is that of the file, where it is known."""
+        name, digest = _hash(facts), _hash([file_hash or hash_file(path), note])
         self._made[name] = _Kept(path, note, digest)
         if self._folder:
             kept = self._folder / f"{name}-{digest}"
@@ -145,10 +145,10 @@ class Kept:
     where DVC did not start the stage.
     """
 
-    def __init__(self, name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> None:
-        """Takes ``facts`` and ``data`` as ``work_key`` does: what all frames depend on."""
+    def __init__(self, folder: Path | None) -> None:
+        """Takes the ``work_folder`` of what all frames depend on."""
         self._used: set[str] = set()
-        self._folder = _folder_of(name, facts, data)
+        self._folder = folder
 
     def frames(self, facts: object, compute: Callable[[], Float32s]) -> Float32s:
         """The frames that also depend on ``facts``: those of an earlier run where they are sound, else computed."""

@@ -153,16 +153,29 @@ def read_renderings(folder: Path, condition: str, clips: Collection[str]) -> tup
     return frames, index.select("clip_id", "speaker_id", "label", "view", "weight")
 
 
+def read_index(folder: Path, condition: str, clips: Collection[str]) -> pl.DataFrame:
+    """The rows of some clips, clip by clip in the order of the table, in every view: their shard, and their facts.
+
+    Raises:
+        DataError: the table is missing or damaged, or lacks a clip.
+    """
+    return _indexed(read_table(index_path(folder, condition), _INDEX), clips, index_path(folder, condition))
+
+
+def _indexed(table: pl.DataFrame, clips: Collection[str], path: Path) -> pl.DataFrame:
+    index = _only(table, clips, path)
+    numbers = {clip: number for number, clip in enumerate(dict.fromkeys(index["clip_id"]))}
+    return index.with_columns(clip=pl.Series([numbers[clip] for clip in index["clip_id"]])).sort("clip", "view")
+
+
 def _read(folder: Path, condition: str, clips: Collection[str]) -> tuple[pl.DataFrame, dict[int, Tensor]]:
     """The index of some clips, with the number of each row's clip in ``clip``, clip by clip; and the shards by number.
 
     Clips are numbered in the order of the table.
     """
     table = read_table(index_path(folder, condition), _INDEX)
+    index = _indexed(table, clips, index_path(folder, condition))
     sizes = dict(table.group_by("shard").agg(pl.sum("n_frames")).rows())
-    index = _only(table, clips, index_path(folder, condition))
-    numbers = {clip: number for number, clip in enumerate(dict.fromkeys(index["clip_id"]))}
-    index = index.with_columns(clip=pl.Series([numbers[clip] for clip in index["clip_id"]])).sort("clip", "view")
     slices = index.select("shard", "clip_id", "start", "n_frames").rows_by_key("shard")
     paths = {shard: shard_path(folder, condition, shard) for shard in sorted(slices)}
     return index, {shard: _read_shard(path, sizes[shard], slices[shard]) for shard, path in paths.items()}

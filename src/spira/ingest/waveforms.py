@@ -67,6 +67,10 @@ class Job:
     ingest: IngestParams
     seconds_key: Literal["max_seconds", "max_noise_seconds"]  # the key of ``ingest`` that limits the length
 
+    def __call__(self) -> Callable[["Shard", Path], "Stored"]:
+        """Makes a shard, under the path that is given with it, where that is not this process's to make."""
+        return lambda shard, path: store_shard(self, replace(shard, path=path))
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -137,6 +141,11 @@ def store_shards(job: Job, shards: Sequence[Shard], n_workers: int | None, name:
         closing(progress(ordered_map(guard, sources, n_workers), len(sources), name)) as results,
     ):
         stored = [_write(shard, results) for shard in shards]
+    return gathered(stored, name)
+
+
+def gathered(stored: Sequence[Stored], name: str) -> Stored:
+    """What became of all shards: the accepted and the refused recordings, by name. Prints what tags hold."""
     tagged = sum((one.tagged for one in stored), Counter[str]())
     if tagged:
         listed = ", ".join(f"{kind} in {n} files" for kind, n in sorted(tagged.items()))

@@ -5,35 +5,32 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
-import torch
-from torch import Tensor
 
-from spira.base.array_types import Waveform
 from spira.base.params import load
 from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import NOISE, open_waveforms, read_noise
+from spira.clips.recordings import NOISE
 from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
+from spira.cluster.shards import Finished, Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
-from spira.encoders.store import load_encoder
-from spira.features.cache import Kept, Shards
+from spira.features.cache import Shards, work_folder
 from spira.features.conditions import CONDITIONS, TRAINING_VIEWS, Condition
-from spira.features.noise import NoiseBanks, NoiseParams, divide
+from spira.features.frame_shards import Clip, FrameJob, ShardAsked, ShardMaker, View, cache_key
+from spira.features.noise import NoiseBanks, NoiseParams
 from spira.features.params import FeatureParams, WindowParams, frame_shape
-from spira.features.rendering import NoiseInserter, Renderer, make_renderer
-from spira.features.store import IndexRow, remove_index, shard_path, write_index, write_shard
+from spira.features.rendering import Renderer
+from spira.features.store import IndexRow, remove_index, shard_path, write_index
 from spira.split.holdout import SUBSETS, Subset
 
 _CLIPS = {
@@ -48,56 +45,27 @@ _CLIPS = {
 _FLOAT_BYTES = 4  # of a number in a frame
 
 
-class View(NamedTuple):
-    """How clips are rendered once."""
+class Array(NamedTuple):
+    """The frames of one subset's clips under one condition, or of its training views."""
 
-    number: int
-    weight: float  # among the views of a clip
-    n_noises: tuple[int, int]  # inserted into a control's clip, and a patient's
-    bank: Literal["training", "test"]  # of ``NoiseBanks``, that they are drawn from
+    folder: Path
+    name: str
+    views: tuple[View, ...]
+    clips: list[Clip]
+    shards: list[int]  # of each clip
 
-
-class Rendering(NamedTuple):
-    """One clip in one view."""
-
-    clip_id: str
-    speaker_id: str
-    label: int
-    waveforms: int  # the shard of waveforms that it is read from
-    start: int
-    n_samples: int
-    digest: str  # of the waveform
-    shard: int  # that its frames are written to
-    view: View
-
-    @property
-    def n_noises(self) -> int:
-        return self.view.n_noises[self.label]
+    def by_shard(self) -> Iterator["ArrayShard"]:
+        numbered = sorted(zip(self.shards, range(len(self.clips)), strict=True))
+        for shard, clips in groupby(numbered, lambda one: one[0]):
+            asked = ShardAsked(tuple(self.clips[i] for _, i in clips), self.views)
+            yield ArrayShard(shard_path(self.folder, self.name, shard), asked)
 
 
-@dataclass(frozen=True)
-class NoisyRenderer:
-    """Renders a clip: noise first, then frames of shape (n_frames, n_features)."""
+class ArrayShard(NamedTuple):
+    """One file of an array."""
 
-    waveforms: Mapping[int, Waveform]  # by shard, of its clips end to end
-    noise: Mapping[str, NoiseInserter]  # by the name of the bank
-    renderer: Renderer
-    kept: Kept | None  # frames of earlier runs, where rendering takes long
-
-    def __call__(self, clip: Rendering) -> Tensor:
-        if self.kept is None:
-            return self._rendered(clip)
-        return torch.from_numpy(self.kept.frames(self.cache_key(clip), lambda: self._rendered(clip).numpy()))
-
-    def _rendered(self, clip: Rendering) -> Tensor:
-        waveform = self.renderer.padded(self.waveforms[clip.waveforms][clip.start : clip.start + clip.n_samples])
-        insert = self.noise[clip.view.bank]
-        return self.renderer(insert(waveform, clip.clip_id, view=clip.view.number, n_noises=clip.n_noises))
-
-    def cache_key(self, clip: Rendering) -> tuple[object, ...]:
-        """All that one clip's frames depend on, beside what all clips share: parameters, noise and code."""
-        noises = (clip.view.number, clip.view.bank, clip.n_noises) if clip.n_noises else None
-        return clip.clip_id, clip.digest, noises
+    path: Path
+    asked: ShardAsked
 
 
 def run(
@@ -114,39 +82,34 @@ def run(
     out: Path = Path("data/features"),
     n_workers: int | None = None,
 ) -> None:
-    table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id").rename({"shard": "waveforms"})
+    table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
-    weights = [pretrained / embedding.file] if features.kind == "embedding" else []
-    encoder = load_encoder(embedding, pretrained) if weights else None
-    renderer = make_renderer(features, windows, sample_rate, encoder)
-    banks = divide(read_noise(noises), noise)
+    job = FrameJob(sample_rate, features, embedding, windows, noise, clips, noises, pretrained)
+    banks, renderer = job.banks(), job.renderer()
     print(_banks_line(banks))
-    inserters = {
-        name: NoiseInserter(bank, noise, sample_rate, features.active_db) for name, bank in banks._asdict().items()
-    }
-    torch.set_num_threads(1)  # one clip a thread: an STFT of one clip is too small to share
+    weights = [pretrained / embedding.file] if features.kind == "embedding" else []
     facts, read = _shared_facts(features, noise, renderer, sample_rate), [*_noise_files(noises), *weights]
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
-    kept = Kept("encoded", facts, read) if weights else None  # of a spectrum, a clip takes milliseconds
-    noisy = NoisyRenderer(open_waveforms(clips, table["waveforms"]), inserters, renderer, kept)
+    job = replace(job, kept=work_folder("encoded", facts, read) if weights else None)  # of a spectrum: milliseconds
     shape = frame_shape(features, embedding, sample_rate)
-    n_shards = n_made = 0
-    for subset, array, views in _arrays(noise):
-        rows = table.filter(pl.col("clip_id").is_in(members[subset])).rows(named=True)
-        lengths = [max(row["n_samples"], renderer.shortest) for row in rows]
-        n_bytes = _FLOAT_BYTES * shape.n_features * len(views) * sum(map(shape.n_frames, lengths))
-        shards = assign_shards([row["clip_id"] for row in rows], count_shards(n_bytes, SHARD_BYTES))
-        renderings = [
-            Rendering(**row, shard=shard, view=view) for row, shard in zip(rows, shards, strict=True) for view in views
-        ]
-        n_made += _write(renderings, out / subset, array, noisy, shape.n_features, cache, n_workers)
-        n_shards += len(set(shards))
+    arrays = []
+    for subset, name, views in _arrays(noise):
+        rows = [Clip(*row) for row in table.filter(pl.col("clip_id").is_in(members[subset])).select(*_CLIPS).rows()]
+        n_frames = sum(shape.n_frames(max(row.n_samples, renderer.shortest)) for row in rows)
+        n_shards = count_shards(_FLOAT_BYTES * shape.n_features * len(views) * n_frames, SHARD_BYTES)
+        shards = assign_shards([row.clip_id for row in rows], n_shards)
+        arrays.append(Array(out / subset, name, tuple(views), rows, shards))
+        remove_index(out / subset, name)
+    maker = job.maker(banks, renderer)
+    lengths, n_made = _write([one for array in arrays for one in array.by_shard()], job, maker, cache, n_workers)
+    for array in arrays:
+        write_index(_index(array, lengths), array.folder, array.name)
     cache.forget_others()
-    if kept:
+    if kept := maker.render.kept:
         kept.forget_others()
-    if n_made < n_shards:
-        print(f"{n_shards - n_made} of {n_shards} arrays of frames have not changed and were reused")
+    if n_made < len(lengths):
+        print(f"{len(lengths) - n_made} of {len(lengths)} arrays of frames have not changed and were reused")
 
 
 def _shared_facts(
@@ -169,43 +132,58 @@ def _noise_files(noises: Path) -> list[Path]:
 
 
 def _write(
-    renderings: list[Rendering],
-    folder: Path,
-    array: str,
-    render: NoisyRenderer,
-    n_features: int,
-    cache: Shards,
-    n_workers: int | None,
-) -> int:
-    """Writes the shards of one array and their index; returns how many had to be made."""
-    remove_index(folder, array)
-    by_shard = {
-        shard: list(clips) for shard, clips in groupby(sorted(renderings, key=attrgetter("shard")), attrgetter("shard"))
-    }
-    n_frames: dict[int, list[int]] = {}
-    to_make = {}
-    for shard, clips in by_shard.items():
-        path, key = shard_path(folder, array, shard), [render.cache_key(clip) for clip in clips]
-        if render.kept:
-            render.kept.use(key)
-        if (known := cache.restored(path, key)) is None:
-            to_make[shard] = path, key
-        else:
-            n_frames[shard] = known
-    to_render = [clip for shard in to_make for clip in by_shard[shard]]
-    frames = progress(ordered_map(render, to_render, n_workers), len(to_render), f"{folder.name} {array}")
-    for shard, (path, key) in to_make.items():
-        n_frames[shard] = write_shard(path, n_features, [clip.clip_id for clip in by_shard[shard]], frames)
-        cache.keep(path, key, n_frames[shard])
-    write_index(_index(renderings, n_frames), folder, array)
-    return len(to_make)
+    shards: list[ArrayShard], job: FrameJob, maker: ShardMaker, cache: Shards, n_workers: int | None
+) -> tuple[dict[Path, list[int]], int]:
+    """Makes or restores all shards: the numbers of frames in each, by its path, and how many had to be made."""
+    n_frames: dict[Path, list[int]] = {}
+    n_made = 0
+    while left := [shard for shard in shards if shard.path not in n_frames]:
+        to_make: dict[tuple[object, ...], ArrayShard] = {}  # one of each: an array may hold the clips of another
+        for shard in left:
+            key = _key(shard, maker)
+            if key in to_make:
+                continue
+            if (known := cache.restored(shard.path, key)) is None:
+                to_make[key] = shard
+            else:
+                n_frames[shard.path] = known
+        made = list(to_make.items())
+        for number, lengths, digest in _made([shard for _, shard in made], job, maker, n_workers):
+            key, shard = made[number]
+            n_frames[shard.path] = lengths
+            cache.keep(shard.path, key, lengths, digest)
+        n_made += len(made)
+    return n_frames, n_made
 
 
-def _index(renderings: Sequence[Rendering], n_frames: Mapping[int, Sequence[int]]) -> Iterator[IndexRow]:
-    """The rows of an array's table, given the numbers of frames in each shard, whose renderings are in this order."""
-    lengths = {shard: iter(numbers) for shard, numbers in n_frames.items()}
-    for r in renderings:
-        yield IndexRow(r.clip_id, r.speaker_id, r.label, r.view.number, r.view.weight, r.shard, next(lengths[r.shard]))
+def _key(shard: ArrayShard, maker: ShardMaker) -> tuple[object, ...]:
+    key = tuple(cache_key(rendering) for rendering in shard.asked.renderings())
+    if maker.render.kept:
+        maker.render.kept.use(key)
+    return key
+
+
+def _made(shards: list[ArrayShard], job: FrameJob, maker: ShardMaker, n_workers: int | None) -> Iterator[Finished]:
+    """Each shard once it is made: here, by threads that know no end of a shard, or elsewhere, a shard at once."""
+    if where := elsewhere():
+        named = [Shard(asked, [one.clip.clip_id for one in asked.renderings()], path) for path, asked in shards]
+        yield from make(where, job, named, "featurize")
+        return
+    renderings = (rendering for shard in shards for rendering in shard.asked.renderings())
+    n_renderings = sum(len(shard.asked.clips) * len(shard.asked.views) for shard in shards)
+    frames = progress(ordered_map(maker.render, renderings, n_workers), n_renderings, "featurize")
+    for number, (path, asked) in enumerate(shards):
+        yield Finished(number, maker.write(path, asked.renderings(), frames), "")
+
+
+def _index(array: Array, n_frames: dict[Path, list[int]]) -> Iterator[IndexRow]:
+    """The rows of an array's table, in the order of its clips; in a shard the frames lie in that order."""
+    paths = {shard: shard_path(array.folder, array.name, shard) for shard in set(array.shards)}
+    lengths = {shard: iter(n_frames[path]) for shard, path in paths.items()}
+    for clip, shard in zip(array.clips, array.shards, strict=True):
+        for view in array.views:
+            name, speaker, label, *_ = clip
+            yield IndexRow(name, speaker, label, view.number, view.weight, shard, next(lengths[shard]))
 
 
 def _members(subsets: Path) -> dict[str, set[str]]:

@@ -15,6 +15,7 @@ from spira.base.params import load
 from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
+from spira.cluster import shards as cluster
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
 from spira.ingest.file_names import Located, locate_files
@@ -24,7 +25,10 @@ from spira.ingest.waveforms import (
     Job,
     Recording,
     Refused,
+    Shard,
+    Stored,
     drop_waveforms,
+    gathered,
     remove_others,
     same_bytes,
     shards_by_name,
@@ -63,7 +67,7 @@ def run(
     folder = open_folder(corpus)
     files = locate_files(folder, rows["file_path"].to_list(), name)
     job, shards = Job(sample_rate, ingest, "max_seconds"), shards_by_name(folder, files, out, name)
-    recordings, refused, _ = store_shards(job, shards, n_workers, corpus.name)
+    recordings, refused, _ = _stored(job, shards, n_workers, corpus.name)
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
@@ -76,6 +80,14 @@ def run(
     minutes = clips["n_samples"].sum() / sample_rate / 60
     n_speakers = clips["speaker_id"].n_unique()
     print(f"{corpus}: {len(clips)} of {len(rows)} clips, {n_speakers} speakers, {minutes:.1f} minutes")
+
+
+def _stored(job: Job, shards: list[Shard], n_workers: int | None, name: str) -> Stored:
+    """What became of the recordings of each shard, here or elsewhere."""
+    if where := cluster.elsewhere():
+        asked = [cluster.Shard(shard, [file.shown for file in shard.files], shard.path) for shard in shards]
+        return gathered([one.result for one in sorted(cluster.make(where, job, asked, name))], name)
+    return store_shards(job, shards, n_workers, name)
 
 
 def _same_sound(recordings: list[Recording]) -> list[list[str]]:

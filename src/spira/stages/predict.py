@@ -5,7 +5,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,17 +14,34 @@ from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
+from spira.cluster.shards import Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import CONDITIONS
 from spira.features.params import FeatureParams, WindowParams, frame_shape
-from spira.features.store import read_renderings
-from spira.models.device import prepare
+from spira.features.store import read_index
 from spira.models.params import CpuKernels, ModelsParams
 from spira.models.store import HELD_OUT
-from spira.predictions.loading import load_held_out, load_model
 from spira.predictions.params import PredictParams
-from spira.predictions.scoring import score_each
+from spira.predictions.score_shards import ScoreJob, ScoresAsked, Training
 from spira.predictions.table import write_predictions
+
+
+class Part:
+    """The clips of one subset under one condition, as the models of one fold score them."""
+
+    def __init__(self, fold: str, subset: str, condition: str, index: pl.DataFrame) -> None:
+        self.fold, self.subset, self.condition = fold, subset, condition
+        self.shards = index.partition_by("shard", maintain_order=True)  # rows of ``read_index``
+
+    def tables(self, trainings: Iterable[Training], scores: Sequence[list[list[float]]]) -> Iterator[pl.DataFrame]:
+        """A table of predictions a training, clip by clip, given the scores of each shard."""
+        rows = pl.concat(self.shards).with_row_index("row")
+        rows = rows.sort("clip", "view").select("clip_id", "speaker_id", "label", "row")
+        names = {"fold": pl.lit(self.fold), "subset": pl.lit(self.subset), "condition": pl.lit(self.condition)}
+        for number, (model, seed) in enumerate(trainings):
+            found = pl.Series([score for shard in scores for score in shard[number]], dtype=pl.Float64)
+            score = found.gather(rows["row"])
+            yield rows.drop("row").with_columns(**names, model=pl.lit(model), seed=seed, score=score)
 
 
 def run(
@@ -43,24 +60,30 @@ def run(
     test: Path = Path("data/features/test"),
     out: Path = Path("data/predictions.csv"),
 ) -> None:
-    device = prepare("auto", seed=0)  # nothing is drawn
     _, step = windows.frames(sample_rate, frame_shape(features, embedding, sample_rate))
     folds, trainings = read_subsets(subsets), models.trainings(seeds)
     _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
-    tables = []
-    for fold, clips in folds.items():
-        folders = {(name, seed): trained / name / fold / str(seed) for name, seed in trainings}
-        loaded = {training: load_model(folder, device, cpu_kernels) for training, folder in folders.items()}
-        unmet = {training: load_held_out(folder, device, cpu_kernels) for training, folder in folders.items()}
-        for subset, folder, members in (("validation", validation, clips.validation), ("test", test, clips.test)):
-            for condition in CONDITIONS:
-                frames, table = read_renderings(folder, condition, members)
-                names = {"fold": pl.lit(fold), "subset": pl.lit(subset), "condition": pl.lit(condition)}
-                for (name, seed), model in loaded.items():
-                    models_of_clips = [unmet[name, seed].get(clip, model) for clip in table["clip_id"]]
-                    scores = score_each(models_of_clips, frames, step=step, batch_size=predict.batch_size)
-                    tables.append(table.with_columns(**names, model=pl.lit(name), seed=seed, score=scores))
+    folders = {"validation": validation, "test": test}
+    parts = [
+        Part(fold, subset, condition, read_index(folder, condition, getattr(clips, subset)))
+        for fold, clips in folds.items()
+        for subset, folder in folders.items()
+        for condition in CONDITIONS
+    ]
+    job = ScoreJob(trainings, step, predict.batch_size, cpu_kernels, trained)
+    asked = [ScoresAsked(p.fold, folders[p.subset], p.condition, tuple(s["clip_id"])) for p in parts for s in p.shards]
+    scores = iter(_scored(job, asked))
+    tables = [table for part in parts for table in part.tables(trainings, [next(scores) for _ in part.shards])]
     write_predictions(pl.concat(tables), out)
+
+
+def _scored(job: ScoreJob, asked: Sequence[ScoresAsked]) -> list[list[list[float]]]:
+    """Of each shard, the scores of each training, here or elsewhere: in both cases a shard's clips are one batch."""
+    if where := elsewhere():
+        made = make(where, job, [Shard(one, one.clips) for one in asked], "predict")
+        return [one.result for one in sorted(made)]
+    score = job()
+    return [score(one) for one in asked]
 
 
 def _warn_of_leftovers(trained: Path, used: Sequence[str]) -> None:

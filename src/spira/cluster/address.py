@@ -1,0 +1,62 @@
+"""SPIRA_CLUSTER -> where shards are made: on this machine, in processes of this machine, or on a Dask cluster."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from spira.base.errors import ParamError
+
+ASKED = "SPIRA_CLUSTER"
+MOST = 256  # processes of this machine, each with all that it has loaded
+
+
+class Local(NamedTuple):
+    """Processes that the stage starts on this machine, and ends."""
+
+    n: int
+
+
+class Scheduler(NamedTuple):
+    """A Dask scheduler that is there, and whose workers are."""
+
+    address: str
+    exposed: bool  # others can reach it, and nothing is encrypted
+
+
+def asked(environment: Mapping[str, str]) -> Local | Scheduler | None:
+    """What SPIRA_CLUSTER asks for; None where it is not set.
+
+    Raises:
+        ParamError: it is neither ``local:N`` nor the address of a scheduler.
+    """
+    text = environment.get(ASKED)
+    if text is None:
+        return None
+    kind, _, number = text.partition(":")
+    if kind == "local" and number.isascii() and number.isdigit() and str(int(number)) == number:
+        if 1 <= int(number) <= MOST:
+            return Local(int(number))
+    elif host := _host(text):
+        return Scheduler(text, exposed=text.startswith("tcp:") and not _is_loopback(host))
+    raise ParamError(
+        f"{ASKED}: must be tcp://host:port or tls://host:port of a Dask scheduler, or local:N with N in [1, {MOST}], "
+        f"got {text!r}"
+    )
+
+
+def _host(address: str) -> str:
+    """The host of a scheduler's address; "" where it is no such address."""
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in {"tcp", "tls"} and parts.port and address == f"{parts.scheme}://{parts.netloc}"
+    except ValueError:  # a port that is no number
+        return ""
+    return (parts.hostname or "") if sound and "@" not in parts.netloc else ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

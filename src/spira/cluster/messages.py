@@ -1,0 +1,56 @@
+"""What a stage and the process that makes its shards say to each other, as bytes that nobody in between opens.
+
+They are pickles, as is all that Dask sends: who reaches a scheduler's port can run code, with or without these.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Errand(NamedTuple):
+    """What a worker must know to start a process for a stage."""
+
+    token: str  # of this run of the stage
+    folder: str  # that the stage runs in
+    source: str  # the folder of its code, seen from there
+    sign: str  # a file in it, which says that both see the same folder
+    signed: str  # what is in that file
+    packages: tuple[str, ...]  # whose versions are compared
+    job: bytes
+
+
+class Made(NamedTuple):
+    """A shard, made."""
+
+    result: Any
+    digest: str  # of its file; "" where there is none
+
+
+class Raised(NamedTuple):
+    """Instead of a shard: the work raised an error, which another worker's would too."""
+
+    kind: str
+    message: str
+    trace: str
+
+
+class Lost(NamedTuple):
+    """Instead of a shard: the process that made it is gone, which is no fact about the shard."""
+
+    reason: str
+
+
+def packed(message: object) -> bytes:
+    return pickle.dumps(message, protocol=5)
+
+
+def opened(message: bytes) -> Any:
+    return pickle.loads(message)
+
+
+def environment(errand: Errand, folder: Path, inherited: Mapping[str, str], separator: str) -> dict[str, str]:
+    """What a process for the errand is started with: the stage's own code, and one thread unless something is set."""
+    paths = [str(folder / errand.source), *filter(None, [inherited.get("PYTHONPATH")])]
+    return {"OMP_NUM_THREADS": "1", **inherited, "PYTHONPATH": separator.join(paths)}

@@ -1,0 +1,42 @@
+"""Jobs that compute nothing, so that their processes start in a moment."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from spira.base.errors import DataError
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Writes the name of each shard into its file, as often as it is long; trouble comes where there is a sign of it.
+
+    ``<name>.kill`` is how often the process that makes the shard is killed, ``<name>.wait`` has it wait until that is
+    gone, ``<name>.wrong`` is what is wrong with it. ``<name>.begun`` says which process makes it, ``<name>.by`` whose.
+    """
+
+    seconds: float = 0.0
+
+    def __call__(self) -> "Naming.Maker":
+        return Naming.Maker(self.seconds)
+
+    @dataclass(frozen=True)
+    class Maker:
+        seconds: float
+
+        def __call__(self, name: str, path: Path) -> list[int]:
+            Path(f"{name}.begun").write_text(str(os.getpid()))
+            Path(f"{name}.by").write_text(os.environ.get("WORKER", ""))
+            while Path(f"{name}.wait").exists():
+                time.sleep(0.02)
+            if (kills := Path(f"{name}.kill")).exists():
+                left = int(kills.read_text()) - 1
+                kills.write_text(str(left)) if left else kills.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if (wrong := Path(f"{name}.wrong")).exists():
+                raise (TypeError if name == "defect" else DataError)(wrong.read_text())
+            time.sleep(self.seconds)
+            path.write_bytes(name.encode() * len(name))
+            return [len(name)]
