@@ -20,7 +20,7 @@ import soundfile
 
 import bad_audio
 from spira.base.errors import DataError
-from spira.ingest import packing, waveforms
+from spira.ingest import packing, sources, waveforms
 from spira.ingest.acceptance import IngestParams
 from spira.ingest.packed import MANIFEST, SCHEMA, VERSION, VERSION_KEY, open_folder
 from spira.ingest.packing import pack
@@ -178,6 +178,28 @@ def test_the_same_files_give_the_same_bytes(mine: Path, packed: Path, tmp_path: 
     assert contents(mine) == before
 
 
+def test_a_long_member_takes_no_memory(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its copy lies on the disk, without a name, and the rest is the same; no limit on memory would count a memfd."""
+
+    def none(_: str) -> int:
+        raise AssertionError("a member was copied to memory")
+
+    before = taken(packed)
+    monkeypatch.setattr(sources, "_IN_MEMORY", 0)
+    monkeypatch.setattr(os, "memfd_create", none)
+    assert taken(packed) == before
+
+
+def test_what_a_killed_run_of_more_files_left_is_no_part_of_a_pack(mine: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / ".unfinished").mkdir(parents=True)
+    for left in ("shard-000099.tar", "shard-000099.tar.part"):
+        (out / left).touch()
+    pack(mine, out)
+    assert not list(out.glob("*99*"))
+    assert open_folder(out).files()
+
+
 def test_the_shards_are_plain_tars(mine: Path, packed: Path) -> None:
     """Any tar reads them: each file once, in the order of names, with no owner and no time."""
     found: dict[str, bytes] = {}
@@ -310,6 +332,9 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "absolute": (rewritten(first("file_path", pl.lit("/x.wav"))), r"lie inside the corpus's folder, got '/x\.wav'"),
     "tar outside": (rewritten(first("shard", pl.lit("../shard-000000.tar"))), r"inside the corpus's folder"),
     "before": (rewritten(first("offset", pl.lit(0))), r"a place of its own in its tar, got '0\.wav' at byte 0"),
+    "beyond counting": (rewritten(first("offset", pl.lit(2**63 - 1000))), r"a place of its own in its tar"),
+    "too long": (rewritten(first("n_bytes", pl.lit(2**62))), r"a place of its own in its tar"),
+    "another's name": (rewritten(lambda table: table.with_columns(pl.col("file_path").reverse())), r"no such member"),
     "negative": (rewritten(first("n_bytes", pl.lit(-1))), r"a place of its own in its tar"),
     "overlap": (rewritten(first("n_bytes", pl.col("n_bytes") + 10**5)), r"a place of its own|must have \d+ bytes"),
     "changed byte": (changed_byte, r"\.tar: bytes \d+ to \d+ are not those that were packed"),
@@ -346,6 +371,15 @@ def a_linked_folder(folder: Path) -> Path:
     return folder
 
 
+def nothing_else(folder: Path) -> Path:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            path.rmdir()
+        elif path.name != "metadata.csv":
+            path.unlink()
+    return folder
+
+
 def no_table(folder: Path) -> Path:
     (folder / "metadata.csv").unlink()
     return folder
@@ -362,6 +396,7 @@ def a_name(folder: Path) -> Path:
         (a_pipe, "'a.wav' must be a file, and is a link or a device"),
         (a_link, "'a.wav' must be a file, and is a link or a device"),
         (a_linked_folder, "'again' must be a file, and is a link or a device"),
+        (nothing_else, "has no file beside metadata.csv"),
         (no_table, "no such file; a corpus is a folder with metadata.csv"),
         (a_name, "names must be UTF-8"),
     ],

@@ -27,6 +27,6 @@ def test_a_packed_recording_has_the_score_of_its_file(tmp_path: Path) -> None:
     scores = answers(tmp_path / "package", asked).scores
     assert len(scores) == 2 * len(golden_recordings())
     assert {name: scores[f"{name} 0"] for name in files} == {name: scores[f"{name} 1"] for name in members}
-    tar, offset, n_bytes, _ = members["phone.wav"]  # type: ignore[misc]
+    name, tar, offset, n_bytes, _ = members["phone.wav"]  # type: ignore[misc]
     with pytest.raises(SystemExit, match="are not those that were packed"):
-        in_package.member(str(tar), offset + 2, n_bytes, members["phone.wav"].sha256)  # type: ignore[union-attr]
+        in_package.member(name, str(tar), offset + 2, n_bytes, members["phone.wav"].sha256)  # type: ignore[union-attr]

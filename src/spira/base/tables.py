@@ -28,7 +28,8 @@ def read_table(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFr
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it: dvc repro") from error
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: expected columns {', '.join(schema)}: {error}") from error
+        again = "if it is of an earlier version, run the stage that writes it: dvc repro"
+        raise DataError(f"{path}: expected columns {', '.join(schema)}: {error}; {again}") from error
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:

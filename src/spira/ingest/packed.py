@@ -29,6 +29,8 @@ SCHEMA = {
     "sha256": pl.String,
 }
 TAR_END = 2 * BLOCK  # bytes of zero behind the last member
+LARGEST = 8**11 - 1  # bytes; the header of a member has no room for more
+_FARTHEST = 2**62  # bytes; no sum of an offset and a length is too large for its type
 _TAR = r"^shard-\d{6,}\.tar$"
 _OUTSIDE = r"(^|/)\.{0,2}(/|$)"  # an empty part, . or .. in a path
 
@@ -101,7 +103,7 @@ def open_folder(path: Path) -> RawFolder:
     _require_sound(table, path / MANIFEST)
     _require_tars(table, path)
     tars = {name: path / name for name in table["shard"].unique()}
-    members = {name: Member(tars[tar], *rest) for name, tar, *rest in table.iter_rows()}
+    members = {name: Member(name, tars[tar], *rest) for name, tar, *rest in table.iter_rows()}
     both = sorted(name for name in _loose(path) if name in members)
     if both:
         raise DataError(
@@ -140,7 +142,12 @@ def _require_sound(table: pl.DataFrame, path: Path) -> None:
     ordered = table.sort("shard", "offset")
     before = pl.col("offset").shift(1) + pl.col("n_bytes").shift(1)
     first = before.over("shard", mapping_strategy="group_to_rows").fill_null(0)
-    bad = (pl.col("offset") < first + BLOCK) | (pl.col("n_bytes") < 0)
+    bad = (
+        (pl.col("offset") > _FARTHEST)
+        | (pl.col("offset") < first + BLOCK)
+        | (pl.col("n_bytes") < 0)
+        | (pl.col("n_bytes") > LARGEST)
+    )
     if len(odd := ordered.filter(bad)):
         raise DataError(
             f"{path}: each recording must have a place of its own in its tar, got {shown(odd['file_path'][0])} at "

@@ -17,19 +17,18 @@ from typing import BinaryIO, NamedTuple
 import polars as pl
 
 from spira.base.errors import DataError
-from spira.base.files import whole
+from spira.base.files import PART, whole
 from spira.base.system_errors import naming
 from spira.base.tables import read_json, write_json
 from spira.clips.parallel import progress
 from spira.clips.shards import assign_shards, count_shards
-from spira.ingest.packed import MANIFEST, SCHEMA, SHARDS, TAR_END, VERSION, VERSION_KEY, tar_name
+from spira.ingest.packed import LARGEST, MANIFEST, SCHEMA, SHARDS, TAR_END, VERSION, VERSION_KEY, tar_name
 from spira.ingest.personal_data import shown
-from spira.ingest.sources import BLOCK, PIECE
+from spira.ingest.sources import BLOCK, PIECE, tar_header
 
 METADATA = "metadata.csv"
 TAR_BYTES = 2**28  # at least, on average, in a shard; twice as many at most
 _UNFINISHED = ".unfinished"  # a folder with a note of each tar that is written, until all are
-_LARGEST = 8**11  # bytes; the header of a member has no room for more
 
 
 class Listed(NamedTuple):
@@ -62,6 +61,8 @@ def pack(folder: Path, out: Path) -> Packed:
     _require_corpus(folder)
     _require_room(folder, out)
     files = _listed(folder)
+    if not files:
+        raise DataError(f"{folder}: has no file beside {METADATA}; nothing was written")
     n_shards = count_shards(sum(file.n_bytes for file in files), TAR_BYTES)
     members: dict[int, list[Listed]] = defaultdict(list)
     for file, shard in zip(files, assign_shards([file.name for file in files], n_shards), strict=True):
@@ -70,8 +71,9 @@ def pack(folder: Path, out: Path) -> Packed:
     rows = []
     for shard in progress(sorted(members), len(members), f"pack {folder.name}"):
         rows += _shard(folder, members[shard], out, tar_name(shard))
-    for tar in set(out.glob(SHARDS)) - {out / tar_name(shard) for shard in members}:  # of a run with other files
-        tar.unlink()
+    ours = {out / tar_name(shard) for shard in members}
+    for left in {*out.glob(SHARDS), *out.glob(SHARDS + PART)} - ours:  # by a run with other files
+        left.unlink()
     with (folder / METADATA).open("rb") as table, whole(out / METADATA) as copy:
         shutil.copyfileobj(table, copy)
     with whole(out / MANIFEST) as manifest:
@@ -122,7 +124,7 @@ def _walked(folder: Path) -> Iterator[Listed]:
                 raise DataError(f"{folder}: names must be UTF-8, got {inside!a}; `spira doctor` has the way") from error
             with naming(path, "read"):
                 status = path.stat()
-            if status.st_size >= _LARGEST:
+            if status.st_size > LARGEST:
                 raise DataError(
                     f"{folder}: {shown(inside)} has {status.st_size} bytes, and a tar takes no file of 8 GB"
                 )
@@ -148,9 +150,7 @@ def _shard(folder: Path, files: Sequence[Listed], out: Path, name: str) -> list[
 
 def _append(folder: Path, member: Listed, tar: BinaryIO) -> tuple[int, int, str]:
     """Writes a member; returns the offset of its content, its length and its SHA-256."""
-    header = tarfile.TarInfo(member.name)
-    header.size = member.n_bytes
-    tar.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+    tar.write(tar_header(member.name, member.n_bytes))
     offset, digest, n_read, path = tar.tell(), sha256(), 0, folder / member.name
     with naming(path, "read"), path.open("rb") as file:
         while piece := file.read(PIECE):

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
 
 from spira.base.errors import DataError
 
-BLOCK = tarfile.BLOCKSIZE  # bytes; the header of a member, just before its content
+BLOCK = tarfile.BLOCKSIZE  # bytes; a tar consists of such blocks
 PIECE = 2**20  # bytes that are read at once: a limit on memory holds, however long the recording is
+_IN_MEMORY = 2**26  # bytes; a longer member is copied to a file without a name, as no limit on memory counts a memfd
 
 
 class Member(NamedTuple):
     """A recording in a tar shard."""
 
+    name: str
     tar: Path
     offset: int  # bytes, to its content
     n_bytes: int
@@ -28,7 +31,7 @@ Source = Path | Member
 
 @contextmanager
 def as_file(source: Source | bytes) -> Iterator[Path]:
-    """The path of a file that holds the recording: for a member and for bytes, of one in memory.
+    """The path of a file that holds the recording: for a member and for bytes, of one that has no name on any disk.
 
     Raises:
         DataError: a member is not what its manifest says. Its hash is compared here, while it is read anyway.
@@ -36,13 +39,27 @@ def as_file(source: Source | bytes) -> Iterator[Path]:
     if isinstance(source, Path):
         yield source
         return
-    with os.fdopen(os.memfd_create("recording"), "wb") as file:
+    with _nameless(source) as file:
         if isinstance(source, bytes):
             file.write(source)
         else:
             _copy(source, file)
         file.flush()
         yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+
+
+def _nameless(source: Member | bytes) -> BinaryIO:
+    """An empty file in memory; for a long member, which lies on a disk anyway, in the folder for temporary files."""
+    if isinstance(source, Member) and source.n_bytes > _IN_MEMORY:
+        return TemporaryFile()
+    return os.fdopen(os.memfd_create("recording"), "wb")
+
+
+def tar_header(name: str, n_bytes: int) -> bytes:
+    """What precedes a member's content in a tar: its path and its length, and nothing of whom or when it was."""
+    header = tarfile.TarInfo(name)
+    header.size = n_bytes
+    return header.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
 def read_bytes(source: Source) -> bytes:
@@ -63,10 +80,11 @@ def n_bytes(source: Source) -> int:
 
 def _copy(member: Member, to: BinaryIO) -> None:
     where = f"{member.tar}: bytes {member.offset} to {member.offset + member.n_bytes}"
+    header = tar_header(member.name, member.n_bytes)
     digest, left = sha256(), member.n_bytes
     with member.tar.open("rb", buffering=0) as tar:
-        tar.seek(member.offset - BLOCK)
-        if not _is_header(tar.read(BLOCK), member.n_bytes):
+        tar.seek(max(0, member.offset - len(header)))
+        if tar.read(len(header)) != header:
             raise DataError(
                 f"{where} must be a recording, as the manifest has it, but the tar has no such member there; is this "
                 "the tar that was packed with it?"
@@ -80,12 +98,3 @@ def _copy(member: Member, to: BinaryIO) -> None:
             f"{where} are not those that were packed: their SHA-256 is another than the manifest's; copy the tar "
             "again, or pack the corpus anew"
         )
-
-
-def _is_header(block: bytes, size: int) -> bool:
-    """Whether this is the header of a file of so many bytes."""
-    try:
-        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return False
-    return header.isreg() and header.size == size

@@ -238,9 +238,9 @@ def drop_waveforms(out: Path, recordings: Sequence[Recording], dropped: Collecti
 
 
 def remove_others(out: Path, shards: Iterable[int]) -> None:
-    """Removes the shards of an earlier run, which had more, where DVC was not asked to."""
+    """Removes what else an earlier run left, where DVC was not asked to: it had more shards, or was killed."""
     kept = {waveforms_path(out, shard) for shard in shards}
-    for path in set(out.glob("waveforms-*.npy")) - kept:
+    for path in set(out.glob("waveforms*.npy*")) - kept:
         path.unlink()
 
 

@@ -1,10 +1,9 @@
 """A program that runs by a package's own code, whatever version of it is checked out here: see ``scoring``.
 
 Standard input: recordings of several kinds, ``{kind: {name: where}}``, where is a path, or for a member of a tar shard
-``[tar, offset, n_bytes, sha256]``. Standard output: what each gets, in the same
-form, and the package's golden recordings under ``golden``: a score, or the code of a refusal. Under ``cost`` are
-``seconds``, the median over recordings of the CPU time for one, its decoding left out, and ``megabytes``, the most
-memory that the process had.
+``[name, tar, offset, n_bytes, sha256]``. Standard output: what each gets, in the same form, and the package's golden
+recordings under ``golden``: a score, or the code of a refusal. Under ``cost`` are ``seconds``, the median over
+recordings of the CPU time for one, its decoding left out, and ``megabytes``, the most memory that the process had.
 """
 
 import json
@@ -40,7 +39,7 @@ def main() -> None:
     json.dump(found, sys.stdout, allow_nan=False)
 
 
-def member(tar: str, offset: int, n_bytes: int, digest: str) -> bytes:
+def member(_: str, tar: str, offset: int, n_bytes: int, digest: str) -> bytes:
     """The content of a member: every version of a package scores bytes, and not every one knows of tar shards."""
     with Path(tar).open("rb") as file:
         file.seek(offset)
