@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dask_cluster import Cluster, eventually
 from shard_jobs import Naming
 from spira.base.errors import DataError, ParamError
+from spira.cluster import fleet
 from spira.cluster import shards as elsewhere
 from spira.cluster.address import Local, Scheduler, asked
 from spira.cluster.facts import Facts, differences
@@ -44,13 +46,6 @@ def made(where: Local | Scheduler, names: list[str] = NAMES) -> dict[str, bytes]
     assert sorted(one[:2] for one in finished) == [(i, [len(name)]) for i, name in enumerate(names)]
     assert not list(Path(".ckpt/shards").iterdir())
     return {path.as_posix(): path.read_bytes() for path in Path("out").iterdir()}
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.02)
-    return holds()
 
 
 def children() -> set[int]:
@@ -156,8 +151,8 @@ def test_what_differs_is_named() -> None:
 @pytest.mark.usefixtures("folder")
 def test_a_scheduler_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one sentence, within the seconds that are given to it."""
-    assert elsewhere.SECONDS_TO_CONNECT <= 10
-    monkeypatch.setattr(elsewhere, "SECONDS_TO_CONNECT", 1)
+    assert fleet.SECONDS_TO_CONNECT <= 10
+    monkeypatch.setattr(fleet, "SECONDS_TO_CONNECT", 1)
     begun = time.monotonic()
     with pytest.raises(DataError, match=r"^SPIRA_CLUSTER: no Dask scheduler can be reached at tcp://127\.0\.0\.1:1: "):
         made(Scheduler("tcp://127.0.0.1:1", exposed=False))
@@ -166,6 +161,7 @@ def test_a_scheduler_that_is_not_there_is_said_soon(monkeypatch: pytest.MonkeyPa
 
 STAGE = """
 from pathlib import Path
+from dask_cluster import Cluster, eventually
 from shard_jobs import Naming
 from spira.base import arithmetic
 from spira.cluster.address import Local
@@ -194,38 +190,6 @@ def test_what_the_stage_has_started_ends_with_it(number: int) -> None:
     assert len(list(Path(".ckpt/shards").iterdir())) == (number == signal.SIGKILL)
     Path("clip_00.wait").unlink()
     assert made(Local(1)) == EXPECTED
-
-
-class Cluster:
-    """A real scheduler, and workers that are processes as on other machines."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = (folder / "cluster.log").open("ab")
-        self._all: list[subprocess.Popen[bytes]] = []
-        command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        self._start(*command, "--no-jupyter", "--scheduler-file", "scheduler.json", cwd=folder)
-        assert eventually((folder / "scheduler.json").exists)
-        found = re.search(r'"address": "(tcp:[^"]*)"', (folder / "scheduler.json").read_text())
-        assert found
-        self.address = found[1]
-
-    def worker(self, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
-        return self._start("spira", "worker", self.address, "--no-nanny", "--no-dashboard", cwd=cwd, **environment)
-
-    def _start(self, *command: str, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
-        path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=cwd, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
-        self._all.append(process)
-        return process
-
-    def stop(self) -> None:
-        for process in self._all:
-            process.kill()
-            process.wait()
-        self._log.close()
 
 
 @pytest.fixture

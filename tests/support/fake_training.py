@@ -24,7 +24,7 @@ if __name__ == "__main__":
     held = (notes / f"held-{device}").open("w")
     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where another living trial has the device
     if sys.argv[1] != "evaluate":
-        (notes / f"pid-{os.getpid()}").write_text(device)
+        (notes / f"pid-{os.getpid()}").write_text(device + os.environ.get("SPIRA_CLUSTER", ""))
     n_before = len(list(notes.glob("pid-*"))) - 1
     badness = abs(math.log10(lr) + 2)
     hopeless = badness > 1.5 and n_before >= int(os.environ.get("FAKE_PATIENCE", "0"))

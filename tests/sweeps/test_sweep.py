@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import psutil
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
+from fake_sweeps import alive, experiments, fake_clone
 from in_process import dvc_here, spira
 from pipeline_clone import Clone
 from spira.base.errors import ParamError
@@ -236,10 +236,6 @@ def furnished_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clones, "dvc", dvc)
 
 
-def experiments(clone: Clone) -> set[str]:
-    return {ref.rpartition("/")[2] for ref in clone.git("for-each-ref", "--format=%(refname)", "refs/exps").split()}
-
-
 @pytest.fixture(scope="module")
 def real(reproduced: Clone) -> Clone:
     """The real pipeline on the tiny corpus; the stages after `evaluate` are frozen: no sweep reads them."""
@@ -250,40 +246,7 @@ def real(reproduced: Clone) -> Clone:
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """One stage that only pretends to train."""
-    clone = Clone(tmp_path_factory.mktemp("fake") / "committed")
-    (clone.folder / "src/spira").mkdir(parents=True)  # no code of ours runs there
-    params = PARAMS | {"models": {"networks": ["pooled_cnn"], "baselines": []}}
-    (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    shutil.copy2(ROOT / "tests/support/fake_training.py", clone.folder / "src/fake_training.py")
-    train = {
-        "matrix": {"model": "${models.networks}", "fold": "${split.folds}", "seed": "${seeds}"},
-        "cmd": "python src/fake_training.py ${item.model} ${item.fold} ${item.seed}",
-        "deps": ["src/fake_training.py"],
-        "params": ["train"],
-        "outs": [f"data/{kind}/${{item.model}}/${{item.fold}}/${{item.seed}}" for kind in ("models", "curves")],
-    }
-    fit = {
-        "matrix": {"model": "${models.baselines}", "fold": "${split.folds}"},
-        "cmd": "python src/fake_training.py ${item.model} ${item.fold} 0",
-        "deps": ["src/fake_training.py"],
-        "params": ["baseline"],
-        "outs": ["data/models/${item.model}/${item.fold}/0"],
-    }
-    evaluate = {
-        "cmd": "python src/fake_training.py evaluate",
-        "deps": ["data/models"],
-        "params": ["train"],
-        "metrics": [{"data/metrics.json": {"cache": False}}],
-    }
-    stages = {"train": train, "fit": fit, "evaluate": evaluate}
-    # in this order a stage's name has what its matrix has
-    (clone.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    clone.git("init", "-q", "-b", "main")
-    clone.run("dvc", "init", "-q")
-    (clone.folder / ".gitignore").write_text("__pycache__\n/plan.yaml\n/data/models\n/data/curves\n/data/sweeps\n")
-    clone.commit("a fake")
-    return clone
+    return fake_clone(tmp_path_factory.mktemp("fake") / "committed")
 
 
 @pytest.fixture
@@ -296,14 +259,6 @@ def fake(committed: Clone, tmp_path: Path) -> Iterator[Clone]:
     for note in (tmp_path / "notes").glob("pid-*"):
         if alive(int(note.name.removeprefix("pid-"))):
             os.kill(int(note.name.removeprefix("pid-")), signal.SIGKILL)
-
-
-def alive(pid: int) -> bool:
-    """A dead process that nobody has reaped yet, as in a container without an init, is not."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def notes(clone: Clone) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""What a stage and the process that makes its shards say to each other, as bytes that nobody in between opens.
+"""What a stage, or a sweep, and the processes that work for it say to each other, as bytes.
 
-They are pickles, as is all that Dask sends: who reaches a scheduler's port can run code, with or without these.
+Nobody in between opens them. They are pickles, as is all that Dask sends: who reaches a scheduler's port can run code,
+with or without these.
 """
 
 import pickle
@@ -19,6 +20,7 @@ class Errand(NamedTuple):
     signed: str  # what is in that file
     packages: tuple[str, ...]  # whose versions are compared
     job: bytes
+    seconds_idle: float  # without a message, after which the process for it ends by itself
 
 
 class Made(NamedTuple):

@@ -34,6 +34,11 @@ def make(errand: Errand, shard: bytes) -> bytes:
     return _begin(errand, get_worker().address, shard)
 
 
+async def ask(errand: Errand, message: bytes, dask_worker: Any = None) -> bytes:
+    """As ``make``, beside whatever Dask runs here: for a short answer, so that nobody waits for a shard."""
+    return await asyncio.to_thread(_begin, errand, dask_worker.address, message)
+
+
 def end(token: str) -> None:
     """Ends the processes for a run of a stage."""
     with _STARTING:
@@ -46,7 +51,7 @@ class _Process:
     """A process for an errand, and what it says of itself."""
 
     def __init__(self, errand: Errand, folder: Path) -> None:
-        self._job = packed((errand.job, errand.packages))
+        self._job = packed((errand.job, errand.packages, errand.seconds_idle))
         self._asking = Lock()
         self._facts: bytes | None = None
         self._pipe, other_end = Pipe()

@@ -30,7 +30,6 @@ from spira.cluster.facts import facts
 from spira.cluster.messages import Lost, Made, Raised, opened, packed
 
 _SECONDS_BETWEEN_LOOKS = 0.25
-_SECONDS_IDLE = 600.0  # after which the stage is taken to be gone; a worker starts another where it is not
 
 
 def main() -> None:
@@ -38,14 +37,14 @@ def main() -> None:
     Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     connection = Connection(int(sys.argv[1]))
     os.dup2(2, 1)  # nothing that is printed here is an output
-    job, packages = opened(connection.recv_bytes())
+    job, packages, seconds_idle = opened(connection.recv_bytes())
     gc.disable()  # looking for garbage among modules that stay is a sixth of the time in which they are imported
     work = _answer(lambda: opened(job)())
     gc.freeze()
     gc.enable()
     connection.send_bytes(packed(work if isinstance(work, Raised | Lost) else _answer(partial(facts, packages))))
     with suppress(EOFError):  # the worker has ended this
-        while connection.poll(_SECONDS_IDLE):
+        while connection.poll(seconds_idle):  # a worker starts another process where the stage is not gone
             asked, path = opened(connection.recv_bytes())
             connection.send_bytes(packed(_answer(partial(_made, work, asked, path))))
 

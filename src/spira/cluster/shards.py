@@ -5,41 +5,31 @@ share, writes its file there under a name of its own, and answers with rows and 
 The file gets its name here, once, so a worker that was given up and is still writing does no harm.
 """
 
-import logging
 import os
-import shutil
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future as Here
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spira.base.errors import DataError, ParamError
-from spira.base.files import hash_file, linked, write_bytes
+from spira.base.files import hash_file, linked
 from spira.base.system_errors import naming
 from spira.clips.parallel import progress
 from spira.cluster import on_worker
-from spira.cluster.address import ASKED, Local, Scheduler, asked
-from spira.cluster.facts import PACKAGE, Facts, differences, facts, locked_packages
-from spira.cluster.messages import Errand, Lost, Made, Raised, opened, packed
+from spira.cluster.address import Local, Scheduler, asked
+from spira.cluster.fleet import SECONDS_BETWEEN_LOOKS, SECONDS_TO_CONNECT, Fleet, Job, fleet
+from spira.cluster.messages import Lost, Made, Raised, opened, packed
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
-SECONDS_TO_CONNECT = 5
-_SECONDS_BETWEEN_LOOKS = 0.5
 _AT_A_WORKER = 2  # one that it makes, and the next, so that it need not wait for this process
 _MOST_TRIES = 3
 _MOST_NAMED = 3
-_SHARDS = Path(".ckpt/shards")
-
-Job = Callable[[], Callable[..., Any]]  # pickled by name; called once in a process, it reads what all shards need
+_SECONDS_IDLE = 600.0  # of a process, after which the stage is taken to be gone
 
 
 class Shard(NamedTuple):
@@ -83,121 +73,11 @@ def make(where: Local | Scheduler, job: Job, shards: Sequence[Shard], name: str)
     """
     if not shards:
         return
-    with _client(where) as client, _errand(job) as errand:
-        fleet = _Fleet(client, errand)
-        finished = _Round(client, fleet, errand, shards).finished()
+    with fleet(where, job, _SECONDS_IDLE) as workers:
+        finished = _Round(workers, shards).finished()
         for one in progress(finished, sum(len(shard.clips) for shard in shards), name):
             if one:
                 yield one
-
-
-@contextmanager
-def _client(where: Local | Scheduler) -> Iterator["Client"]:
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise DataError(f"{ASKED}: needs Dask's distributed: pip install 'spira[cluster]' ({error})") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what ends a stage is said in our own words
-    with ExitStack() as stack:
-        if isinstance(where, Local):  # scheduler and workers are threads of this process; what computes is not
-            cluster = LocalCluster(
-                n_workers=where.n,
-                threads_per_worker=1,
-                processes=False,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
-            yield stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
-            return
-        if where.exposed:
-            print(
-                f"{where.address}: not encrypted, and whoever reaches it can run code on its workers: use it on a "
-                "private network only, or tls://",
-                file=sys.stderr,
-            )
-        try:
-            client = Client(where.address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:  # nobody there; no certificate; another protocol
-            raise DataError(f"{ASKED}: no Dask scheduler can be reached at {where.address}: {error}") from error
-        yield stack.enter_context(client)
-
-
-@contextmanager
-def _errand(job: Job) -> Iterator[Errand]:
-    """What workers are told; beside it lies what they write until it has its name, which is gone in the end."""
-    name = getattr(type(job), "__name__", "job")
-    for left in _SHARDS.glob(f"{name}-*"):  # by a run that was killed; one stage runs once in its folder
-        shutil.rmtree(left, ignore_errors=True)
-    token, here, source = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent
-    sign, signed = _SHARDS / token / "sign", token_hex(16)
-    write_bytes(signed.encode(), sign)
-    found_at = source.relative_to(here) if source.is_relative_to(here) else source
-    try:
-        yield Errand(token, str(here), str(found_at), str(sign), signed, locked_packages(), packed(job))
-    finally:
-        shutil.rmtree(sign.parent, ignore_errors=True)
-
-
-class _Fleet:
-    """The workers that are there and may make shards: each is checked before it is given one."""
-
-    def __init__(self, client: "Client", errand: Errand) -> None:
-        self._client, self._errand = client, errand
-        self._fit: set[str] = set()
-        self._unfit: set[str] = set()
-        self._pool = ThreadPoolExecutor(1)
-        self._checking: Here[dict[str, Any]] | None = None
-        self._facts: Facts | None = None
-        self._said = False
-
-    def workers(self) -> list[str]:
-        """Addresses. The first workers are waited for, and all of them must be fit; who comes later may be left out."""
-        try:
-            there = set(self._client.nthreads())
-        except (OSError, TimeoutError) as error:
-            raise DataError(f"{ASKED}: the Dask scheduler is gone: {error}") from error
-        new = there - self._fit - self._unfit
-        if new and self._checking is None:
-            self._checking = self._pool.submit(
-                self._client.run, on_worker.check, self._errand, workers=sorted(new), on_error="return"
-            )
-        if self._checking and (self._checking.done() or not self._fit & there):
-            self._judge(there, first=not self._fit)
-        if not self._fit & there and not self._said:
-            self._said = True
-            print(f"{ASKED}: waiting for workers", file=sys.stderr, flush=True)
-        return sorted(self._fit & there)
-
-    def _judge(self, there: set[str], *, first: bool) -> None:
-        self._facts = self._facts or facts(self._errand.packages)
-        checked, self._checking = self._checking.result() if self._checking else {}, None
-        answers = {address: answer for address, answer in checked.items() if address in there}
-        wrong = {address: why for address, answer in sorted(answers.items()) if (why := self._why_not(answer))}
-        self._fit |= answers.keys() - wrong.keys()
-        self._unfit |= wrong.keys()
-        for address, why in wrong.items():
-            if first:
-                raise DataError(f"worker {address}: {why}")
-            print(f"worker {address} is given no work: {why}", file=sys.stderr, flush=True)
-
-    def _why_not(self, answer: Any) -> str:
-        """ "" where the worker may make shards."""
-        if not isinstance(answer, tuple):  # it could not even import this package
-            return f"cannot run this stage: {type(answer).__name__}: {answer}"
-        loaded, message = answer
-        if loaded != on_worker.LOADED:
-            return "was started with another version of src/spira/cluster/on_worker.py; start it anew"
-        found = opened(message)
-        if isinstance(found, Lost):
-            return found.reason
-        if isinstance(found, Raised):
-            return f"{found.kind}: {found.message}\n{found.trace}".rstrip()
-        return differences(self._facts or found, found)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        with suppress(Exception):  # the scheduler, or a worker, may be gone, and its process with it
-            self._client.run(on_worker.end, self._errand.token, on_error="ignore")
 
 
 class _Given(NamedTuple):
@@ -211,8 +91,8 @@ class _Given(NamedTuple):
 class _Round:
     """Gives shards to workers until all are made; one whose worker is lost goes to another."""
 
-    def __init__(self, client: "Client", fleet: _Fleet, errand: Errand, shards: Sequence[Shard]) -> None:
-        self._client, self._fleet, self._errand, self._shards = client, fleet, errand, shards
+    def __init__(self, workers: Fleet, shards: Sequence[Shard]) -> None:
+        self._fleet, self._client, self._errand, self._shards = workers, workers.client, workers.errand, shards
         largest_first = sorted(range(len(shards)), key=lambda number: -len(shards[number].clips))
         self._waiting = deque(largest_first)  # so that in the end no worker waits long for another
         self._given: dict[Future, _Given] = {}  # in the order in which they were given
@@ -228,14 +108,13 @@ class _Round:
                 self._take_back(set(workers))
                 self._give(workers)
                 with suppress(Empty):
-                    if one := self._receive(self._done.get(timeout=_SECONDS_BETWEEN_LOOKS)):
+                    if one := self._receive(self._done.get(timeout=SECONDS_BETWEEN_LOOKS)):
                         yield one
                         yield from [None] * (len(self._shards[one.number].clips) - 1)
         finally:
             for future in self._given:
                 with suppress(Exception):
                     future.cancel()
-            self._fleet.close()
 
     def _take_back(self, workers: set[str]) -> None:
         """Whatever was given to a worker that is gone; only what it had begun has failed."""

@@ -1,4 +1,4 @@
-"""worker: a scheduler's address -> a Dask worker that makes shards for stages, until it is ended."""
+"""worker: a scheduler's address -> a Dask worker that makes shards for stages and runs trials, until it is ended."""
 
 import click
 
@@ -9,7 +9,7 @@ from spira.base.errors import DataError
 @click.argument("address", metavar="SCHEDULER")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(address: str, options: tuple[str, ...]) -> None:
-    """Work for the stages of another machine, on a Dask cluster.
+    """Work for the stages and sweeps of another machine, on a Dask cluster.
 
     SCHEDULER is tcp://host:port or tls://host:port. To be started in the repository's folder, on a disk that all
     machines share. This is Dask's own worker with one thread; OPTIONS are Dask's too (`dask worker --help`). Where a

@@ -64,20 +64,8 @@ class Workplace:
         for name in ("models", "curves"):
             shutil.rmtree(self.folder / "data" / name, ignore_errors=True)
 
-    def start(self, name: str, overrides: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-        """``dvc exp run`` as a process group of its own; all it says goes to the log."""
-        asked = [part for text in overrides for part in ("-S", text)]
-        environment = environment_on(self.device) | {"SPIRA_CHECKPOINTS": str(self.checkpoints)}
-        with log.open("wb") as out:
-            return subprocess.Popen(
-                [sys.executable, "-m", "dvc", "exp", "run", "--name", name, *asked],
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def command(self, name: str, overrides: Sequence[str], log: Path) -> "Command":
+        return Command(self.folder, name, tuple(overrides), log, self.checkpoints, self.device)
 
     def collect(self, name: str) -> str:
         """Brings the finished experiment into the repository, where one of the same name gives way; its commit."""
@@ -89,6 +77,18 @@ class Workplace:
         """With the checkpoints of trainings that were given up."""
         shutil.rmtree(self.folder)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A ``dvc exp run``, which pickles small."""
+
+    folder: Path  # a workplace's
+    name: str  # of the experiment
+    overrides: tuple[str, ...]
+    log: Path
+    checkpoints: Path
+    device: str | None
 
 
 def alone(path: Path) -> AbstractContextManager[int]:

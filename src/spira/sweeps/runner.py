@@ -1,13 +1,13 @@
-"""Experiments side by side, each in a workplace of its own, watched while it runs."""
+"""Experiments side by side, each in a workplace of its own, watched while it runs, here or on a cluster."""
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
-from spira.sweeps.clones import Workplace, end
+from spira.sweeps.clones import Workplace
 from spira.sweeps.plan import Plan, override
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -15,11 +15,24 @@ Finish = Callable[[Workplace, float], str]  # keeps what came of it in so many s
 Watch = Callable[[Path, str], bool]  # the data of a running experiment and its log -> it is not worth going on
 
 
+class Running(Protocol):
+    """An experiment that was started."""
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+
+    def end(self) -> int:
+        """Ends what is left of it; the exit status."""
+
+
+Start = Callable[[Workplace, str, Sequence[str], Path], Running]  # its place, name, overrides and log
+
+
 class Trials:
     """What the experiments of one sweep share."""
 
-    def __init__(self, places: Sequence[Workplace], plan: Plan, logs: Path) -> None:
-        self._plan, self._logs = plan, logs
+    def __init__(self, places: Sequence[Workplace], plan: Plan, logs: Path, start: Start) -> None:
+        self._plan, self._logs, self._start = plan, logs, start
         self._free: SimpleQueue[Workplace] = SimpleQueue()
         for place in places:
             self._free.put(place)
@@ -67,19 +80,19 @@ class Trials:
     def _wait(self, place: Workplace, name: str, overrides: list[str], watch: Watch | None) -> tuple[int, bool]:
         """(exit status, whether the watch gave up). Nothing that the experiment started is left."""
         log = self._logs / f"{name}.log"
-        process = place.start(name, overrides, log)
+        running = self._start(place, name, overrides, log)
         hopeless = False
 
         def seen() -> bool:
             return watch is not None and watch(place.folder / "data", log.read_text(encoding="utf-8", errors="replace"))
 
         try:
-            while process.poll() is None and not self.stop.is_set() and not hopeless:
+            while running.poll() is None and not self.stop.is_set() and not hopeless:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 hopeless = seen()
         finally:
-            end(process)
-        return process.returncode, hopeless or seen()
+            status = running.end()
+        return status, hopeless or seen()
 
     def _say(self, text: str) -> None:
         with self._speech:

@@ -7,29 +7,42 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from spira.base.errors import DataError
 from spira.base.params import read
+from spira.cluster.address import Scheduler
 from spira.sweeps.clones import Snapshot, Workplace, alone, devices, experiment, furnish, missed, slots, snapshot
+from spira.sweeps.experiment_process import start
 from spira.sweeps.log import RESULTS, WORK, Ledger, live_curve, validation_loss
+from spira.sweeps.on_cluster import workers
 from spira.sweeps.optuna_study import Trial, importances, proposal, unpromising
 from spira.sweeps.plan import Plan, Study, applied, trainings
 from spira.sweeps.plots import draw_study
-from spira.sweeps.runner import Trials
+from spira.sweeps.runner import Start, Trials
 
 N_LINES = 20  # of a failed experiment's log
 ReadParams = Callable[[Path, str, str], dict[str, Any]]  # root, an experiment's name and commit -> its params.yaml
 
 
-def sweep(root: Path, plan: Plan, params: dict[str, Any], jobs: int, read_params: ReadParams) -> int:
+def sweep(
+    root: Path,
+    plan: Plan,
+    params: dict[str, Any],
+    jobs: int | None,
+    cluster: Scheduler | None,
+    read_params: ReadParams,
+) -> int:
     """Runs what is missing; the exit code: 1 where an experiment failed.
 
     Args:
         params: the tree of params.yaml.
-        jobs: experiments at once; never more than there are GPUs.
+        jobs: experiments at once; never more than there are GPUs, or workers of the cluster. None for one here, and on
+            a cluster for as many as it can.
+        cluster: whose workers run them, on the disk that all share; None for this machine.
     """
     if lacking := missed(root, _deps()):
         raise DataError("an experiment would run without these:\n  " + "\n  ".join(lacking))
@@ -37,7 +50,7 @@ def sweep(root: Path, plan: Plan, params: dict[str, Any], jobs: int, read_params
         taken = snapshot(root)
         ledger = Ledger(root / WORK / plan.name, taken, plan)
         todo = _missing_trials(plan.study, ledger) if plan.study else _missing_rows(plan, taken, params, read_params)
-        failed = _run(plan, params, ledger, taken, todo, jobs) if todo else {}
+        failed = _run(plan, params, ledger, taken, todo, jobs, cluster) if todo else {}
     if plan.study:
         _conclude(plan, plan.study, ledger)
     for name, log in failed.items():
@@ -49,13 +62,39 @@ def sweep(root: Path, plan: Plan, params: dict[str, Any], jobs: int, read_params
 
 
 def _run(
-    plan: Plan, params: dict[str, Any], ledger: Ledger, taken: Snapshot, todo: Sequence[str], jobs: int
+    plan: Plan,
+    params: dict[str, Any],
+    ledger: Ledger,
+    taken: Snapshot,
+    todo: Sequence[str],
+    jobs: int | None,
+    cluster: Scheduler | None,
 ) -> dict[str, Path]:
     """The experiments that failed, each with its log."""
-    at_once = slots(min(jobs, len(todo)), devices(os.environ))
-    print(f"{plan.name}: {len(todo)} to run, {len(at_once)} at once, from {taken.base[:7]}", flush=True)
-    places = [furnish(taken, taken.root / WORK / f"workplace-{i}", device) for i, device in enumerate(at_once)]
-    trials = Trials(places, plan, ledger.folder)
+    with ExitStack() as stack:
+        begin: Start = start
+        if cluster is None:
+            at_once = slots(min(jobs or 1, len(todo)), devices(os.environ))
+        else:
+            there = stack.enter_context(workers(cluster, taken.root))
+            at_once, begin = [None] * min(jobs or len(todo), len(todo), there.n_at_once()), there.start
+        print(f"{plan.name}: {len(todo)} to run, {len(at_once)} at once, from {taken.base[:7]}", flush=True)
+        places = [furnish(taken, taken.root / WORK / f"workplace-{i}", device) for i, device in enumerate(at_once)]
+        trials = Trials(places, plan, ledger.folder, begin)
+        _run_all(plan, params, ledger, trials, todo, places)
+    for place in places:
+        place.remove()
+    return trials.failed
+
+
+def _run_all(
+    plan: Plan,
+    params: dict[str, Any],
+    ledger: Ledger,
+    trials: Trials,
+    todo: Sequence[str],
+    places: Sequence[Workplace],
+) -> None:
     one = (
         partial(_trial, plan, plan.study, params, ledger, trials) if plan.study else partial(_row, plan, ledger, trials)
     )
@@ -66,9 +105,6 @@ def _run(
         except BaseException:
             trials.stop.set()  # each thread ends its experiment and all that it started
             raise
-    for place in places:
-        place.remove()
-    return trials.failed
 
 
 def _row(plan: Plan, ledger: Ledger, trials: Trials, row: str) -> None:

@@ -1,0 +1,50 @@
+"""A Dask cluster of this machine, in processes that can be killed."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tiny import ROOT
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.02)
+    return holds()
+
+
+class Cluster:
+    """A real scheduler, and workers that are processes as on other machines."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = (folder / "cluster.log").open("ab")
+        self._all: list[subprocess.Popen[bytes]] = []
+        command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        self._start(*command, "--no-jupyter", "--scheduler-file", "scheduler.json", cwd=folder)
+        assert eventually((folder / "scheduler.json").exists)
+        found = re.search(r'"address": "(tcp:[^"]*)"', (folder / "scheduler.json").read_text())
+        assert found
+        self.address = found[1]
+
+    def worker(self, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
+        return self._start("spira", "worker", self.address, "--no-nanny", "--no-dashboard", cwd=cwd, **environment)
+
+    def _start(self, *command: str, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=cwd, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        self._all.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self._all:
+            process.kill()
+            process.wait()
+        self._log.close()
