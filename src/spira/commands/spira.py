@@ -18,7 +18,7 @@ SECTIONS = {
         "changes": "List the clips added, removed and relabelled, by speaker.",
         "reproduced": "Say whether the committed bytes came out of the last run.",
         "train-parallel": "Run the trainings that are to run, several at once.",
-        "worker": "Work for the stages and sweeps of another machine, on a Dask cluster.",
+        "worker": "Work for stages and sweeps of another machine, by Dask.",
     },
     "Use a model": {
         "predict": "Score recordings of one person by the packaged model.",

@@ -9,7 +9,7 @@ from spira.base.errors import DataError
 @click.argument("address", metavar="SCHEDULER")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(address: str, options: tuple[str, ...]) -> None:
-    """Work for the stages and sweeps of another machine, on a Dask cluster.
+    """Work for stages and sweeps of another machine, by Dask.
 
     SCHEDULER is tcp://host:port or tls://host:port. To be started in the repository's folder, on a disk that all
     machines share. This is Dask's own worker with one thread; OPTIONS are Dask's too (`dask worker --help`). Where a
