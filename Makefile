@@ -107,7 +107,7 @@ hashes: ## list the sha256 of every file, for every system, of the versions that
 	rm -rf .venv-lock
 
 clean: ## remove the environment, the tools' caches and old checkpoints; data and DVC's cache stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .ckpt/*.ckpt .ckpt/*.part .ckpt/featurize
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .ckpt/*.ckpt .ckpt/*.part .ckpt/featurize .ckpt/shards
 
 ##@ What is committed
 

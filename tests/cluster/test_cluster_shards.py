@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from distributed import Client
 
 from dask_cluster import Cluster, eventually
 from shard_jobs import Naming
@@ -18,8 +20,9 @@ from spira.base.errors import DataError, ParamError
 from spira.cluster import fleet
 from spira.cluster import shards as elsewhere
 from spira.cluster.address import Local, Scheduler, asked
-from spira.cluster.facts import Facts, differences
+from spira.cluster.facts import Facts, differences, facts
 from spira.cluster.shards import Finished, Shard, make
+from spira.ingest.waveforms import Job
 from tiny import ROOT
 
 NAMES = [f"clip_{i:02}" for i in range(8)]
@@ -63,6 +66,7 @@ def children() -> set[int]:
     ("text", "where"),
     [
         (None, None),
+        ("", None),  # as `SPIRA_CLUSTER= dvc repro` has it
         ("local:1", Local(1)),
         ("local:256", Local(256)),
         ("tcp://127.0.0.1:8786", Scheduler("tcp://127.0.0.1:8786", exposed=False)),
@@ -77,7 +81,7 @@ def test_where_is_what_the_variable_says(text: str | None, where: Local | Schedu
     assert asked({} if text is None else {"SPIRA_CLUSTER": text}) == where
 
 
-WRONG = ["", "local", "local:", "local:0", "local:01", "local:257", "local:two", "8786", "tcp://head", "tcp://:8786"]
+WRONG = ["local", "local:", "local:0", "local:01", "local:257", "local:two", "8786", "tcp://head", "tcp://:8786"]
 WRONG += ["tcp://head:x", "tcp://head:8786/", "udp://head:8786", "tcp://me@head:8786", "http://head:8786", "tcp://h:0"]
 
 
@@ -135,6 +139,49 @@ def test_a_worker_that_computes_otherwise_is_given_nothing(monkeypatch: pytest.M
         made(Local(2))
     assert not Path("clip_00.begun").exists()
     assert children() == set()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_process_that_is_killed_at_its_start_is_replaced() -> None:
+    """As where memory runs out for a moment; in the end the stage says so."""
+    Path("start.kill").write_text("2")
+    assert made(Local(1)) == EXPECTED
+    Path("start.kill").write_text("3")
+    with pytest.raises(DataError, match=r"^worker \S+: did not begin in 3 tries; the last time its process was killed"):
+        made(Local(1))
+    assert children() == set()
+
+
+@pytest.mark.usefixtures("folder")
+def test_nobody_else_can_reach_processes_of_this_machine() -> None:
+    """Dask's servers listen on the loopback alone, also that of HTTP, which is there without a dashboard."""
+    making = make(Local(2), Naming(), shards(), "naming")
+    next(making)
+    listening = [one for one in psutil.Process().net_connections() if one.status == psutil.CONN_LISTEN]
+    assert {one.laddr.ip for one in listening} <= {"127.0.0.1"}
+    assert len(list(making)) == 7
+
+
+def test_a_program_that_decodes_is_compared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another ffmpeg makes other samples, so one of another version is among the facts; none is one too."""
+    for version in ("6.1", "7.0"):
+        program = folder / version / "ffmpeg"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho ffmpeg version {version}\necho more\n")
+        program.chmod(0o755)
+    found = []
+    for where in ("6.1", "7.0", "nowhere"):
+        monkeypatch.setenv("PATH", str(folder / where))
+        found.append(facts((), ("ffmpeg",)))
+    assert differences(found[0], found[1]) == "ffmpeg is ffmpeg version 7.0 there and ffmpeg version 6.1 here"
+    assert differences(found[0], found[2]) == "ffmpeg is not on the PATH there and ffmpeg version 6.1 here"
+    assert Job.programs == ("ffmpeg",)
+
+
+@pytest.mark.usefixtures("folder")
+def test_tls_without_a_certificate_is_refused_at_once() -> None:
+    with pytest.raises(DataError, match=r"^SPIRA_CLUSTER: tls://head:8786 needs certificates, and Dask's config"):
+        made(Scheduler("tls://head:8786", exposed=False))
 
 
 def test_what_differs_is_named() -> None:
@@ -224,3 +271,25 @@ def test_a_worker_that_is_killed_is_replaced_and_one_that_differs_is_not_used(
     said = capsys.readouterr().err
     assert re.search(r"^worker tcp://\S+ is given no work: numpy is 0\.0 there and \S+ here$", said, re.MULTILINE)
     assert f"{cluster.address}: not encrypted, and whoever reaches it can run code on its workers" in said
+
+
+def test_a_worker_that_hangs_holds_nobody_up(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped before it is asked anything; the other makes all, it is said who is silent, and the end does not wait."""
+    monkeypatch.setattr(fleet, "SECONDS_OF_SILENCE", 1)
+    monkeypatch.setattr(fleet, "SECONDS_TO_CONNECT", 2)
+    workers = [cluster.worker(folder) for _ in range(2)]
+    with Client(cluster.address, set_as_default=False) as client:
+        assert eventually(lambda: len(client.nthreads()) == 2)
+    workers[0].send_signal(signal.SIGSTOP)
+    Path("clip_04.wait").touch()
+    making = make(Scheduler(cluster.address, exposed=False), Naming(), shards(), "naming")
+    got = [next(making) for _ in range(4)]
+    time.sleep(1)
+    Path("clip_04.wait").unlink()
+    begun = time.monotonic()
+    assert len([*got, *making]) == 8
+    assert time.monotonic() - begun < 15
+    said = capsys.readouterr().err
+    assert re.search(r"^worker tcp://\S+ has not answered for 1 s, and has no work yet$", said, re.MULTILINE)

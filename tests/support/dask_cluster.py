@@ -26,10 +26,9 @@ class Cluster:
         self._all: list[subprocess.Popen[bytes]] = []
         command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         self._start(*command, "--no-jupyter", "--scheduler-file", "scheduler.json", cwd=folder)
-        assert eventually((folder / "scheduler.json").exists)
-        found = re.search(r'"address": "(tcp:[^"]*)"', (folder / "scheduler.json").read_text())
-        assert found
-        self.address = found[1]
+        file = folder / "scheduler.json"
+        assert eventually(lambda: file.exists() and file.read_text().endswith("}"))
+        (self.address,) = re.findall(r'"address": "(tcp:[^"]*)"', file.read_text())
 
     def worker(self, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
         return self._start("spira", "worker", self.address, "--no-nanny", "--no-dashboard", cwd=cwd, **environment)

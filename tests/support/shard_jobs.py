@@ -20,6 +20,8 @@ class Naming:
     seconds: float = 0.0
 
     def __call__(self) -> "Naming.Maker":
+        """``start.kill`` is how many processes are killed here."""
+        _killed("start")
         return Naming.Maker(self.seconds)
 
     @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class Naming:
             Path(f"{name}.by").write_text(os.environ.get("WORKER", ""))
             while Path(f"{name}.wait").exists():
                 time.sleep(0.02)
-            if (kills := Path(f"{name}.kill")).exists():
-                left = int(kills.read_text()) - 1
-                kills.write_text(str(left)) if left else kills.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
+            _killed(name)
             if (wrong := Path(f"{name}.wrong")).exists():
                 raise (TypeError if name == "defect" else DataError)(wrong.read_text())
             time.sleep(self.seconds)
             path.write_bytes(name.encode() * len(name))
             return [len(name)]
+
+
+def _killed(name: str) -> None:
+    if (kills := Path(f"{name}.kill")).exists():
+        left = int(kills.read_text()) - 1
+        kills.write_text(str(left)) if left else kills.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -25,13 +25,13 @@ class Scheduler(NamedTuple):
 
 
 def asked(environment: Mapping[str, str]) -> Local | Scheduler | None:
-    """What SPIRA_CLUSTER asks for; None where it is not set.
+    """What SPIRA_CLUSTER asks for; None where it is not set, or empty.
 
     Raises:
         ParamError: it is neither ``local:N`` nor the address of a scheduler.
     """
     text = environment.get(ASKED)
-    if text is None:
+    if not text:
         return None
     kind, _, number = text.partition(":")
     if kind == "local" and number.isascii() and number.isdigit() and str(int(number)) == number:

@@ -2,10 +2,12 @@
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple
 
 from spira.base.arithmetic import processor, require, variables
@@ -38,8 +40,12 @@ def locked_packages() -> tuple[str, ...]:
     return tuple(line.partition("==")[0] for line in lines if "==" in line and not line.startswith((" ", "#")))
 
 
-def facts(packages: Iterable[str]) -> Facts:
+def facts(packages: Iterable[str], programs: Iterable[str] = ()) -> Facts:
     """Those of this process, once it has imported what it computes with.
+
+    Args:
+        packages: whose versions decide what is computed.
+        programs: likewise, where they are on the PATH; each answers to ``-version``.
 
     Under ``arithmetic: portable`` processors may differ, under ``native`` their model is among the facts.
 
@@ -49,6 +55,7 @@ def facts(packages: Iterable[str]) -> Facts:
     require()
     portable = load("arithmetic", str) == "portable"
     settings = {"Python": platform.python_version()} | {name: _version(name) for name in packages}
+    settings |= {name: _program(name) for name in programs}
     settings |= {name: os.environ.get(name, "not set") for name in variables("portable")}
     settings |= {} if portable else {"the processor": processor()}
     return Facts(
@@ -65,6 +72,14 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _program(name: str) -> str:
+    """The first line that it says of its version."""
+    if (found := which(name)) is None:
+        return "not on the PATH"
+    said = subprocess.run([found, "-version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return said.stdout.partition("\n")[0] or f"silent, with exit status {said.returncode}"
 
 
 def _torch() -> dict[str, str]:

@@ -3,13 +3,15 @@
 import logging
 import shutil
 import sys
+import time
+from asyncio import CancelledError
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future as Here
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spira.base.errors import DataError, MachineError
 from spira.base.files import write_bytes
@@ -19,10 +21,13 @@ from spira.cluster.facts import PACKAGE, Facts, differences, facts, locked_packa
 from spira.cluster.messages import Errand, Lost, Raised, opened, packed
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 SECONDS_TO_CONNECT = 5
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_OF_SILENCE = 60  # after which it is said for whom or what the work waits
+MOST_TRIES = 3
+_HERE_ALONE = "127.0.0.1:0"  # of Dask's HTTP servers, which are there whether there is a dashboard or not
 _SHARDS = Path(".ckpt/shards")
 
 Job = Callable[[], Callable[..., Any]]  # pickled by name; called once in a process, it reads what all its work needs
@@ -51,19 +56,19 @@ def fleet(where: Local | Scheduler, job: Job, seconds_idle: float) -> Iterator["
 def _client(where: Local | Scheduler) -> Iterator["Client"]:
     try:
         from distributed import Client, LocalCluster
+        from distributed.security import Security
     except ImportError as error:
         raise DataError(f"{ASKED}: needs Dask's distributed: pip install 'spira[cluster]' ({error})") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what ends a stage is said in our own words
+    for name in ("distributed", "distributed.client"):  # what ends the work is said in our own words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if isinstance(where, Local):  # scheduler and workers are threads of this process; what computes is not
             cluster = LocalCluster(
                 n_workers=where.n,
                 threads_per_worker=1,
                 processes=False,
-                dashboard_address=None,
-                scheduler_kwargs={
-                    "dashboard_address": "127.0.0.1:0"
-                },  # of its HTTP server; by itself 8787, for all to reach
+                dashboard_address=_HERE_ALONE,
+                worker_dashboard_address=_HERE_ALONE,
                 silence_logs=logging.CRITICAL,
             )
             yield stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))
@@ -73,6 +78,11 @@ def _client(where: Local | Scheduler) -> Iterator["Client"]:
                 f"{where.address}: not encrypted, and whoever reaches it can run code on its workers: use it on a "
                 "private network only, or tls://",
                 file=sys.stderr,
+            )
+        if where.address.startswith("tls:") and not Security().get_connection_args("client").get("ssl_context"):
+            raise DataError(
+                f"{ASKED}: {where.address} needs certificates, and Dask's configuration names none: "
+                "distributed.comm.tls, as docs/how-to/several-machines.md has it"
             )
         try:
             client = Client(where.address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
@@ -92,9 +102,26 @@ def _errand(job: Job, seconds_idle: float) -> Iterator[Errand]:
     write_bytes(signed.encode(), sign)
     found_at = source.relative_to(here) if source.is_relative_to(here) else source
     try:
-        yield Errand(token, str(here), str(found_at), str(sign), signed, locked_packages(), packed(job), seconds_idle)
+        yield Errand(
+            token,
+            str(here),
+            str(found_at),
+            str(sign),
+            signed,
+            locked_packages(),
+            tuple(getattr(job, "programs", ())),
+            packed(job),
+            seconds_idle,
+        )
     finally:
         shutil.rmtree(sign.parent, ignore_errors=True)
+
+
+class _Check(NamedTuple):
+    """Of a worker, which has been asked."""
+
+    answer: "Future"
+    since: float  # by time.monotonic()
 
 
 class Fleet:
@@ -102,30 +129,44 @@ class Fleet:
 
     def __init__(self, client: "Client", errand: Errand) -> None:
         self.client, self.errand = client, errand
+        self._first: set[str] = set()  # those that were there when somebody first was
         self._fit: set[str] = set()
         self._unfit: set[str] = set()
-        self._pool = ThreadPoolExecutor(1)
-        self._checking: Here[dict[str, Any]] | None = None
+        self._checks: dict[str, _Check] = {}
+        self._n_lost: Counter[str] = Counter()
         self._facts: Facts | None = None
-        self._said = False
+        self._said: set[str] = set()
 
     def workers(self) -> list[str]:
-        """Addresses. The first workers are waited for, and all of them must be fit; who comes later may be left out."""
+        """Addresses of those that are fit, and there; it waits for nobody.
+
+        Raises:
+            DataError: the scheduler is gone; or one of the first workers is not fit. Who comes later is left out.
+        """
         try:
             there = set(self.client.nthreads())
         except (OSError, TimeoutError) as error:
             raise DataError(f"{ASKED}: the Dask scheduler is gone: {error}") from error
-        new = there - self._fit - self._unfit
-        if new and self._checking is None:
-            self._checking = self._pool.submit(
-                self.client.run, on_worker.check, self.errand, workers=sorted(new), on_error="return"
-            )
-        if self._checking and (self._checking.done() or not self._fit & there):
-            self._judge(there, first=not self._fit)
-        if not self._fit & there and not self._said:
-            self._said = True
-            print(f"{ASKED}: waiting for workers", file=sys.stderr, flush=True)
+        self._first = self._first or there
+        for address in there - self._fit - self._unfit - self._checks.keys():
+            answer = self.client.submit(on_worker.check, self.errand, workers=[address], pure=False)
+            self._checks[address] = _Check(answer, time.monotonic())
+        for address, check in list(self._checks.items()):
+            if address not in there:
+                del self._checks[address]
+            elif check.answer.done():
+                del self._checks[address]
+                self._judge(address, check.answer)
+            elif time.monotonic() - check.since > SECONDS_OF_SILENCE:
+                self._say(f"worker {address} has not answered for {SECONDS_OF_SILENCE} s, and has no work yet")
+        if not there:
+            self._say(f"{ASKED}: waiting for workers")
         return sorted(self._fit & there)
+
+    def is_settled(self) -> bool:
+        """Whether somebody is fit, and all that are there have been checked, or do not answer."""
+        now = time.monotonic()
+        return bool(self._fit) and all(now - check.since > SECONDS_OF_SILENCE for check in self._checks.values())
 
     def ask(self, worker: str, asked: Any) -> Any:
         """What the job's work answers on a worker; from any thread.
@@ -147,33 +188,57 @@ class Fleet:
             raise DataError(f"worker {worker}: {answer.kind}: {answer.message}\n{answer.trace}".rstrip())
         return answer.result
 
-    def _judge(self, there: set[str], *, first: bool) -> None:
-        self._facts = self._facts or facts(self.errand.packages)
-        checked, self._checking = self._checking.result() if self._checking else {}, None
-        answers = {address: answer for address, answer in checked.items() if address in there}
-        wrong = {address: why for address, answer in sorted(answers.items()) if (why := self._why_not(answer))}
-        self._fit |= answers.keys() - wrong.keys()
-        self._unfit |= wrong.keys()
-        for address, why in wrong.items():
-            if first:
-                raise DataError(f"worker {address}: {why}")
-            print(f"worker {address} is given no work: {why}", file=sys.stderr, flush=True)
-
-    def _why_not(self, answer: Any) -> str:
-        """ "" where the worker may be given work."""
-        if not isinstance(answer, tuple):  # it could not even import this package
-            return f"cannot do this work: {type(answer).__name__}: {answer}"
-        loaded, message = answer
+    def _judge(self, address: str, answer: "Future") -> None:
+        try:
+            loaded, message = answer.result(timeout=SECONDS_TO_CONNECT)
+        except (OSError, TimeoutError, CancelledError) as error:  # it died just then, or the scheduler
+            self._lose(address, f"{type(error).__name__}: {error}")
+            return
+        except Exception as error:  # it could not even import this package
+            self._refuse(address, f"cannot do this work: {type(error).__name__}: {error}")
+            return
         if loaded != on_worker.LOADED:
-            return "was started with another version of src/spira/cluster/on_worker.py; start it anew"
+            self._refuse(address, "was started with another version of src/spira/cluster/on_worker.py; start it anew")
+            return
+        self._facts = self._facts or facts(self.errand.packages, self.errand.programs)
         found = opened(message)
         if isinstance(found, Lost):
-            return found.reason
-        if isinstance(found, Raised):
-            return f"{found.kind}: {found.message}\n{found.trace}".rstrip()
-        return differences(self._facts or found, found)
+            self._lose(address, f"its process {found.reason}")
+        elif isinstance(found, Raised):
+            self._refuse(address, f"{found.message}\n{found.trace}".rstrip())
+        elif why := differences(self._facts, found):
+            self._refuse(address, why)
+        else:
+            self._fit.add(address)
+
+    def _lose(self, address: str, why: str) -> None:
+        """It is asked again, but not for ever."""
+        self._n_lost[address] += 1
+        if self._n_lost[address] >= MOST_TRIES:
+            self._refuse(address, f"did not begin in {MOST_TRIES} tries; the last time {why}")
+
+    def _refuse(self, address: str, why: str) -> None:
+        if address in self._first:
+            raise DataError(f"worker {address}: {why}")
+        self._unfit.add(address)
+        self._say(f"worker {address} is given no work: {why}")
+
+    def _say(self, text: str) -> None:
+        """Once."""
+        if text not in self._said:
+            self._said.add(text)
+            print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        with suppress(Exception):  # the scheduler, or a worker, may be gone, and its process with it
-            self.client.run(on_worker.end, self.errand.token, on_error="ignore")
+        """Ends what was started for the job, where workers answer: for one that hangs nobody waits."""
+
+        def end() -> None:
+            with suppress(Exception):  # the scheduler, or a worker, may be gone, and its process with it
+                self.client.run(on_worker.end, self.errand.token, on_error="ignore")
+
+        for check in self._checks.values():
+            with suppress(Exception):
+                check.answer.cancel()
+        ending = Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(SECONDS_TO_CONNECT)

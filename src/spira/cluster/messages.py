@@ -19,6 +19,7 @@ class Errand(NamedTuple):
     sign: str  # a file in it, which says that both see the same folder
     signed: str  # what is in that file
     packages: tuple[str, ...]  # whose versions are compared
+    programs: tuple[str, ...]  # likewise
     job: bytes
     seconds_idle: float  # without a message, after which the process for it ends by itself
 

@@ -17,14 +17,16 @@ from typing import Any
 
 from spira.base.files import hash_file
 from spira.cluster import shard_process
-from spira.cluster.messages import Errand, Lost, environment, packed
+from spira.cluster.messages import Errand, Lost, Raised, environment, packed
 
 LOADED = hash_file(Path(__file__))  # when this process began; the file may be another by now
 
 
-async def check(errand: Errand, dask_worker: Any = None) -> tuple[str, bytes]:
+def check(errand: Errand) -> tuple[str, bytes]:
     """``LOADED``, and the packed facts of the process for the errand, or why there is none."""
-    return LOADED, await asyncio.to_thread(_begin, errand, dask_worker.address)
+    from distributed import get_worker
+
+    return LOADED, _begin(errand, get_worker().address)
 
 
 def make(errand: Errand, shard: bytes) -> bytes:
@@ -47,11 +49,15 @@ def end(token: str) -> None:
             _first_facts.pop(key, None)
 
 
+class _ProcessGoneError(Exception):
+    """The process for an errand has died."""
+
+
 class _Process:
-    """A process for an errand, and what it says of itself."""
+    """A process for an errand, and what it says of itself; where it dies, a call raises ``_ProcessGoneError``."""
 
     def __init__(self, errand: Errand, folder: Path) -> None:
-        self._job = packed((errand.job, errand.packages, errand.seconds_idle))
+        self._job = packed((errand.job, errand.packages, errand.programs, errand.seconds_idle))
         self._asking = Lock()
         self._facts: bytes | None = None
         self._pipe, other_end = Pipe()
@@ -77,14 +83,13 @@ class _Process:
             return self._answer(message)
 
     def _answer(self, message: bytes) -> bytes:
-        """A packed ``Lost`` where it dies."""
         try:
             self._pipe.send_bytes(message)
             return self._pipe.recv_bytes()
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
             status = self.stop()
             killed = f"was killed by signal {-status} ({signal.strsignal(-status)})"
-            return packed(Lost(killed if status < 0 else f"ended with status {status}"))
+            raise _ProcessGoneError(killed if status < 0 else f"ended with status {status}") from error
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -101,19 +106,27 @@ _first_facts: dict[tuple[str, str], bytes] = {}  # of the same
 _STARTING = Lock()
 
 
-def _begin(errand: Errand, address: str, shard: bytes | None = None) -> bytes:
+def _begin(errand: Errand, address: str, message: bytes | None = None) -> bytes:
+    """What the process for the errand answers to a message, or its facts; it is started where there is none."""
     key = address, errand.token
     with _STARTING:
         process = _processes.get(key)
         if process is None or not process.is_alive():
             folder = _shared_folder(errand)
             if folder is None:
-                return packed(Lost(f"it does not see {errand.folder}, nor was it started in that folder"))
+                return _refused(f"does not see {errand.folder}, nor was it started in that folder")
             process = _processes[key] = _Process(errand, folder)
-    found = process.facts()
-    if _first_facts.setdefault(key, found) != found:
-        return packed(Lost("it has other code or settings than when the stage began"))
-    return found if shard is None else process.ask(shard)
+    try:
+        found = process.facts()
+        if _first_facts.setdefault(key, found) != found:
+            return _refused("has other code or settings than when the work began")
+        return found if message is None else process.ask(message)
+    except _ProcessGoneError as gone:
+        return packed(Lost(str(gone)))
+
+
+def _refused(why: str) -> bytes:
+    return packed(Raised("DataError", why, ""))
 
 
 def _shared_folder(errand: Errand) -> Path | None:

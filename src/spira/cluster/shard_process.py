@@ -37,12 +37,14 @@ def main() -> None:
     Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     connection = Connection(int(sys.argv[1]))
     os.dup2(2, 1)  # nothing that is printed here is an output
-    job, packages, seconds_idle = opened(connection.recv_bytes())
+    job, packages, programs, seconds_idle = opened(connection.recv_bytes())
     gc.disable()  # looking for garbage among modules that stay is a sixth of the time in which they are imported
     work = _answer(lambda: opened(job)())
     gc.freeze()
     gc.enable()
-    connection.send_bytes(packed(work if isinstance(work, Raised | Lost) else _answer(partial(facts, packages))))
+    connection.send_bytes(
+        packed(work if isinstance(work, Raised | Lost) else _answer(partial(facts, packages, programs)))
+    )
     with suppress(EOFError):  # the worker has ended this
         while connection.poll(seconds_idle):  # a worker starts another process where the stage is not gone
             asked, path = opened(connection.recv_bytes())

@@ -6,6 +6,8 @@ The file gets its name here, once, so a worker that was given up and is still wr
 """
 
 import os
+import sys
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,14 +22,21 @@ from spira.base.system_errors import naming
 from spira.clips.parallel import progress
 from spira.cluster import on_worker
 from spira.cluster.address import Local, Scheduler, asked
-from spira.cluster.fleet import SECONDS_BETWEEN_LOOKS, SECONDS_TO_CONNECT, Fleet, Job, fleet
+from spira.cluster.fleet import (
+    MOST_TRIES,
+    SECONDS_BETWEEN_LOOKS,
+    SECONDS_OF_SILENCE,
+    SECONDS_TO_CONNECT,
+    Fleet,
+    Job,
+    fleet,
+)
 from spira.cluster.messages import Lost, Made, Raised, opened, packed
 
 if TYPE_CHECKING:
     from distributed import Future
 
 _AT_A_WORKER = 2  # one that it makes, and the next, so that it need not wait for this process
-_MOST_TRIES = 3
 _MOST_NAMED = 3
 _SECONDS_IDLE = 600.0  # of a process, after which the stage is taken to be gone
 
@@ -99,6 +108,7 @@ class _Round:
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._n_failures: Counter[int] = Counter()
         self._tries = count()
+        self._heard = time.monotonic()
 
     def finished(self) -> Iterator[Finished | None]:
         """Each shard once it is finished, and None as often as makes one item a clip."""
@@ -107,14 +117,26 @@ class _Round:
                 workers = self._fleet.workers()
                 self._take_back(set(workers))
                 self._give(workers)
+                self._say_what_is_waited_for()
                 with suppress(Empty):
                     if one := self._receive(self._done.get(timeout=SECONDS_BETWEEN_LOOKS)):
+                        self._heard = time.monotonic()
                         yield one
                         yield from [None] * (len(self._shards[one.number].clips) - 1)
         finally:
             for future in self._given:
                 with suppress(Exception):
                     future.cancel()
+
+    def _say_what_is_waited_for(self) -> None:
+        """A large shard takes its time, but so does a process that hangs, which only a person can tell apart."""
+        if self._given and time.monotonic() - self._heard > SECONDS_OF_SILENCE:
+            self._heard = time.monotonic()
+            oldest = {to.worker: to.number for to in reversed(self._given.values())}
+            listed = "; ".join(f"{_named(self._shards[n])} on worker {worker}" for worker, n in oldest.items())
+            print(
+                f"no shard was finished for {SECONDS_OF_SILENCE} s; waiting for {listed}", file=sys.stderr, flush=True
+            )
 
     def _take_back(self, workers: set[str]) -> None:
         """Whatever was given to a worker that is gone; only what it had begun has failed."""
@@ -160,7 +182,7 @@ class _Round:
 
     def _fail(self, number: int, why: str) -> None:
         self._n_failures[number] += 1
-        if (n := self._n_failures[number]) >= _MOST_TRIES:
+        if (n := self._n_failures[number]) >= MOST_TRIES:
             raise DataError(f"{_named(self._shards[number])}: lost {n} times; the last time {why}")
 
 

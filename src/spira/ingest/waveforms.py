@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import polars as pl
 
@@ -66,6 +66,7 @@ class Job:
     sample_rate: int  # Hz; of the waveforms
     ingest: IngestParams
     seconds_key: Literal["max_seconds", "max_noise_seconds"]  # the key of ``ingest`` that limits the length
+    programs: ClassVar = ("ffmpeg",)  # its version decides some waveforms, so it must be the same on every machine
 
     def __call__(self) -> Callable[["Shard", Path], "Stored"]:
         """Makes a shard, under the path that is given with it, where that is not this process's to make."""

@@ -37,7 +37,7 @@ class Workers:
 
     def n_at_once(self) -> int:
         """Experiments that may run at once; waits for the first worker, and for the check of all that are there."""
-        while not (there := self.fleet.workers()):
+        while not ((there := self.fleet.workers()) and self.fleet.is_settled()):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         return len({self._slot(worker) for worker in there})
 
