@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from operator import attrgetter, itemgetter
@@ -202,7 +202,7 @@ def _mono(job: Job, source: Source) -> _Mono | Refusal:
         waveform, rate, header, comments = mono
         kinds = personal_tags(path, comments)
     digest = sha256(waveform.data).hexdigest()
-    return waveform, Recording("", 0, 0, waveform.size, rate, digest=digest, **asdict(header)), kinds
+    return waveform, Recording("", 0, 0, waveform.size, rate, digest=digest, **vars(header)), kinds
 
 
 def same_bytes(folder: RawFolder, files: Located, file_paths: Iterable[str]) -> list[list[str]]:
