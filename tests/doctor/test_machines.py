@@ -452,7 +452,7 @@ def test_c9_no_table_s_path_is_taken_for_a_pattern() -> None:
         for path in sorted((ROOT / "src").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if node.func.attr.startswith(("read_csv", "scan_csv", "read_parquet", "scan_parquet"))
+        if node.func.attr in {"read_csv", "scan_csv", "read_parquet", "scan_parquet"}
     ]
     assert calls
     assert [name for name, keywords in calls if "glob" not in keywords] == []

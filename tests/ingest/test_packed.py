@@ -200,6 +200,12 @@ def test_what_a_killed_run_of_more_files_left_is_no_part_of_a_pack(mine: Path, t
     assert open_folder(out).files()
 
 
+def test_a_folder_of_any_name_holds_a_pack(packed: Path) -> None:
+    """Polars reads ``[`` as a pattern where it is not told otherwise."""
+    odd = packed.rename(packed.with_name("[v2] *"))
+    assert open_folder(odd).members
+
+
 def test_the_shards_are_plain_tars(mine: Path, packed: Path) -> None:
     """Any tar reads them: each file once, in the order of names, with no owner and no time."""
     found: dict[str, bytes] = {}
