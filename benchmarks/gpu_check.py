@@ -32,7 +32,6 @@ if __name__ == "__main__" and (lacking := missing()):  # before what imports the
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -56,6 +55,7 @@ from gpu import (
     table,
     training,
 )
+from marks import renew
 from spira.base.params import load
 from spira.models.build import build
 from spira.models.device import prepare
@@ -75,7 +75,6 @@ WAYS: dict[str, Way] = {
     "recorded": ("float32", True),
     "bfloat16": ("bfloat16", False),
 }
-_SECTION = re.compile(r"(?<=<!-- gpu: make gpu-check -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
@@ -172,8 +171,7 @@ def networks_at_once(device: torch.device, timed: Timed = seconds_on_gpu, n: int
 def write(found: dict[str, Any], file: Path = FILE, page: Path = PAGE) -> None:
     """Writes the figures, and puts their tables into the page."""
     file.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    text = page.read_text(encoding="utf-8")
-    page.write_text(_SECTION.sub(lambda _: section(found), text), encoding="utf-8")
+    renew(page, "gpu: make gpu-check", section(found))
 
 
 def section(found: dict[str, Any]) -> str:

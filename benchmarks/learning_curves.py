@@ -11,7 +11,6 @@ argument, 6 GB for all sizes.
 import argparse
 import io
 import json
-import re
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -23,6 +22,7 @@ import polars as pl
 import yaml
 
 from figures import here
+from marks import renew
 from small_data import ROOT, auc_interval, our_scores, run_stages, settings_for
 from small_data_table import Interval
 from spira.base.files import write_bytes
@@ -44,7 +44,6 @@ VALIDATION = 10  # one in so many of the training speakers
 CONDITIONS: tuple[Condition, ...] = ("clean", "noisy")
 JSON, PNG = (ROOT / f"docs/explanation/learning_curves.{kind}" for kind in ("json", "png"))
 PAGE = ROOT / "docs/explanation/results.md"
-_TABLE = re.compile(r"(?<=<!-- learning: make bench-learning -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 class Point(TypedDict):
@@ -137,7 +136,7 @@ def table(points: list[Point]) -> str:
 def write(points: list[Point]) -> None:
     """The file, the page's table and the picture of the AUC under noise."""
     JSON.write_text(json.dumps({"points": points}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    PAGE.write_text(_TABLE.sub(lambda _: table(points), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    renew(PAGE, "learning: make bench-learning", table(points))
     subtitle = f"SYNTHETIC speech, noise inserted; tested on {N_TEST} other speakers"
     write_png(auc_by_speakers([*lines(points, "noisy")], subtitle), PNG)
 

@@ -1,15 +1,15 @@
 """The figures of benchmarks/small_data.py: docs/explanation/small_data.json, and the tables of real-voices.md."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, TypedDict
+
+import marks
 
 ROOT = Path(__file__).parents[1]
 FILE, PAGE = ROOT / "docs/explanation/small_data.json", ROOT / "docs/explanation/real-voices.md"
 TITLES = {"coswara": "Coswara: is the voice a woman's?", "demo": "The demo, SYNTHETIC speech: is it a patient's?"}
 Interval = list[float]  # [value, lo, hi]
-_TABLES = re.compile(r"(?<=<!-- small data: make bench-small-data -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 class Row(TypedDict):
@@ -59,8 +59,7 @@ def write_shuffled(shuffled: list[dict[str, float]]) -> None:
 
 def _write(found: Found) -> None:
     FILE.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(_TABLES.sub(lambda _: tables(found), page), encoding="utf-8")
+    marks.renew(PAGE, "small data: make bench-small-data", tables(found))
 
 
 def tables(found: Found) -> str:

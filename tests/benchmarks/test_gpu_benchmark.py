@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import gpu
 import gpu_check
 import gpu_seeds
+import marks
 from spira.features.windows import expected_windows, window_starts
 from spira.models.params import V2, SpiraConvParams
 from spira.models.spiraconv import SpiraConv
@@ -26,6 +27,17 @@ from tiny import ROOT, train_params
 from version_1 import SpiraConvV2
 
 CPU = torch.device("cpu")
+ABSENT = (
+    "dvc",
+    "dvclive",
+    "librosa",
+    "soundfile",
+    "torchaudio",
+    "polars",
+    "scipy",
+    "sklearn",
+    "soxr",
+)  # from a lent machine
 
 
 def test_operations_are_those_that_torch_counts() -> None:
@@ -145,7 +157,7 @@ def test_limits_are_amounts_by_the_median_second() -> None:
 
 def alone(program: str, *arguments: str, absent: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
     """A benchmark in a process with no GPU, and with no more than what a lent machine has of our requirements."""
-    away = ["dvc", "dvclive", "librosa", "soundfile", "torchaudio", "polars", "scipy", "sklearn", "soxr", *absent]
+    away = [*ABSENT, *absent]
     code = (
         f"import runpy, sys; sys.modules.update(dict.fromkeys({away}));"
         f"sys.argv[1:] = {list(arguments)}; sys.path.insert(0, 'benchmarks');"
@@ -182,7 +194,7 @@ def test_what_the_check_lacks_is_said_before_the_card_is_used() -> None:
 
 def test_the_tests_of_the_check_import_no_more_than_a_lent_machine_has() -> None:
     """All of them are skipped here, for want of a GPU and of nothing else."""
-    away = ["dvc", "dvclive", "librosa", "soundfile", "torchaudio", "polars", "scipy", "sklearn", "soxr", "hypothesis"]
+    away = [*ABSENT, "hypothesis"]
     code = f"import sys; sys.modules.update(dict.fromkeys({away})); import pytest;"
     code += f"sys.exit(pytest.main(['-q', '-n0', '-p', 'no:cacheprovider', {gpu_check.TESTS!r}]))"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SPIRA_"))}
@@ -241,5 +253,17 @@ def test_the_page_gets_what_was_found_and_what_failed(tmp_path: Path) -> None:
     assert "FAILED" not in page.read_text()
 
 
-def test_the_page_has_a_place_for_it() -> None:
-    assert len(gpu_check._SECTION.findall(gpu_check.PAGE.read_text())) == 1
+def test_the_page_has_a_place_for_it(tmp_path: Path) -> None:
+    """Once; and figures that have no place on a page are not lost in silence."""
+    page = tmp_path / "speed.md"
+    page.write_bytes(gpu_check.PAGE.read_bytes())
+    marks.renew(page, "gpu: make gpu-check", "new\n")
+    before, new, after = page.read_text().partition("<!-- gpu: make gpu-check -->\nnew\n<!-- end -->")
+    assert new
+    assert gpu_check.PAGE.read_text().startswith(before)
+    assert gpu_check.PAGE.read_text().endswith(after)
+    for text in ("", "<!-- gpu: make gpu-check -->\n", page.read_text() + page.read_text()):
+        page.write_text(text)
+        with pytest.raises(ValueError, match=r"must have <!-- gpu: make gpu-check --> once"):
+            marks.renew(page, "gpu: make gpu-check", "new\n")
+        assert page.read_text() == text

@@ -13,7 +13,9 @@ from spira.clips.noise_bank import NoiseBank, noise_groups
 
 FACTS = ("sex", "age", "site", "device", "recorded_on", "spo2", "task")  # what a corpus may say of a clip
 NOISE = "waveforms.npy"  # the samples of all recordings of noise, end to end: they are few
-_SLICE = {"start": pl.Int64, "n_samples": pl.Int64}
+_Schema = dict[str, type[pl.DataType]]
+_SLICE: _Schema = {"start": pl.Int64, "n_samples": pl.Int64}
+PLACE: _Schema = {"shard": pl.Int64, **_SLICE}  # columns of clips.csv: where the samples of a clip lie
 
 
 def waveforms_path(folder: Path, shard: int) -> Path:
@@ -33,18 +35,18 @@ def read_waveforms(table: pl.DataFrame, folder: Path) -> list[Waveform]:
         table: with ``clip_id``, ``shard``, ``start`` and ``n_samples``, as numbers or as they are written.
         folder: where the shards lie.
     """
-    schema = {"clip_id": pl.String, "shard": pl.Int64, **_SLICE}
+    schema: _Schema = {"clip_id": pl.String, **PLACE}
     slices = table.select(pl.col(name).cast(kind) for name, kind in schema.items())
     samples = open_waveforms(folder, slices["shard"])
     for (shard,), own in slices.group_by("shard", maintain_order=True):
         require_finite(samples[shard], own.select("clip_id", *_SLICE).rows(), waveforms_path(folder, shard))
-    rows = slices.select("shard", *_SLICE).rows()
+    rows = slices.select(*PLACE).rows()
     return [samples[shard][start : start + n_samples] for shard, start, n_samples in rows]
 
 
 def read_noise(folder: Path) -> NoiseBank:
     """Reads every recording of noise."""
-    columns = {"recording_id": pl.String, **_SLICE, "source": pl.String}
+    columns: _Schema = {"recording_id": pl.String, **_SLICE, "source": pl.String}
     table = read_table(folder / "recordings.csv", columns)
     samples = read_array(folder / NOISE)
     require_finite(samples, table.select("recording_id", *_SLICE).rows(), folder / NOISE)

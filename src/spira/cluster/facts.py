@@ -43,11 +43,11 @@ def locked_packages() -> tuple[str, ...]:
 def facts(packages: Iterable[str], programs: Iterable[str] = ()) -> Facts:
     """Those of this process, once it has imported what it computes with.
 
+    Under ``arithmetic: portable`` processors may differ, under ``native`` their model is among the facts.
+
     Args:
         packages: whose versions decide what is computed.
         programs: likewise, where they are on the PATH; each answers to ``-version``.
-
-    Under ``arithmetic: portable`` processors may differ, under ``native`` their model is among the facts.
 
     Raises:
         ParamError: this processor cannot do what ``arithmetic: portable`` asks for.
@@ -58,13 +58,8 @@ def facts(packages: Iterable[str], programs: Iterable[str] = ()) -> Facts:
     settings |= {name: _program(name) for name in programs}
     settings |= {name: os.environ.get(name, "not set") for name in variables("portable")}
     settings |= {} if portable else {"the processor": processor()}
-    return Facts(
-        {path.relative_to(PACKAGE.parent).as_posix(): hash_file(path) for path in _code()}, settings | _torch()
-    )
-
-
-def _code() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    code = {path.relative_to(PACKAGE.parent).as_posix(): hash_file(path) for path in sorted(PACKAGE.rglob("*.py"))}
+    return Facts(code, settings | _torch())
 
 
 def _version(package: str) -> str:

@@ -86,7 +86,7 @@ def _client(where: Local | Scheduler) -> Iterator["Client"]:
             )
         try:
             client = Client(where.address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:  # nobody there; no certificate; another protocol
+        except (OSError, ValueError, TypeError) as error:  # nobody there; another protocol
             raise DataError(f"{ASKED}: no Dask scheduler can be reached at {where.address}: {error}") from error
         yield stack.enter_context(client)
 
@@ -103,15 +103,15 @@ def _errand(job: Job, seconds_idle: float) -> Iterator[Errand]:
     found_at = source.relative_to(here) if source.is_relative_to(here) else source
     try:
         yield Errand(
-            token,
-            str(here),
-            str(found_at),
-            str(sign),
-            signed,
-            locked_packages(),
-            tuple(getattr(job, "programs", ())),
-            packed(job),
-            seconds_idle,
+            token=token,
+            folder=str(here),
+            source=str(found_at),
+            sign=str(sign),
+            signed=signed,
+            packages=locked_packages(),
+            programs=tuple(getattr(job, "programs", ())),
+            job=packed(job),
+            seconds_idle=seconds_idle,
         )
     finally:
         shutil.rmtree(sign.parent, ignore_errors=True)

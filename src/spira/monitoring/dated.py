@@ -11,7 +11,7 @@ from spira.base.tables import read_table
 from spira.baselines.regression import ClipStatistics
 from spira.baselines.statistics import FrameLayout, clip_statistics
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import read_waveforms
+from spira.clips.recordings import PLACE, read_waveforms
 from spira.features.params import FeatureParams
 from spira.features.rendering import Renderer
 from spira.models.params import Block
@@ -22,9 +22,7 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
     "speaker_id": pl.String,
     "label": pl.Int64,
     "recorded_on": pl.String,
-    "shard": pl.Int64,
-    "start": pl.Int64,
-    "n_samples": pl.Int64,
+    **PLACE,
 }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from spira.base.array_types import Waveform
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map
-from spira.clips.recordings import read_noise, read_waveforms
+from spira.clips.recordings import PLACE, read_noise, read_waveforms
 from spira.encoders.params import EmbeddingParams
 from spira.encoders.store import load_encoder
 from spira.features.noise import NoiseParams, clip_generator, divide
@@ -27,13 +27,11 @@ from spira.probes.background import BackgroundParams
 from spira.probes.background import background as find_background
 from spira.split.holdout import id_hash
 
-_CLIPS = {
+_CLIPS: dict[str, type[pl.DataType]] = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
-    "shard": pl.Int64,
-    "start": pl.Int64,
-    "n_samples": pl.Int64,
+    **PLACE,
 }
 
 

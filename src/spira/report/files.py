@@ -19,7 +19,7 @@ from spira.base.files import write_bytes
 from spira.base.params import check, parse, read
 from spira.base.params import report as format_problems
 from spira.base.tables import from_sheet, read_json, read_table
-from spira.clips.recordings import read_waveforms
+from spira.clips.recordings import PLACE, read_waveforms
 from spira.probes.results import ProbeAnswer, ProbeAnswers
 from spira.report.blocks import html
 from spira.report.cards import Card
@@ -48,7 +48,7 @@ def read_rows(path: Path, *, sheet: bool = False) -> list[list[str]]:
 
 def read_clips(clips: Sequence[str], folder: Path) -> dict[str, Floats]:
     """By name, the samples of each of some clips, in [-1, 1]."""
-    columns = {"clip_id": pl.String, "shard": pl.Int64, "start": pl.Int64, "n_samples": pl.Int64}
+    columns: dict[str, type[pl.DataType]] = {"clip_id": pl.String, **PLACE}
     table = read_table(folder / "clips.csv", columns)
     table = table.filter(pl.col("clip_id").is_in(set(clips)))
     found = dict(zip(table["clip_id"], read_waveforms(table, folder), strict=True))

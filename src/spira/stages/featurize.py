@@ -19,7 +19,7 @@ from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import NOISE
+from spira.clips.recordings import NOISE, PLACE
 from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
 from spira.cluster.shards import Finished, Shard, elsewhere, make
@@ -33,13 +33,11 @@ from spira.features.rendering import Renderer
 from spira.features.store import IndexRow, remove_index, shard_path, write_index
 from spira.split.holdout import SUBSETS, Subset
 
-_CLIPS = {
+_CLIPS: dict[str, type[pl.DataType]] = {
     "clip_id": pl.String,
     "speaker_id": pl.String,
     "label": pl.Int64,
-    "shard": pl.Int64,
-    "start": pl.Int64,
-    "n_samples": pl.Int64,
+    **PLACE,
     "digest": pl.String,
 }
 _FLOAT_BYTES = 4  # of a number in a frame

@@ -16,7 +16,7 @@ from spira.base.section import HOLDOUT, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map
-from spira.clips.recordings import read_waveforms
+from spira.clips.recordings import PLACE, read_waveforms
 from spira.encoders.params import EmbeddingParams
 from spira.evaluation.ensemble import ensemble
 from spira.evaluation.files import read_evaluation
@@ -50,9 +50,7 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
     "encoding": pl.String,
     "source_sample_rate": pl.Int64,
     "n_channels": pl.Int64,
-    "shard": pl.Int64,
-    "start": pl.Int64,
-    "n_samples": pl.Int64,
+    **PLACE,
 }
 
 

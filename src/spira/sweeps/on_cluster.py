@@ -9,14 +9,13 @@ from threading import Lock
 
 from spira.base.errors import MachineError
 from spira.cluster.address import Scheduler
-from spira.cluster.fleet import SECONDS_BETWEEN_LOOKS, Fleet, fleet
+from spira.cluster.fleet import MOST_TRIES, SECONDS_BETWEEN_LOOKS, Fleet, fleet
 from spira.sweeps.clones import Workplace, furnish
 from spira.sweeps.supervisor import SECONDS_TO_END
 from spira.sweeps.trial_job import TrialJob
 
 SECONDS_IDLE = 20.0  # without a question, after which a worker's process takes the sweep to be gone
 SECONDS_UNTIL_ENDED = SECONDS_IDLE + 2 * SECONDS_TO_END  # of an experiment that nobody can ask about any more
-_MOST_TRIES = 3
 
 
 @contextmanager
@@ -124,7 +123,7 @@ class OnWorker:
         self._worker = None
         self._n_lost += 1
         self._not_before = time.monotonic() + SECONDS_UNTIL_ENDED
-        if self._n_lost < _MOST_TRIES:
+        if self._n_lost < MOST_TRIES:
             print(f"{self._command.name}: {why}; it goes to another worker", file=sys.stderr, flush=True)
             return
         self._status = 1
