@@ -20,7 +20,8 @@ BENCH_learning := learning_curves
 BENCH_review := planted_pull_requests
 BENCH_small-data := small_data
 BENCH_trainings := side_by_side
-BENCHES := arithmetic cluster coverage doors drift evaluate feedback gpu learning overhead probes promotion review scale serve small-data speed startup trainings
+BENCH_ways := cluster_ways
+BENCHES := arithmetic cluster coverage doors drift evaluate feedback gpu learning overhead probes promotion review scale serve small-data speed startup trainings ways
 bench_file = benchmarks/$(or $(BENCH_$1),$1).py
 
 .DEFAULT_GOAL := help

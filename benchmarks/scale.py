@@ -24,6 +24,7 @@ import psutil
 import yaml
 
 from measuring import children_seconds
+from spira.clips import shards
 
 RATE = 16_000
 SIZES = (1000, 4000, 16_000)
@@ -43,8 +44,10 @@ def main() -> None:
     p.add_argument("--folder", type=Path, help="keep what is made here, and go on from what is there")
     p.add_argument("--out", type=Path, help="write the figures here, as JSON")
     p.add_argument("--stage", help=argparse.SUPPRESS)
+    p.add_argument("--shard-bytes", type=int, default=shards.SHARD_BYTES, help=argparse.SUPPRESS)
     asked = p.parse_args()
     if asked.stage:
+        shards.SHARD_BYTES = asked.shard_bytes  # before the stage is imported: a small corpus has several, too
         os.environ["DVC_ROOT"] = str(asked.folder)  # as DVC sets it: a stage keeps there what its next run can use
         run_stage(asked.stage, asked.folder)
         return
@@ -58,17 +61,7 @@ def main() -> None:
 
 def measured(at: Path, n: int, asked: argparse.Namespace) -> dict[str, Measured]:
     """What each stage takes of a corpus of n clips, `dvc status` once all are done, and then one clip more."""
-    corpus, found = at / "data/raw/many", dict[str, Measured]()
-    if not corpus.exists():
-        write_corpus(at / "loose", n, asked.seconds)
-        if asked.packed:
-            command = [sys.executable, "-m", "spira", "pack", str(at / "loose"), str(corpus)]
-            found["pack"] = measure_process(command) | held(corpus)
-            rmtree(at / "loose")
-        else:
-            corpus.parent.mkdir(parents=True)
-            (at / "loose").rename(corpus)
-        write_noise(at / "data/raw/hiss")
+    found = {} if (at / "data/raw/many").exists() else bring(at, n, asked.seconds, packed=asked.packed)
     run_stage("ingest_noise", at)
     for stage in asked.stages:
         if stage == "dvc status":
@@ -79,6 +72,21 @@ def measured(at: Path, n: int, asked: argparse.Namespace) -> dict[str, Measured]
         name = stage.partition(",")[0]
         found[stage] = measure_stage(name, at)
         found[stage] |= held(at / "data" / OUTS[name])
+    return found
+
+
+def bring(at: Path, n: int, seconds: float, *, packed: bool) -> dict[str, Measured]:
+    """Writes the corpus and the noise; returns what packing took, where the corpus is packed."""
+    corpus, found = at / "data/raw/many", dict[str, Measured]()
+    write_corpus(at / "loose", n, seconds)
+    if packed:
+        command = [sys.executable, "-m", "spira", "pack", str(at / "loose"), str(corpus)]
+        found["pack"] = measure_process(command) | held(corpus)
+        rmtree(at / "loose")
+    else:
+        corpus.parent.mkdir(parents=True)
+        (at / "loose").rename(corpus)
+    write_noise(at / "data/raw/hiss")
     return found
 
 
@@ -186,6 +194,8 @@ def run_stage(stage: str, at: Path) -> None:
 
 
 def with_tensors(stage: str, data: Path) -> None:
+    import torch
+
     from spira.base.params import load
     from spira.encoders.params import EmbeddingParams
     from spira.features.noise import NoiseParams
@@ -207,6 +217,7 @@ def with_tensors(stage: str, data: Path) -> None:
     shape = frame_shape(features, embedding, RATE)
     network, n_frames = load("network", NetworkParams), windows.frames(RATE, shape)[0]
     for seed in SEEDS:
+        torch.manual_seed(seed)
         net = build("pooled_cnn", network, n_frames, shape.n_features)
         facts = {"model": "pooled_cnn", "network": network.model_dump(), "n_frames": n_frames}
         facts |= {"n_features": features.n_features(RATE)}

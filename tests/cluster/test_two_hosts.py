@@ -14,8 +14,8 @@ import pytest
 
 from pipeline_clone import Clone
 from spira.repository.git import environment_without_git
+from two_hosts import HOST, OTHER, lacking, run, second_host
 
-HOST, OTHER = "10.213.77.1", "10.213.77.2"
 STAGES = ("ingest", "featurize", "predict")
 TLS = """
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout tls/ca.key -out tls/ca.pem
@@ -28,30 +28,6 @@ SETTINGS = {
     for who in ("SCHEDULER", "WORKER", "CLIENT")
     for what in ("cert", "key")
 } | {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": "tls/ca.pem", "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"}
-
-
-def run(*command: str, cwd: Path | None = None) -> None:
-    subprocess.run(command, cwd=cwd, check=True, capture_output=True)
-
-
-@contextmanager
-def second_host(name: str) -> Iterator[list[str]]:
-    """The words before a command there, of which the next is the folder that it shall have at /mnt, and nowhere else.
-
-    It has its own /tmp too.
-    """
-    run("ip", "netns", "add", name)
-    try:
-        run("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
-        run("ip", "addr", "add", f"{HOST}/30", "dev", f"{name}a")
-        run("ip", "link", "set", f"{name}a", "up")
-        there = ["ip", "netns", "exec", name]
-        run(*there, "ip", "addr", "add", f"{OTHER}/30", "dev", f"{name}b")
-        run(*there, "ip", "link", "set", f"{name}b", "up")
-        own = 'mount --bind "$0" /mnt && mount -t tmpfs x "${0%/*}" && mount -t tmpfs x /tmp && cd /mnt && exec "$@"'
-        yield [*there, "unshare", "--mount", "sh", "-c", own]
-    finally:
-        run("ip", "netns", "del", name)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -72,7 +48,7 @@ def running(*command: str, cwd: Path, env: dict[str, str]) -> Iterator[None]:
 
 @pytest.mark.long
 @pytest.mark.pipeline
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="only root makes namespaces")
+@pytest.mark.skipif(bool(lacking()), reason=lacking())
 def test_two_hosts_that_share_a_folder_alone_make_the_same_bytes(reproduced: Clone) -> None:
     """By TLS; all shards are made on the second host. Where it has another folder it is refused by name."""
     clone = reproduced.copy("two_hosts")
@@ -98,7 +74,7 @@ def test_two_hosts_that_share_a_folder_alone_make_the_same_bytes(reproduced: Clo
     ):
         with running(*there, str(other), *worker, cwd=folder, env=env):
             refused = stage("featurize")
-        assert re.search(rf"^DataError: worker tls://{OTHER}:\d+: it does not see {folder}, nor was it", refused.stderr)
+        assert re.search(rf"^DataError: worker tls://{OTHER}:\d+: does not see {folder}, nor was it", refused.stderr)
         shutil.rmtree(folder / "data/features")
         with running(*there, str(folder), *worker, cwd=folder, env=env):
             for name in STAGES:

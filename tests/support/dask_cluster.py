@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiny import ROOT
@@ -21,22 +21,27 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
 class Cluster:
     """A real scheduler, and workers that are processes as on other machines."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self._log = (folder / "cluster.log").open("ab")
         self._all: list[subprocess.Popen[bytes]] = []
-        command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        self._start(*command, "--no-jupyter", "--scheduler-file", "scheduler.json", cwd=folder)
         file = folder / "scheduler.json"
+        file.unlink(missing_ok=True)  # of another that was here
+        command = ["distributed.cli.dask_scheduler", "--host", host, "--port", "0", "--no-dashboard"]
+        self._start(*command, "--no-jupyter", "--scheduler-file", "scheduler.json", cwd=folder)
         assert eventually(lambda: file.exists() and file.read_text().endswith("}"))
         (self.address,) = re.findall(r'"address": "(tcp:[^"]*)"', file.read_text())
 
-    def worker(self, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
-        return self._start("spira", "worker", self.address, "--no-nanny", "--no-dashboard", cwd=cwd, **environment)
+    def worker(self, cwd: Path, there: Sequence[str] = (), **environment: str) -> "subprocess.Popen[bytes]":
+        """``there`` are the words before a command that runs on another host."""
+        command = "spira", "worker", self.address, "--no-nanny", "--no-dashboard"
+        return self._start(*command, cwd=cwd, there=there, **environment)
 
-    def _start(self, *command: str, cwd: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, *command: str, cwd: Path, there: Sequence[str] = (), **environment: str
+    ) -> "subprocess.Popen[bytes]":
         path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [*there, sys.executable, "-m", *command],
             cwd=cwd, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=self._log, stderr=self._log,
         )  # fmt: skip
         self._all.append(process)

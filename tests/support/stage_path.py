@@ -39,6 +39,10 @@ def run_to_features(n_workers: int) -> None:
     ingest.run(16_000, ingested, corpus=Path("data/raw/tiny"), n_workers=n_workers)
     ingest_noise.run(16_000, ingested, noise_corpus=Path("data/raw/tiny_noise"), n_workers=n_workers)
     split.run(16_000, load("split", SplitParams))
+    run_featurize(n_workers)
+
+
+def run_featurize(n_workers: int) -> None:
     featurize.run(
         16_000,
         load("features", FeatureParams),
