@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
 
 import scale
 from dask_cluster import Cluster
+from s3_servers import Server
 from spira.base.arithmetic import variables
 from spira.base.files import hash_file
 from spira.clips.shards import SHARD_BYTES
@@ -144,12 +145,36 @@ def two_hosts(folder: Folder) -> Iterator[RunStage]:
         yield partial(folder.run_stage, SPIRA_CLUSTER=cluster.address)
 
 
+@contextmanager
+def by_s3(folder: Folder) -> Iterator[RunStage]:
+    """As ``two_hosts``, but they have no folder in common: what shards read and write goes by S3."""
+    if why := lacking():
+        raise LeftOutError(why)
+    own = folder.path / "own"
+    shutil.copytree(folder.path / "src", own / "src")
+    with second_host(f"ways{os.getpid() % 10_000}") as there, scheduler(folder, HOST) as cluster:
+        server = Server("rclone", folder.path / "store", HOST)
+        access = {"AWS_ENDPOINT_URL": server.url, **server.key}
+        try:
+            for _ in range(2):
+                cluster.worker(
+                    folder.path, [*there, str(own)], **HERE, **access, DASK_TEMPORARY_DIRECTORY="/mnt/temporary"
+                )
+            by = {"SPIRA_CLUSTER_STORAGE": "s3://bucket/dvc", **access}
+            yield partial(folder.run_stage, SPIRA_CLUSTER=cluster.address, **by)
+        finally:
+            server.kill()
+    for path in (own, server.folder):
+        shutil.rmtree(path)
+
+
 WAYS: dict[str, Callable[[Folder], AbstractContextManager[RunStage]]] = {
     "one thread": partial(threads, 1),
     "two threads": partial(threads, 2),
     "local:2": local,
     "two workers, one killed in each stage": killed,
     "two workers on another host": two_hosts,
+    "the same by S3": by_s3,
 }
 
 
@@ -158,22 +183,23 @@ def main() -> None:
     p.add_argument("--clips", type=int, default=100_000)
     p.add_argument("--packed", action="store_true", help="the corpus is in tar shards, as `spira pack` makes them")
     p.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help=argparse.SUPPRESS)
+    p.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, metavar="WAY", help="the first is compared with")
     asked = p.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Folder(Path(temporary).resolve(), asked.shard_bytes)
         scale.bring(folder.path, asked.clips, 1.0, packed=asked.packed)
         folder.run_stage("ingest_noise")
-        sys.exit(0 if same_bytes(folder) else 1)
+        sys.exit(0 if same_bytes(folder, asked.ways) else 1)
 
 
-def same_bytes(folder: Folder) -> bool:
+def same_bytes(folder: Folder, ways: Iterable[str]) -> bool:
     """Prints a row a way, as it ends; returns whether all have written the same."""
     print(f"| | {' s | '.join(STAGES)} s | the same bytes |\n{'|---' * (len(STAGES) + 2)}|")
     first: dict[str, str] = {}
     different = False
-    for name, way in WAYS.items():
+    for name in ways:
         try:
-            with way(folder) as run_stage:
+            with WAYS[name](folder) as run_stage:
                 took = [f"{seconds(run_stage, stage):.0f}" for stage in STAGES]
         except LeftOutError as why:
             print(f"| {name} | left out: {why} |", flush=True)

@@ -40,7 +40,7 @@ TOOLS = {
 }  # locked in requirements-tools.txt; no number depends on them
 TIERS = (  # imports go from a later tier to an earlier one, and never within one
     {"base"},
-    {"repository"},
+    {"repository", "storage"},
     {"clips", "demo", "encoders", "models", "plots", "remote", "split"},
     {"baselines", "cluster", "doctor", "features", "ingest"},
     {"predictions", "sweeps", "training"},
@@ -69,7 +69,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "utf8",
     },
     "clips": {"arrays", "parallel", "recordings", "subsets"},
-    "cluster": {"facts", "fleet", "messages", "on_worker", "shard_process", "shards"},
+    "cluster": {"facts", "fleet", "messages", "on_worker", "shard_process", "shards", "stage_folder"},
     "compare": {"corpus_versions", "experiments", "read_side", "results", "revision"},
     "doctor": {"cache", "checks", "dvc_locks", "environment", "machine", "repairs"},
     "encoders": {"store"},
@@ -118,12 +118,13 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
         "tags",
         "verification",
     },
-    "remote": {"server", "synchronization", "transfer", "uploads"},
+    "remote": {"server", "synchronization", "transfer"},
     "report": {"files"},
     "repository": {"git"},
     "retraining": {"branch", "checked", "corpus", "dvc_command", "evidence", "pull_request", "run"},
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
     "server": {"connections", "journal", "run"},
+    "storage": {"objects", "reads", "s3", "uploads"},
     "sweeps": {
         "clones",
         "experiment_process",

@@ -1,4 +1,4 @@
-"""Two hosts that share a folder and nothing else: other network, other /tmp, another path; by Linux's namespaces."""
+"""Two hosts that share a folder, or S3, and nothing else: other network, other /tmp, by Linux's namespaces."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_clone import Clone
+from s3_servers import Server
 from spira.repository.git import environment_without_git
 from two_hosts import HOST, OTHER, lacking, run, second_host
 
@@ -49,8 +50,8 @@ def running(*command: str, cwd: Path, env: dict[str, str]) -> Iterator[None]:
 @pytest.mark.long
 @pytest.mark.pipeline
 @pytest.mark.skipif(bool(lacking()), reason=lacking())
-def test_two_hosts_that_share_a_folder_alone_make_the_same_bytes(reproduced: Clone) -> None:
-    """By TLS; all shards are made on the second host. Where it has another folder it is refused by name."""
+def test_two_hosts_that_share_a_folder_or_s3_alone_make_the_same_bytes(reproduced: Clone, tmp_path: Path) -> None:
+    """By TLS; all shards are made on the second host. Where it has another folder it is refused by name, without S3."""
     clone = reproduced.copy("two_hosts")
     folder, before = clone.folder, digests(clone.folder)
     (folder / "tls").mkdir()
@@ -62,9 +63,17 @@ def test_two_hosts_that_share_a_folder_alone_make_the_same_bytes(reproduced: Clo
     scheduler = f"tls://{HOST}:18786"
     env = environment_without_git() | SETTINGS | {"PYTHONPATH": "src", "SPIRA_CLUSTER": scheduler}
 
-    def stage(name: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"spira.stages.{name}"]
-        return subprocess.run(command, cwd=folder, env=env, check=False, timeout=120, capture_output=True, text=True)
+    def stage(name: str, **by: str) -> subprocess.CompletedProcess[str]:
+        command, own = [sys.executable, "-m", f"spira.stages.{name}"], env | by
+        return subprocess.run(command, cwd=folder, env=own, check=False, timeout=120, capture_output=True, text=True)
+
+    def made_anew(**by: str) -> dict[str, str]:
+        for out in ("clips", "features"):
+            shutil.rmtree(folder / "data" / out)
+        for name in STAGES:
+            done = stage(name, **by)
+            assert done.returncode == 0, done.stderr
+        return digests(folder)
 
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--protocol", "tls", "--host", HOST]
     worker = [sys.executable, "-m", "spira", "worker", scheduler, "--no-dashboard", "--nworkers", "2"]
@@ -72,12 +81,13 @@ def test_two_hosts_that_share_a_folder_alone_make_the_same_bytes(reproduced: Clo
         second_host(f"spira{os.getpid() % 10000}") as there,
         running(*dask, "--port", "18786", "--no-dashboard", "--no-jupyter", cwd=folder, env=env),
     ):
-        with running(*there, str(other), *worker, cwd=folder, env=env):
+        server = Server("rclone", tmp_path / "store", HOST)
+        by = {"AWS_ENDPOINT_URL": server.url, **server.key}
+        with running(*there, str(other), *worker, cwd=folder, env=env | by):
             refused = stage("featurize")
-        assert re.search(rf"^DataError: worker tls://{OTHER}:\d+: does not see {folder}, nor was it", refused.stderr)
-        shutil.rmtree(folder / "data/features")
+            by_s3 = made_anew(SPIRA_CLUSTER_STORAGE="s3://bucket/dvc", **by)
+        server.kill()
         with running(*there, str(folder), *worker, cwd=folder, env=env):
-            for name in STAGES:
-                done = stage(name)
-                assert done.returncode == 0, done.stderr
-    assert digests(folder) == before
+            by_folder = made_anew()
+    assert re.search(rf"^DataError: worker tls://{OTHER}:\d+: it does not see {folder}, nor was it", refused.stderr)
+    assert by_s3 == by_folder == before

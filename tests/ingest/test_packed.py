@@ -1,6 +1,7 @@
 """A corpus in tar shards is the corpus that was packed, byte for byte, or is refused with a sentence."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,6 @@ import unicodedata
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from shutil import copytree
 from time import monotonic, sleep
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
@@ -19,6 +19,7 @@ import pytest
 import soundfile
 
 import bad_audio
+from s3_servers import Server
 from spira.base.errors import DataError
 from spira.ingest import packing, sources, waveforms
 from spira.ingest.acceptance import IngestParams
@@ -27,6 +28,8 @@ from spira.ingest.packing import pack
 from spira.ingest.sources import read_bytes
 from spira.population.in_use import recordings_in
 from spira.stages import ingest, ingest_noise
+from spira.storage import objects
+from tiny import ROOT
 
 pytestmark = pytest.mark.usefixtures("any_size")
 P = IngestParams.model_validate(bad_audio.LIMITS)
@@ -91,6 +94,25 @@ def test_data_clips_are_the_same(mine: Path, packed: Path, capsys: pytest.Captur
     assert b"a folder, not a file" in loose["rejects.csv"]
 
 
+@pytest.mark.usefixtures("packed")
+def test_a_worker_without_the_corpus_makes_the_same(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed, it is brought no more of a tar than its recordings; by S3, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    loose, server = taken(mine), Server("rclone", tmp_path / "store")
+    for name in ("params.yaml", "requirements.txt"):
+        shutil.copy(ROOT / name, name)
+    environment = {"SPIRA_CLUSTER": "local:1", "SPIRA_CLUSTER_STORAGE": "s3://bucket/dvc", **server.key}
+    for name, value in (environment | {"AWS_ENDPOINT_URL": server.url}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(objects, "LARGEST_GAP", 0)
+    try:
+        assert taken(Path("packed")) == taken(Path("mine")) == loose
+    finally:
+        server.kill()
+
+
 def test_every_crafted_file_becomes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over 400 that somebody may bring: the same samples, or the same code and sentence."""
     monkeypatch.setenv("PATH", f"{ffmpeg(tmp_path)}{os.pathsep}{os.environ['PATH']}")
@@ -122,7 +144,7 @@ def test_real_broken_files_become_the_same(tmp_path: Path, monkeypatch: pytest.M
     if shared is None or not Path(shared, "broken").is_dir():
         pytest.skip(f"SPIRA_CORPUS={shared} does not name the shared corpus")
     monkeypatch.setenv("PATH", f"{ffmpeg(tmp_path)}{os.pathsep}{os.environ['PATH']}")
-    copytree(Path(shared, "broken"), tmp_path / "mine")
+    shutil.copytree(Path(shared, "broken"), tmp_path / "mine")
     names = [name.removeprefix("broken/") for name in pl.read_csv(tmp_path / "mine/metadata.csv")["file_path"]]
     described(tmp_path / "mine", names)
     pack(tmp_path / "mine", tmp_path / "packed")

@@ -22,26 +22,26 @@ POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "
 class Server:
     """rclone, which keeps a folder, or moto, which keeps nothing once it has died; it comes back on its port."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.folder, self.key = kind, folder, dict(KEY)
+    def __init__(self, kind: str, folder: Path, host: str = "127.0.0.1") -> None:
+        self.kind, self.folder, self.key, self.host = kind, folder, dict(KEY), host
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.start()
 
     def start(self) -> None:
         commands: dict[str, list[str | Path]] = {
             "rclone": [
                 *(BIN / "rclone", "--config", "", "serve", "s3", "--auth-key", ",".join(KEY.values())),
-                *("--addr", f"127.0.0.1:{self.port}", self.folder),
+                *("--addr", f"{self.host}:{self.port}", self.folder),
             ],
-            "moto": [BIN / "moto_server", "--host", "127.0.0.1", "--port", str(self.port)],
+            "moto": [BIN / "moto_server", "--host", self.host, "--port", str(self.port)],
         }
         self.folder.mkdir(exist_ok=True)
         self.process = subprocess.Popen(commands[self.kind], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 20
-        while not _answers(self.port):
+        while not _answers(self.host, self.port):
             assert time.monotonic() < until, f"{self.kind} did not start"
             time.sleep(0.05)
         if self.kind == "moto":
@@ -147,9 +147,9 @@ class Wire:
             one.close()
 
 
-def _answers(port: int) -> bool:
+def _answers(host: str, port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def _client(service: str, url: str, key: dict[str, str]) -> Any:

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from spira.base.errors import DataError
+from spira.storage.reads import Read
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,12 @@ class Naming:
         _killed("start")
         return Naming.Maker(self.seconds)
 
+    def reads(self) -> tuple[Read, ...]:
+        return ()
+
+    def reads_for(self, _: str, /) -> tuple[Read, ...]:
+        return ()
+
     @dataclass(frozen=True)
     class Maker:
         seconds: float
@@ -39,6 +47,29 @@ class Naming:
             time.sleep(self.seconds)
             path.write_bytes(name.encode() * len(name))
             return [len(name)]
+
+
+class Joining:
+    """Writes what ``before`` holds and what a file holds; of ``part...`` its third and fourth byte.
+
+    The result is the folder in which that was done.
+    """
+
+    def __call__(self) -> Callable[[str, Path], str]:
+        before = Path("before").read_bytes()
+
+        def made(name: str, path: Path) -> str:
+            content = Path("in", name).read_bytes()
+            path.write_bytes(before + (content[2:4] if name.startswith("part") else content))
+            return str(Path.cwd())
+
+        return made
+
+    def reads(self) -> list[Read]:
+        return [Read(Path("before"))]
+
+    def reads_for(self, asked: str, /) -> list[Read]:
+        return [Read(Path("in", asked), [(2, 4)] if asked.startswith("part") else [])]
 
 
 def _killed(name: str) -> None:

@@ -44,6 +44,11 @@ def read_waveforms(table: pl.DataFrame, folder: Path) -> list[Waveform]:
     return [samples[shard][start : start + n_samples] for shard, start, n_samples in rows]
 
 
+def noise_files(folder: Path) -> list[Path]:
+    """What ``read_noise`` reads."""
+    return [folder / "recordings.csv", folder / NOISE]
+
+
 def read_noise(folder: Path) -> NoiseBank:
     """Reads every recording of noise."""
     columns: _Schema = {"recording_id": pl.String, **_SLICE, "source": pl.String}

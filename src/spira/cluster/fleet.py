@@ -6,7 +6,7 @@ import sys
 import time
 from asyncio import CancelledError
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spira.base.errors import DataError, MachineError
 from spira.base.files import write_bytes
+from spira.base.params import PARAMS
 from spira.cluster import on_worker
-from spira.cluster.address import ASKED, Local, Scheduler
-from spira.cluster.facts import PACKAGE, Facts, differences, facts, locked_packages
-from spira.cluster.messages import Errand, Lost, Raised, opened, packed
+from spira.cluster.address import ASKED, Elsewhere, Local
+from spira.cluster.facts import PACKAGE, REQUIREMENTS, Facts, differences, facts, locked_packages
+from spira.cluster.messages import Errand, Lost, Raised, SentFolder, SharedFolder, opened, packed
+from spira.cluster.stage_folder import SENT_SOURCE, archived
+from spira.storage.objects import Sender
+from spira.storage.reads import Read
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -34,17 +38,23 @@ Job = Callable[[], Callable[..., Any]]  # pickled by name; called once in a proc
 
 
 @contextmanager
-def fleet(where: Local | Scheduler, job: Job, seconds_idle: float) -> Iterator["Fleet"]:
+def fleet(
+    where: Elsewhere, job: Job, seconds_idle: float, sender: Sender | None = None, reads: Iterable[Read] = ()
+) -> Iterator["Fleet"]:
     """The workers that may do the job; what they started for it is ended with the block.
 
     Args:
+        where: the workers.
         job: called once in each process that a worker starts for it; what it returns is called with what is asked for.
         seconds_idle: without a message, after which such a process takes the caller to be gone, and ends.
+        sender: to storage, where workers are not to look for this folder.
+        reads: what is sent for all that they do.
 
     Raises:
-        DataError: Dask is not installed, or the scheduler cannot be reached.
+        DataError: Dask is not installed, or the scheduler cannot be reached; a file cannot be read.
+        MachineError: the storage cannot be reached.
     """
-    with _client(where) as client, _errand(job, seconds_idle) as errand:
+    with _client(where) as client, _errand(job, seconds_idle, sender, reads) as errand:
         workers = Fleet(client, errand)
         try:
             yield workers
@@ -53,7 +63,7 @@ def fleet(where: Local | Scheduler, job: Job, seconds_idle: float) -> Iterator["
 
 
 @contextmanager
-def _client(where: Local | Scheduler) -> Iterator["Client"]:
+def _client(where: Elsewhere) -> Iterator["Client"]:
     try:
         from distributed import Client, LocalCluster
         from distributed.security import Security
@@ -92,29 +102,40 @@ def _client(where: Local | Scheduler) -> Iterator["Client"]:
 
 
 @contextmanager
-def _errand(job: Job, seconds_idle: float) -> Iterator[Errand]:
-    """What workers are told; beside it lies what they write until it has its name, which is gone in the end."""
+def _errand(job: Job, seconds_idle: float, sender: Sender | None, reads: Iterable[Read]) -> Iterator[Errand]:
+    """What workers are told; what they write until it has its name is gone in the end."""
     name = getattr(type(job), "__name__", "job")
     for left in _SHARDS.glob(f"{name}-*"):  # by a run that was killed; one stage runs once in its folder
         shutil.rmtree(left, ignore_errors=True)
     token, here, source = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent
-    sign, signed = _SHARDS / token / "sign", token_hex(16)
-    write_bytes(signed.encode(), sign)
+    written = _SHARDS / token
     found_at = source.relative_to(here) if source.is_relative_to(here) else source
     try:
         yield Errand(
             token=token,
-            folder=str(here),
-            source=str(found_at),
-            sign=str(sign),
-            signed=signed,
+            folder=_sent(written, sender, reads) if sender else _shared(written),
+            source=SENT_SOURCE if sender else str(found_at),
+            written=written,
             packages=locked_packages(),
             programs=tuple(getattr(job, "programs", ())),
             job=packed(job),
             seconds_idle=seconds_idle,
         )
     finally:
-        shutil.rmtree(sign.parent, ignore_errors=True)
+        shutil.rmtree(written, ignore_errors=True)
+
+
+def _shared(written: Path) -> SharedFolder:
+    sign, signed = written / "sign", token_hex(16)
+    write_bytes(signed.encode(), sign)
+    return SharedFolder(str(Path.cwd()), str(sign), signed)
+
+
+def _sent(written: Path, sender: Sender, reads: Iterable[Read]) -> SentFolder:
+    written.mkdir(parents=True)
+    code = archived(PACKAGE, [PARAMS, REQUIREMENTS], written)
+    first, *others = sender.sent([Read(code), *reads])
+    return SentFolder(sender.storage.url, first, tuple(others))
 
 
 class _Check(NamedTuple):
@@ -183,7 +204,7 @@ class Fleet:
         except (OSError, TimeoutError, KeyError) as error:  # it died just then
             raise MachineError(f"worker {worker} gave no answer ({type(error).__name__}: {error})") from error
         if isinstance(answer, Lost):
-            raise MachineError(f"on worker {worker} its process {answer.reason}")
+            raise MachineError(f"on worker {worker}: {answer.reason}")
         if isinstance(answer, Raised):
             raise DataError(f"worker {worker}: {answer.kind}: {answer.message}\n{answer.trace}".rstrip())
         return answer.result
@@ -203,7 +224,7 @@ class Fleet:
         self._facts = self._facts or facts(self.errand.packages, self.errand.programs)
         found = opened(message)
         if isinstance(found, Lost):
-            self._lose(address, f"its process {found.reason}")
+            self._lose(address, found.reason)
         elif isinstance(found, Raised):
             self._refuse(address, f"{found.message}\n{found.trace}".rstrip())
         elif why := differences(self._facts, found):

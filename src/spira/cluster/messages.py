@@ -9,15 +9,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spira.storage.objects import Sent
+
+
+class SharedFolder(NamedTuple):
+    """Where a process for a stage starts: in the stage's own folder, on a disk that both see."""
+
+    path: str
+    sign: str  # a file in it, which says that both see the same folder
+    signed: str  # what is in that file
+
+
+class SentFolder(NamedTuple):
+    """Where a process for a stage starts: in a folder of its own, with what was sent."""
+
+    storage: str  # its address
+    code: Sent  # an archive of the stage's code and parameters
+    files: tuple[Sent, ...]  # that all shards read
+
 
 class Errand(NamedTuple):
     """What a worker must know to start a process for a stage."""
 
     token: str  # of this run of the stage
-    folder: str  # that the stage runs in
+    folder: SharedFolder | SentFolder
     source: str  # the folder of its code, seen from there
-    sign: str  # a file in it, which says that both see the same folder
-    signed: str  # what is in that file
+    written: Path  # likewise, for a shard's file until that has its name
     packages: tuple[str, ...]  # whose versions are compared
     programs: tuple[str, ...]  # likewise
     job: bytes

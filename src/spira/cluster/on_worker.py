@@ -9,54 +9,74 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable
+from hashlib import sha256
 from multiprocessing import Pipe
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from spira.base.errors import DataError, MachineError
 from spira.base.files import hash_file
-from spira.cluster import shard_process
+from spira.cluster import shard_process, stage_folder
 from spira.cluster.messages import Errand, Lost, Raised, environment, packed
+from spira.cluster.stage_folder import StageFolder, open_folder
+from spira.storage import objects
+from spira.storage.objects import Sent
 
-LOADED = hash_file(Path(__file__))  # when this process began; the file may be another by now
+_HERE = [Path(file) for file in (__file__, stage_folder.__file__, objects.__file__)]  # what a worker itself runs
+LOADED = sha256("".join(map(hash_file, _HERE)).encode()).hexdigest()  # when it began; the files may be others by now
 
 
 def check(errand: Errand) -> tuple[str, bytes]:
     """``LOADED``, and the packed facts of the process for the errand, or why there is none."""
     from distributed import get_worker
 
-    return LOADED, _begin(errand, get_worker().address)
+    worker = get_worker()
+    return LOADED, _answer(lambda: _process(errand, worker).facts())
 
 
-def make(errand: Errand, shard: bytes) -> bytes:
-    """The packed ``Made``, ``Raised`` or ``Lost`` of a shard, which is (what is asked for, the path of its file)."""
+def make(errand: Errand, shard: bytes, files: tuple[Sent, ...], written: Path | None) -> tuple[bytes, str]:
+    """The packed ``Made``, ``Raised`` or ``Lost`` of a shard; and the MD5 of its file, where that was sent.
+
+    Args:
+        errand: of the stage.
+        shard: what is asked for, and the path of its file, packed.
+        files: that it reads, where the stage's disk is not seen here.
+        written: the path of its file.
+    """
     from distributed import get_worker
 
-    return _begin(errand, get_worker().address, shard)
+    worker, digests = get_worker(), [""]
+
+    def work() -> bytes:
+        process = _process(errand, worker)
+        process.folder.bring(files)
+        answer = process.ask(shard)
+        if written:
+            digests.append(process.folder.send(written))
+        return answer
+
+    return _answer(work), digests[-1]
 
 
 async def ask(errand: Errand, message: bytes, dask_worker: Any = None) -> bytes:
     """As ``make``, beside whatever Dask runs here: for a short answer, so that nobody waits for a shard."""
-    return await asyncio.to_thread(_begin, errand, dask_worker.address, message)
+    return await asyncio.to_thread(_answer, lambda: _process(errand, dask_worker).ask(message))
 
 
 def end(token: str) -> None:
     """Ends the processes for a run of a stage."""
     with _STARTING:
         for key in [key for key in _processes if key[1] == token]:
-            _processes.pop(key).stop()
-            _first_facts.pop(key, None)
-
-
-class _ProcessGoneError(Exception):
-    """The process for an errand has died."""
+            _forget(key)
 
 
 class _Process:
-    """A process for an errand, and what it says of itself; where it dies, a call raises ``_ProcessGoneError``."""
+    """A process for an errand, and what it says of itself; where it dies, a call raises ``MachineError``."""
 
-    def __init__(self, errand: Errand, folder: Path) -> None:
+    def __init__(self, errand: Errand, folder: StageFolder) -> None:
+        self.folder = folder
         self._job = packed((errand.job, errand.packages, errand.programs, errand.seconds_idle))
         self._asking = Lock()
         self._facts: bytes | None = None
@@ -64,8 +84,8 @@ class _Process:
         number = other_end.fileno()
         self._process = subprocess.Popen(
             [sys.executable, "-m", shard_process.__name__, str(number)],
-            cwd=folder,
-            env=environment(errand, folder, os.environ, os.pathsep),
+            cwd=folder.path,
+            env=environment(errand, folder.path, os.environ, os.pathsep),
             stdin=subprocess.DEVNULL,
             pass_fds=[number],
         )
@@ -89,7 +109,7 @@ class _Process:
         except (EOFError, OSError) as error:
             status = self.stop()
             killed = f"was killed by signal {-status} ({signal.strsignal(-status)})"
-            raise _ProcessGoneError(killed if status < 0 else f"ended with status {status}") from error
+            raise MachineError(f"its process {killed if status < 0 else f'ended with status {status}'}") from error
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -106,33 +126,43 @@ _first_facts: dict[tuple[str, str], bytes] = {}  # of the same
 _STARTING = Lock()
 
 
-def _begin(errand: Errand, address: str, message: bytes | None = None) -> bytes:
-    """What the process for the errand answers to a message, or its facts; it is started where there is none."""
-    key = address, errand.token
+def _process(errand: Errand, worker: Any) -> _Process:
+    """The process for the errand, which is started where there is none, and in the same folder where it has died.
+
+    Raises:
+        DataError: this machine does not have what it needs, or no longer.
+        MachineError: it died, or its files cannot be reached.
+    """
+    key = worker.address, errand.token
     with _STARTING:
         process = _processes.get(key)
         if process is None or not process.is_alive():
-            folder = _shared_folder(errand)
-            if folder is None:
-                return _refused(f"does not see {errand.folder}, nor was it started in that folder")
-            process = _processes[key] = _Process(errand, folder)
+            _forget_dead(key)
+            own = Path(worker.local_directory, errand.token)
+            process = _processes[key] = _Process(errand, process.folder if process else open_folder(errand.folder, own))
+    found = process.facts()
+    if _first_facts.setdefault(key, found) != found:
+        raise DataError("it has other code or settings than when the work began")
+    return process
+
+
+def _forget_dead(but: tuple[str, str]) -> None:
+    """Forgets stages that were killed: their processes have ended by themselves. The one that asks may start anew."""
+    for key in [key for key, process in _processes.items() if key != but and not process.is_alive()]:
+        _forget(key)
+
+
+def _forget(key: tuple[str, str]) -> None:
+    process = _processes.pop(key)
+    process.stop()
+    process.folder.remove()
+    _first_facts.pop(key, None)
+
+
+def _answer(work: Callable[[], bytes]) -> bytes:
     try:
-        found = process.facts()
-        if _first_facts.setdefault(key, found) != found:
-            return _refused("has other code or settings than when the work began")
-        return found if message is None else process.ask(message)
-    except _ProcessGoneError as gone:
-        return packed(Lost(str(gone)))
-
-
-def _refused(why: str) -> bytes:
-    return packed(Raised("DataError", why, ""))
-
-
-def _shared_folder(errand: Errand) -> Path | None:
-    """Where this machine has the folder that the stage runs in: at the same path, or as the current one."""
-    for folder in (Path(errand.folder), Path.cwd()):
-        with suppress(OSError):
-            if (folder / errand.sign).read_text(encoding="utf-8") == errand.signed:
-                return folder
-    return None
+        return work()
+    except DataError as error:
+        return packed(Raised("DataError", str(error), ""))
+    except MachineError as error:
+        return packed(Lost(str(error)))

@@ -2,36 +2,38 @@
 
 A shard is a unit of work that pickles small. The process that makes it reads what it needs from the disk that all
 share, writes its file there under a name of its own, and answers with rows and a hash; no array passes the scheduler.
-The file gets its name here, once, so a worker that was given up and is still writing does no harm.
+The file gets its name here, once, so a worker that was given up and is still writing does no harm. Where no disk is
+shared, what a shard reads and what it writes go by object storage.
 """
 
 import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from spira.base.errors import DataError, ParamError
+from spira.base.errors import DataError, MachineError, ParamError
 from spira.base.files import hash_file, linked
 from spira.base.system_errors import naming
 from spira.clips.parallel import progress
 from spira.cluster import on_worker
-from spira.cluster.address import Local, Scheduler, asked
+from spira.cluster.address import Elsewhere, asked
 from spira.cluster.fleet import (
     MOST_TRIES,
     SECONDS_BETWEEN_LOOKS,
     SECONDS_OF_SILENCE,
     SECONDS_TO_CONNECT,
     Fleet,
-    Job,
     fleet,
 )
 from spira.cluster.messages import Lost, Made, Raised, opened, packed
+from spira.storage.objects import Sender, Sent, Storage
+from spira.storage.reads import Read
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -57,7 +59,7 @@ class Finished(NamedTuple):
     digest: str  # of its file; "" where it has none
 
 
-def elsewhere() -> Local | Scheduler | None:
+def elsewhere() -> Elsewhere | None:
     """Where shards are to be made, None for this process as ever.
 
     Raises:
@@ -66,27 +68,64 @@ def elsewhere() -> Local | Scheduler | None:
     return asked(os.environ)
 
 
-def make(where: Local | Scheduler, job: Job, shards: Sequence[Shard], name: str) -> Iterator[Finished]:
+class ShardJob(Protocol):
+    """What all shards of a stage are made with, from parameters and paths alone: it pickles small."""
+
+    def __call__(self) -> Callable[..., Any]:
+        """Called once in each process; what it returns is called with what is asked for, and the path of its file."""
+
+    def reads(self) -> Iterable[Read]:
+        """What every shard reads."""
+
+    def reads_for(self, asked: Any, /) -> Iterable[Read]:
+        """What one shard reads besides."""
+
+
+def make(where: Elsewhere, job: ShardJob, shards: Sequence[Shard], name: str) -> Iterator[Finished]:
     """Makes the shards elsewhere, and yields them as they are finished, in any order.
 
     Args:
         where: of ``elsewhere``.
-        job: called once in each process; what it returns is called with what is asked for, and with the path to write
-            to where the shard has one.
+        job: what makes them.
         shards: none of them twice.
         name: of the work, for the progress, which is counted in clips.
 
     Raises:
-        DataError: the scheduler cannot be reached; a worker computes otherwise, or does not share this folder; the
-            work on a shard raised an error, or was lost three times.
+        DataError: the scheduler or the storage cannot be reached; a worker computes otherwise, or does not share this
+            folder; the work on a shard raised an error, or was lost three times.
     """
     if not shards:
         return
-    with fleet(where, job, _SECONDS_IDLE) as workers:
-        finished = _Round(workers, shards).finished()
-        for one in progress(finished, sum(len(shard.clips) for shard in shards), name):
+    n_clips = sum(len(shard.clips) for shard in shards)
+    with (
+        _reached(),
+        _sender(where.storage) as sender,
+        fleet(where, job, _SECONDS_IDLE, sender, job.reads()) as workers,
+    ):
+        for one in progress(_Round(workers, job, shards, sender).finished(), n_clips, name):
             if one:
                 yield one
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """What this machine cannot do is an error of the stage."""
+    try:
+        yield
+    except MachineError as error:
+        raise DataError(str(error)) from error
+
+
+@contextmanager
+def _sender(storage: str) -> Iterator[Sender | None]:
+    if not storage:
+        yield None
+        return
+    sender = Sender(Storage(storage))
+    try:
+        yield sender
+    finally:
+        sender.close()
 
 
 class _Given(NamedTuple):
@@ -100,10 +139,14 @@ class _Given(NamedTuple):
 class _Round:
     """Gives shards to workers until all are made; one whose worker is lost goes to another."""
 
-    def __init__(self, workers: Fleet, shards: Sequence[Shard]) -> None:
-        self._fleet, self._client, self._errand, self._shards = workers, workers.client, workers.errand, shards
+    def __init__(self, workers: Fleet, job: ShardJob, shards: Sequence[Shard], sender: Sender | None) -> None:
+        self._fleet, self._client, self._errand = workers, workers.client, workers.errand
+        self._job, self._shards, self._sender = job, shards, sender
         largest_first = sorted(range(len(shards)), key=lambda number: -len(shards[number].clips))
         self._waiting = deque(largest_first)  # so that in the end no worker waits long for another
+        if sender:
+            for number in self._waiting:
+                sender.begin(job.reads_for(shards[number].asked))
         self._given: dict[Future, _Given] = {}  # in the order in which they were given
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._n_failures: Counter[int] = Counter()
@@ -158,9 +201,10 @@ class _Round:
 
     def _submit(self, number: int, worker: str) -> None:
         shard = self._shards[number]
-        path = Path(self._errand.sign).with_name(f"{number}-{next(self._tries)}") if shard.path else None
-        message = packed((shard.asked, path))
-        future = self._client.submit(on_worker.make, self._errand, message, workers=[worker], pure=False)
+        path = self._errand.written / f"{number}-{next(self._tries)}" if shard.path else None
+        files = self._sender.sent(self._job.reads_for(shard.asked)) if self._sender else ()
+        told = self._errand, packed((shard.asked, path)), files, path
+        future = self._client.submit(on_worker.make, *told, workers=[worker], pure=False)
         self._given[future] = _Given(number, worker, path)
         future.add_done_callback(self._done.put)
 
@@ -169,14 +213,16 @@ class _Round:
         to = self._given.pop(future, None)
         if to is None:
             return None
-        shard, answer = self._shards[to.number], _answer(future)
+        shard, (answer, sent) = self._shards[to.number], _answer(future)
         if isinstance(answer, Raised):
             raise _error(shard, answer, to.worker)
         if isinstance(answer, Lost):
             self._waiting.appendleft(to.number)
-            self._fail(to.number, f"on worker {to.worker} its process {answer.reason}")
+            self._fail(to.number, f"on worker {to.worker}: {answer.reason}")
             return None
         if shard.path and to.path and answer.digest:
+            if self._sender:
+                self._sender.storage.bring(Sent(str(to.path), sent, 0, ()), to.path)
             _give_name(to.path, shard.path, answer.digest)
         return Finished(to.number, answer.result, answer.digest)
 
@@ -186,12 +232,13 @@ class _Round:
             raise DataError(f"{_named(self._shards[number])}: lost {n} times; the last time {why}")
 
 
-def _answer(future: "Future") -> Made | Raised | Lost:
+def _answer(future: "Future") -> tuple[Made | Raised | Lost, str]:
+    """And the MD5 of its file, where it was sent."""
     try:
-        answer: Made | Raised | Lost = opened(future.result(timeout=SECONDS_TO_CONNECT))
+        answer, sent = future.result(timeout=SECONDS_TO_CONNECT)
+        return opened(answer), sent
     except Exception as error:  # its worker died just then, or Dask itself failed
-        return Lost(f"gave no answer ({type(error).__name__}: {error})")
-    return answer
+        return Lost(f"it gave no answer ({type(error).__name__}: {error})"), ""
 
 
 def _give_name(written: Path, path: Path, digest: str) -> None:

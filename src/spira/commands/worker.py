@@ -12,8 +12,9 @@ def command(address: str, options: tuple[str, ...]) -> None:
     """Work for stages and sweeps of another machine, by Dask.
 
     SCHEDULER is tcp://host:port or tls://host:port. To be started in the repository's folder, on a disk that all
-    machines share. This is Dask's own worker with one thread; OPTIONS are Dask's too (`dask worker --help`). Where a
-    stage runs with SPIRA_CLUSTER=SCHEDULER, each worker starts a process for it, and ends that with the stage.
+    machines share; where stages run with SPIRA_CLUSTER_STORAGE, anywhere. This is Dask's own worker with one thread;
+    OPTIONS are Dask's too (`dask worker --help`). Where a stage runs with SPIRA_CLUSTER=SCHEDULER, each worker starts a
+    process for it, and ends that with the stage.
 
     \b
     Example:

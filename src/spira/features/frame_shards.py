@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spira.base.array_types import Waveform
 from spira.clips.arrays import read_array
-from spira.clips.recordings import read_noise, waveforms_path
+from spira.clips.recordings import noise_files, read_noise, waveforms_path
 from spira.encoders.params import EmbeddingParams
 from spira.encoders.store import load_encoder
 from spira.features.cache import Kept
@@ -19,6 +19,7 @@ from spira.features.noise import NoiseBanks, NoiseParams, divide
 from spira.features.params import FeatureParams, WindowParams, frame_shape
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
 from spira.features.store import write_shard
+from spira.storage.reads import Read
 
 
 class View(NamedTuple):
@@ -125,6 +126,13 @@ class FrameJob:
 
     def __call__(self) -> "ShardMaker":
         return self.maker(self.banks(), self.renderer())
+
+    def reads(self) -> list[Read]:
+        weights = [self.pretrained / self.embedding.file] if self.features.kind == "embedding" else []
+        return [Read(path) for path in (*noise_files(self.noises), *weights)]
+
+    def reads_for(self, asked: ShardAsked) -> list[Read]:
+        return [Read(waveforms_path(self.clips, shard)) for shard in sorted({clip.waveforms for clip in asked.clips})]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class Member(NamedTuple):
     n_bytes: int
     sha256: str
 
+    def span(self) -> tuple[int, int]:
+        """The bytes of the tar that are read for it: its header and its content."""
+        return max(0, self.offset - len(tar_header(self.name, self.n_bytes))), self.offset + self.n_bytes
+
 
 Source = Path | Member
 
@@ -83,7 +87,7 @@ def _copy(member: Member, to: BinaryIO) -> None:
     header = tar_header(member.name, member.n_bytes)
     digest, left = sha256(), member.n_bytes
     with member.tar.open("rb", buffering=0) as tar:
-        tar.seek(max(0, member.offset - len(header)))
+        tar.seek(member.span()[0])
         if tar.read(len(header)) != header:
             raise DataError(
                 f"{where} must be a recording, as the manifest has it, but the tar has no such member there; is this "

@@ -28,6 +28,7 @@ from spira.ingest.packed import RawFolder
 from spira.ingest.sandbox import Guard
 from spira.ingest.sandbox_worker import Failed, Lost
 from spira.ingest.sources import Member, Source, as_file, n_bytes
+from spira.storage.reads import Read, Span
 
 REJECTS = "rejects.csv"
 _NO_FACT = "This is a fault of the machine and no fact about the file, which is not refused: fix it and run again"
@@ -71,6 +72,18 @@ class Job:
     def __call__(self) -> Callable[["Shard", Path], "Stored"]:
         """Makes a shard, under the path that is given with it, where that is not this process's to make."""
         return lambda shard, path: store_shard(self, replace(shard, path=path))
+
+    def reads(self) -> tuple[Read, ...]:
+        return ()
+
+    def reads_for(self, asked: "Shard") -> Iterator[Read]:
+        spans: dict[Path, list[Span]] = defaultdict(list)
+        for file in asked.files:
+            if isinstance(file.source, Member):
+                spans[file.source.tar].append(file.source.span())
+            else:
+                yield Read(file.source)
+        yield from (Read(tar, own) for tar, own in spans.items())
 
 
 @dataclass(frozen=True)

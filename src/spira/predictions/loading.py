@@ -39,6 +39,11 @@ def load_model(folder: Path, device: torch.device, kernels: CpuKernels) -> Model
         ) from error
 
 
+def model_files(folder: Path) -> list[Path]:
+    """What ``load_model`` and ``load_held_out`` read."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def load_held_out(folder: Path, device: torch.device, kernels: CpuKernels) -> dict[str, Model]:
     """By validation clip, the model that was fitted without its speaker; {} where the model in ``folder`` met none."""
     found: dict[str, Model] = {}

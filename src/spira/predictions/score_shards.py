@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import torch
 
-from spira.features.store import read_renderings
+from spira.features.store import index_path, read_renderings, shard_path
 from spira.models.device import prepare
 from spira.models.params import CpuKernels
-from spira.predictions.loading import load_held_out, load_model
+from spira.predictions.loading import load_held_out, load_model, model_files
 from spira.predictions.scoring import score_each
 from spira.predictions.trained import Model
+from spira.storage.reads import Read
 
 Training = tuple[str, int]  # the model's name, and the seed
 
@@ -23,6 +24,7 @@ class ScoresAsked(NamedTuple):
     fold: str
     folder: Path  # of the subset's frames
     condition: str
+    shard: int
     clips: tuple[str, ...]
 
 
@@ -38,6 +40,14 @@ class ScoreJob:
 
     def __call__(self) -> "ShardScorer":
         return ShardScorer(self, prepare("auto", seed=0))  # nothing is drawn
+
+    def reads(self) -> list[Read]:
+        folders = [folder for name, seed in self.trainings for folder in (self.trained / name).glob(f"*/{seed}")]
+        return [Read(file) for folder in folders for file in model_files(folder)]
+
+    def reads_for(self, asked: ScoresAsked) -> list[Read]:
+        place = asked.folder, asked.condition
+        return [Read(index_path(*place)), Read(shard_path(*place, asked.shard))]
 
 
 class ShardScorer:

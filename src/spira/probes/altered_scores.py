@@ -11,7 +11,7 @@ from torch import Tensor
 from spira.base.array_types import Waveform
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map
-from spira.clips.recordings import PLACE, read_noise, read_waveforms
+from spira.clips.recordings import PLACE, noise_files, read_noise, read_waveforms, waveforms_path
 from spira.encoders.params import EmbeddingParams
 from spira.encoders.store import load_encoder
 from spira.features.noise import NoiseParams, clip_generator, divide
@@ -19,13 +19,14 @@ from spira.features.params import FeatureParams, WindowParams
 from spira.features.rendering import NoiseInserter, Renderer, make_renderer
 from spira.models.device import prepare
 from spira.models.params import CpuKernels
-from spira.predictions.loading import load_model
+from spira.predictions.loading import load_model, model_files
 from spira.predictions.scoring import score
 from spira.predictions.trained import Model
 from spira.probes.alterations import ADDED, FORMS, SWAPS, Alteration, AlterParams, in_form, swapped
 from spira.probes.background import BackgroundParams
 from spira.probes.background import background as find_background
 from spira.split.holdout import id_hash
+from spira.storage.reads import Read
 
 _CLIPS: dict[str, type[pl.DataType]] = {
     "clip_id": pl.String,
@@ -95,9 +96,24 @@ class AlterJob:
     pretrained: Path
     n_workers: int | None  # threads that render
 
+    def reads(self) -> list[Read]:
+        shards = self._picked()["shard"].unique(maintain_order=True)
+        files = [self.clips / "clips.csv", *(waveforms_path(self.clips, shard) for shard in shards)]
+        files += noise_files(self.noises)
+        files += [self.pretrained / self.embedding.file] if self.features.kind == "embedding" else []
+        files += [
+            file for name, fold, seed in self.models for file in model_files(self.trained / name / fold / str(seed))
+        ]
+        return [Read(file) for file in files]
+
+    def reads_for(self, _: Alteration, /) -> tuple[Read, ...]:
+        return ()
+
     def __call__(self) -> "AlteredScores":
         device = prepare("auto", seed=0)  # nothing is drawn
-        picked = _pick_clips(self.clips, frozenset().union(*self.tested.values()), self.alter)
+        rows = self._picked()
+        columns = (rows["clip_id"], rows["speaker_id"], rows["label"], read_waveforms(rows, self.clips))
+        picked = [Clip(*row) for row in zip(*columns, strict=True)]
         lenders = _lenders(picked, self.sample_rate, self.background, self.alter)
         bank = divide(read_noise(self.noises), self.noise).test
         added = NoiseInserter(bank, self.noise, self.sample_rate, self.features.active_db)
@@ -112,6 +128,13 @@ class AlterJob:
                 for name, fold, seed in self.models
             ],
         )
+
+    def _picked(self) -> pl.DataFrame:
+        """The test clips, or where they are many those that a hash of their names picks, by name."""
+        tested = frozenset().union(*self.tested.values())
+        picked = set(sorted(tested, key=lambda clip: id_hash(clip, self.alter.seed))[: self.alter.n_clips])
+        table = read_table(self.clips / "clips.csv", _CLIPS).sort("clip_id")
+        return table.filter(pl.col("clip_id").is_in(picked))
 
 
 @dataclass(frozen=True)
@@ -149,14 +172,6 @@ class AlteredScores:
     @property
     def alterations(self) -> tuple[Alteration, ...]:
         return (*FORMS, ADDED, *SWAPS) if self.altered.lenders else (*FORMS, ADDED)
-
-
-def _pick_clips(folder: Path, tested: frozenset[str], p: AlterParams) -> list[Clip]:
-    """The test clips, or where they are many those that a hash of their names picks, in the order of their names."""
-    picked = set(sorted(tested, key=lambda clip: id_hash(clip, p.seed))[: p.n_clips])
-    table = read_table(folder / "clips.csv", _CLIPS).sort("clip_id").filter(pl.col("clip_id").is_in(picked))
-    columns = (table["clip_id"], table["speaker_id"], table["label"], read_waveforms(table, folder))
-    return [Clip(*row) for row in zip(*columns, strict=True)]
 
 
 def _lenders(clips: Sequence[Clip], sample_rate: int, quiet: BackgroundParams, p: AlterParams) -> dict[Clip, Waveform]:

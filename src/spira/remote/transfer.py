@@ -1,22 +1,12 @@
 """Send, bring and check DVC's objects between cache and remote; faults as sentences."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    FlexibleChecksumError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import FlexibleChecksumError
 from dvc.exceptions import DvcException
 from dvc_data.hashfile.hash import file_md5
 from dvc_objects.fs.local import localfs
@@ -24,10 +14,10 @@ from dvc_objects.fs.utils import as_atomic
 
 from spira.base.errors import DataError
 from spira.remote.objects import differs, object_md5
-from spira.remote.uploads import watch
+from spira.storage import s3
+from spira.storage.faults import FAULTS, fault
 
 UNSET = "BUCKET_NOT_SET"
-N_ATTEMPTS = 2  # of botocore and, around it, of s3fs: 2 x 2 read_timeouts where their defaults make 5 x 5
 N_AT_ONCE = 8
 NOWHERE = "neither in this cache nor on the remote"
 
@@ -72,14 +62,8 @@ class Storage(NamedTuple):
 
 
 def find(repo: Any, command: str) -> tuple[Any, str]:
-    """The remote that DVC is configured to use, and its address as messages name it.
-
-    The server's own checksums are not used, for every object is held to its MD5 here. rclone repeats that of the
-    whole object with each range of it, and so no object that is read in ranges (over 50 MiB, or after a line that
-    broke) would ever arrive.
-    """
-    os.environ.setdefault("AWS_MAX_ATTEMPTS", str(N_ATTEMPTS))
-    os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
+    """The remote that DVC is configured to use, and its address as messages name it."""
+    s3.configure()
     with explain_faults("remote"):
         remote = repo.cloud.get_remote_odb(command=command)
     where = f"remote {remote.fs.unstrip_protocol(remote.path)}"
@@ -94,11 +78,10 @@ def connect(cache: Any, remote: Any) -> Storage:
         files = [path for path in Path(remote.path).rglob("*") if path.is_file()]
         sizes = {str(path): {"size": path.stat().st_size} for path in files}
         return Storage(cache, remote, {oid: sizes[path] for path in sizes if (oid := _oid(remote, path))})
-    s3 = remote.fs.fs
-    s3.retries = N_ATTEMPTS
-    s3.ls(remote.path.split("/")[0])  # the listing below takes a bucket that is missing for empty
-    watch(s3.s3, s3.s3.meta.config.read_timeout)
-    found = s3.find(remote.path, detail=True)
+    filesystem = remote.fs.fs
+    s3.limit(filesystem)
+    filesystem.ls(remote.path.split("/")[0])  # the listing below takes a bucket that is missing for empty
+    found = filesystem.find(remote.path, detail=True)
     return Storage(cache, remote, {oid: found[path] for path in found if (oid := _oid(remote, path))})
 
 
@@ -127,7 +110,7 @@ def each(work: Callable[[str], None], oids: Iterable[str], names: Mapping[str, s
             return oid, str(error)
         except FlexibleChecksumError as error:
             return oid, f"the server sent other bytes than its own checksum says ({error})"
-        except (OSError, BotoCoreError, ClientError) as error:
+        except FAULTS as error:
             error.add_note(f"{names[oid]} ({oid}): ")
             raise
         return oid, None
@@ -141,22 +124,8 @@ def explain_faults(where: str) -> Iterator[None]:
     """Turns errors of the network, the server and DVC into one sentence with the object and the likely cause."""
     try:
         yield
-    except (OSError, BotoCoreError, ClientError) as error:
+    except FAULTS as error:
         met_at = "".join(getattr(error, "__notes__", []))  # the object, where ``each`` met it
-        raise DataError(f"{where}: {met_at}{_fault(error)}") from error
+        raise DataError(f"{where}: {met_at}{fault(error)}") from error
     except DvcException as error:
         raise DataError(str(error)) from error
-
-
-def _fault(error: Exception) -> str:
-    match error:
-        case PermissionError() | NoCredentialsError() | PartialCredentialsError():
-            return f"the key is missing or refused ({error}); see docs/how-to/storage.md"
-        case ReadTimeoutError() | TimeoutError():
-            return f"took the request and did not answer in time ({error}); run again later"
-        case EndpointConnectionError() | ConnectTimeoutError():
-            return f"no server ({error}); is it up, and endpointurl right?"
-        case FileNotFoundError():
-            return f"not found ({error}); is the bucket's name right, and does it exist?"
-        case _:
-            return f"the transfer broke off ({error}); run again to complete it"

@@ -16,6 +16,7 @@ from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.clips.parallel import progress
 from spira.clips.subsets import read_subsets
+from spira.cluster.address import Elsewhere
 from spira.cluster.shards import Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
 from spira.features.noise import NoiseParams
@@ -49,6 +50,7 @@ def run(
     out: Path = Path("data/altered.csv"),
     n_workers: int | None = None,
 ) -> None:
+    where = elsewhere()
     _, step = windows.frames(sample_rate, frame_shape(features, embedding, sample_rate))
     tested = {fold: frozenset(members.test) for fold, members in read_subsets(subsets).items()}
     job = AlterJob(
@@ -78,7 +80,7 @@ def run(
         )
     tables = [
         _table(altered.tested(fold), scores, model=name, fold=fold, condition=alteration, seed=seed)
-        for alteration, by_model in zip(altered.alterations, _scored(job, altered), strict=True)
+        for alteration, by_model in zip(altered.alterations, _scored(where, job, altered), strict=True)
         for (name, fold, seed), scores in zip(job.models, by_model, strict=True)
         if scores
     ]
@@ -87,10 +89,10 @@ def run(
     print(f"{len(altered.picked)} test clips scored under {len(altered.alterations)} alterations by {n_models} models")
 
 
-def _scored(job: AlterJob, altered: AlteredScores) -> list[list[list[float]]]:
+def _scored(where: Elsewhere | None, job: AlterJob, altered: AlteredScores) -> list[list[list[float]]]:
     """Of each alteration, the scores of each model, here or elsewhere."""
     names = [clip.clip_id for clip in altered.picked]
-    if where := elsewhere():
+    if where:
         shards = [Shard(alteration, names) for alteration in altered.alterations]
         return [one.result for one in sorted(make(where, replace(job, n_workers=1), shards, "alter"))]
     return [

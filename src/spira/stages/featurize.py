@@ -5,7 +5,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 
     begin_stage()
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
@@ -19,9 +19,10 @@ from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import NOISE, PLACE
+from spira.clips.recordings import PLACE, noise_files
 from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
+from spira.cluster.address import Elsewhere
 from spira.cluster.shards import Finished, Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
 from spira.features.cache import Shards, work_folder
@@ -80,13 +81,14 @@ def run(
     out: Path = Path("data/features"),
     n_workers: int | None = None,
 ) -> None:
+    where = elsewhere()
     table = read_table(clips / "clips.csv", _CLIPS).sort("clip_id")
     members = _members(subsets)
     job = FrameJob(sample_rate, features, embedding, windows, noise, clips, noises, pretrained)
     banks, renderer = job.banks(), job.renderer()
     print(_banks_line(banks))
     weights = [pretrained / embedding.file] if features.kind == "embedding" else []
-    facts, read = _shared_facts(features, noise, renderer, sample_rate), [*_noise_files(noises), *weights]
+    facts, read = _shared_facts(features, noise, renderer, sample_rate), [*noise_files(noises), *weights]
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
     job = replace(job, kept=work_folder("encoded", facts, read) if weights else None)  # of a spectrum: milliseconds
@@ -100,7 +102,8 @@ def run(
         arrays.append(Array(out / subset, name, tuple(views), rows, shards))
         remove_index(out / subset, name)
     maker = job.maker(banks, renderer)
-    lengths, n_made = _write([one for array in arrays for one in array.by_shard()], job, maker, cache, n_workers)
+    parts = [one for array in arrays for one in array.by_shard()]
+    lengths, n_made = _write(parts, cache, maker, lambda to_make: _made(to_make, where, job, maker, n_workers))
     for array in arrays:
         write_index(_index(array, lengths), array.folder, array.name)
     cache.forget_others()
@@ -125,12 +128,11 @@ def _banks_line(banks: NoiseBanks) -> str:
     return f"noise: {len(banks.training)} recordings for training and validation, {len(banks.test)} others for test"
 
 
-def _noise_files(noises: Path) -> list[Path]:
-    return [noises / "recordings.csv", noises / NOISE]
-
-
 def _write(
-    shards: list[ArrayShard], job: FrameJob, maker: ShardMaker, cache: Shards, n_workers: int | None
+    shards: list[ArrayShard],
+    cache: Shards,
+    maker: ShardMaker,
+    made: Callable[[list[ArrayShard]], Iterator[Finished]],
 ) -> tuple[dict[Path, list[int]], int]:
     """Makes or restores all shards: the numbers of frames in each, by its path, and how many had to be made."""
     n_frames: dict[Path, list[int]] = {}
@@ -145,12 +147,12 @@ def _write(
                 to_make[key] = shard
             else:
                 n_frames[shard.path] = known
-        made = list(to_make.items())
-        for number, lengths, digest in _made([shard for _, shard in made], job, maker, n_workers):
-            key, shard = made[number]
+        missing = list(to_make.items())
+        for number, lengths, digest in made([shard for _, shard in missing]):
+            key, shard = missing[number]
             n_frames[shard.path] = lengths
             cache.keep(shard.path, key, lengths, digest)
-        n_made += len(made)
+        n_made += len(missing)
     return n_frames, n_made
 
 
@@ -161,9 +163,11 @@ def _key(shard: ArrayShard, maker: ShardMaker) -> tuple[object, ...]:
     return key
 
 
-def _made(shards: list[ArrayShard], job: FrameJob, maker: ShardMaker, n_workers: int | None) -> Iterator[Finished]:
+def _made(
+    shards: list[ArrayShard], where: Elsewhere | None, job: FrameJob, maker: ShardMaker, n_workers: int | None
+) -> Iterator[Finished]:
     """Each shard once it is made: here, by threads that know no end of a shard, or elsewhere, a shard at once."""
-    if where := elsewhere():
+    if where:
         named = [Shard(asked, [one.clip.clip_id for one in asked.renderings()], path) for path, asked in shards]
         yield from make(where, job, named, "featurize")
         return

@@ -16,6 +16,7 @@ from spira.base.section import FolderName, SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import write_table
 from spira.cluster import shards as cluster
+from spira.cluster.address import Elsewhere
 from spira.ingest.acceptance import Code, IngestParams, Refusal
 from spira.ingest.corpus import read_corpus, require_learnable
 from spira.ingest.file_names import Located, locate_files
@@ -60,14 +61,14 @@ def run(
     out: Path = Path("data/clips"),
     n_workers: int | None = None,
 ) -> None:
-    name = namer(ingest.personal_data)
+    where, name = cluster.elsewhere(), namer(ingest.personal_data)
     refuse_personal(corpus, hashed=ingest.personal_data == "pseudonymise")
     rows = read_corpus(corpus, name)
     require_learnable(rows, corpus)
     folder = open_folder(corpus)
     files = locate_files(folder, rows["file_path"].to_list(), name)
     job, shards = Job(sample_rate, ingest, "max_seconds"), shards_by_name(folder, files, out, name)
-    recordings, refused, _ = _stored(job, shards, n_workers, corpus.name)
+    recordings, refused, _ = _stored(where, job, shards, n_workers, corpus.name)
     who = {path: (speaker, label) for path, speaker, label in rows.select("file_path", "speaker_id", "label").rows()}
     repeated = dict(_repeated(_same_sound(recordings), who, name))
     if repeated:
@@ -82,9 +83,9 @@ def run(
     print(f"{corpus}: {len(clips)} of {len(rows)} clips, {n_speakers} speakers, {minutes:.1f} minutes")
 
 
-def _stored(job: Job, shards: list[Shard], n_workers: int | None, name: str) -> Stored:
+def _stored(where: Elsewhere | None, job: Job, shards: list[Shard], n_workers: int | None, name: str) -> Stored:
     """What became of the recordings of each shard, here or elsewhere."""
-    if where := cluster.elsewhere():
+    if where:
         asked = [cluster.Shard(shard, [file.shown for file in shard.files], shard.path) for shard in shards]
         return gathered([one.result for one in sorted(cluster.make(where, job, asked, name))], name)
     return store_shards(job, shards, n_workers, name)

@@ -14,6 +14,7 @@ from spira.base.params import load
 from spira.base.section import SampleRate, Seeds
 from spira.base.stage_process import as_stage
 from spira.clips.subsets import read_subsets
+from spira.cluster.address import Elsewhere
 from spira.cluster.shards import Shard, elsewhere, make
 from spira.encoders.params import EmbeddingParams
 from spira.features.conditions import CONDITIONS
@@ -60,6 +61,7 @@ def run(
     test: Path = Path("data/features/test"),
     out: Path = Path("data/predictions.csv"),
 ) -> None:
+    where = elsewhere()
     _, step = windows.frames(sample_rate, frame_shape(features, embedding, sample_rate))
     folds, trainings = read_subsets(subsets), models.trainings(seeds)
     _warn_of_leftovers(trained, [f"{name}/{fold}/{seed}" for name, seed in trainings for fold in folds])
@@ -71,15 +73,19 @@ def run(
         for condition in CONDITIONS
     ]
     job = ScoreJob(trainings, step, predict.batch_size, cpu_kernels, trained)
-    asked = [ScoresAsked(p.fold, folders[p.subset], p.condition, tuple(s["clip_id"])) for p in parts for s in p.shards]
-    scores = iter(_scored(job, asked))
+    asked = [
+        ScoresAsked(part.fold, folders[part.subset], part.condition, rows["shard"][0], tuple(rows["clip_id"]))
+        for part in parts
+        for rows in part.shards
+    ]
+    scores = iter(_scored(where, job, asked))
     tables = [table for part in parts for table in part.tables(trainings, [next(scores) for _ in part.shards])]
     write_predictions(pl.concat(tables), out)
 
 
-def _scored(job: ScoreJob, asked: Sequence[ScoresAsked]) -> list[list[list[float]]]:
+def _scored(where: Elsewhere | None, job: ScoreJob, asked: Sequence[ScoresAsked]) -> list[list[list[float]]]:
     """Of each shard, the scores of each training, here or elsewhere: in both cases a shard's clips are one batch."""
-    if where := elsewhere():
+    if where:
         made = make(where, job, [Shard(one, one.clips) for one in asked], "predict")
         return [one.result for one in sorted(made)]
     score = job()

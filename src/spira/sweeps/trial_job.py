@@ -48,5 +48,5 @@ class Trial:
         if asked == "slot":
             return device and (platform.node(), device)
         if self._process is None:
-            raise MachineError("is another than the one that began")
+            raise MachineError("its process is another than the one that began")
         return self._process.end() if asked == "end" else self._process.poll()
