@@ -124,7 +124,7 @@ DOORS = {  # the modules that may touch files, processes, the environment or the
     "retraining": {"branch", "checked", "corpus", "dvc_command", "evidence", "pull_request", "run"},
     "scorer": {"contents", "decoders", "manifest", "pyfunc", "scorer"},
     "server": {"connections", "journal", "run"},
-    "storage": {"objects", "reads", "s3", "uploads"},
+    "storage": {"faults", "objects", "reads", "s3", "uploads"},
     "sweeps": {
         "clones",
         "experiment_process",
