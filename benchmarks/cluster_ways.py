@@ -116,20 +116,20 @@ def killed(folder: Folder) -> Iterator[RunStage]:
                     folder.run_stage(stage, SPIRA_CLUSTER=cluster.address)
                 finally:
                     ended.set()
+            print(f"{stage}: a worker was killed after {watch.result()} of its shards", file=sys.stderr, flush=True)
             victim.wait()
-            print(f"{stage}: a worker was killed that had {watch.result()}", file=sys.stderr, flush=True)
 
         yield run_stage
 
 
-def in_the_middle(client: Client, worker: str, ended: Event, kill: Callable[[], None]) -> str:
-    """Kills a worker that has made a shard and has begun another, by what the scheduler knows; returns how many."""
+def in_the_middle(client: Client, worker: str, ended: Event, kill: Callable[[], None]) -> int:
+    """Kills a worker that has begun a shard after others, by what the scheduler knows; returns after how many."""
     given: set[str] = set()
     while not ended.wait(0.02):
         now = {str(key) for key in client.processing()[worker] if str(key).startswith("make-")}
         if now and given - now:
             kill()
-            return f"made {len(given - now)} shards and not the {len(now)} that it was given then"
+            return len(given - now)
         given |= now
     sys.exit("the stage ended before the worker had made a shard and begun another: more clips, or smaller shards")
 

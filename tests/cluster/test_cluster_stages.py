@@ -1,12 +1,17 @@
 """An encoder's frames and the scores of several folds have the same bytes where workers of a cluster make them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy, rmtree
+from typing import Any
 
 import polars as pl
 import pytest
 
 from random_encoders import write_resemblyzer
+from spira.cluster.address import Local, Scheduler
+from spira.cluster.shards import Finished, make
+from spira.features.frame_shards import FrameJob
 from spira.stages import featurize
 from stage_path import prepare, run_alter, run_featurize, run_predict, run_to_features, run_training
 from tiny import ROOT
@@ -67,8 +72,17 @@ def test_every_fold_is_scored_the_same(workspace: Path, monkeypatch: pytest.Monk
 
 
 def test_an_encoders_frames_are_the_same_and_kept(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next run's worker reads what the first run's have kept, but for what is damaged since."""
-    before = outputs("data/features")
+    """The next run's worker reads what the first run's have kept, but for what is damaged since.
+
+    Where it is, workers are told by a path that also one finds who has the folder elsewhere.
+    """
+    before, told = outputs("data/features"), []
+
+    def watched(where: Local | Scheduler, job: FrameJob, *rest: Any) -> Iterator[Finished]:
+        told.append(job.kept)
+        return make(where, job, *rest)
+
+    monkeypatch.setattr("spira.stages.featurize.make", watched)
     monkeypatch.setenv("DVC_ROOT", str(workspace))
     monkeypatch.setenv("SPIRA_CLUSTER", "local:2")
     featurized_anew()
@@ -81,6 +95,7 @@ def test_an_encoders_frames_are_the_same_and_kept(workspace: Path, monkeypatch: 
     featurized_anew()
     assert outputs("data/features") == before
     assert kept().items() - first.items() == {(damaged, damaged.stat().st_ino)}
+    assert set(told) == {damaged.parent}
 
 
 def featurized_anew() -> None:

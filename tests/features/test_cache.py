@@ -8,7 +8,7 @@ import pytest
 
 from spira.base.files import write_bytes
 from spira.features import cache as kept
-from spira.features.cache import Shards, work_folder
+from spira.features.cache import Shards
 
 FACTS = {"n_mels": 40}
 NOTE = [3, 5]
@@ -175,17 +175,3 @@ def test_it_lies_where_dvc_was_started(out: Path, monkeypatch: pytest.MonkeyPatc
     made(out)
     monkeypatch.chdir(out.parent)
     assert shards(out).restored(Path("data/features/noisy-0.npy"), ("a.wav",)) == NOTE
-
-
-def test_another_host_finds_what_is_kept_in_the_folder_that_both_share(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DVC_ROOT is absolute, and the other has the folder elsewhere; an experiment in a copy keeps in the repository."""
-    root = out.parents[2]
-    monkeypatch.chdir(root)
-    folder = work_folder("encoded", FACTS, [])
-    assert folder
-    assert folder.parent == Path(".ckpt/encoded")
-    (root / "copy").mkdir()
-    monkeypatch.chdir(root / "copy")
-    assert work_folder("encoded", FACTS, []) == root / folder

@@ -68,8 +68,7 @@ def _code() -> Iterator[tuple[str, Path]]:
 def work_folder(name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> Path | None:
     """Where a stage keeps what was made of these facts; None where DVC did not start it.
 
-    As seen from the current folder where it is in that, since another host may have both at another path. What was kept
-    for other facts is removed: its room is free before the first file is written.
+    What was kept for other facts is removed: its room is free before the first file is written.
     """
     if "DVC_ROOT" not in os.environ:
         return None
@@ -77,8 +76,7 @@ def work_folder(name: str, facts: Mapping[str, Any], data: Iterable[Path]) -> Pa
     for other in folder.parent.glob(_HASH):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return folder
 
 
 class Shards:

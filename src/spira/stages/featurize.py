@@ -91,7 +91,7 @@ def run(
     facts, read = _shared_facts(features, noise, renderer, sample_rate), [*noise_files(noises), *weights]
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
-    job = replace(job, kept=work_folder("encoded", facts, read) if weights else None)  # of a spectrum: milliseconds
+    job = replace(job, kept=_kept(facts, read) if weights else None)  # of a spectrum: milliseconds
     shape = frame_shape(features, embedding, sample_rate)
     arrays = []
     for subset, name, views in _arrays(noise):
@@ -120,6 +120,12 @@ def _shared_facts(
     facts = {"sample_rate": sample_rate, "shortest": renderer.shortest, "torchaudio": version("torchaudio")}
     per_clip = {"views", "clean_weight", "n_patient", "n_control"}
     return facts | {"features": features.model_dump(), "noise": noise.model_dump(exclude=per_clip)}
+
+
+def _kept(facts: dict[str, object], read: list[Path]) -> Path | None:
+    """Seen from the current folder where it is in that: a worker may have both at another path, and DVC_ROOT is one."""
+    folder, here = work_folder("encoded", facts, read), Path.cwd()
+    return folder.relative_to(here) if folder and folder.is_relative_to(here) else folder
 
 
 def _banks_line(banks: NoiseBanks) -> str:
