@@ -117,7 +117,7 @@ plots: $(READY) ## draw the committed results as docs/explanation/plots/*.png, a
 	python docs/write_readme.py
 
 picture: $(READY) ## photograph the head of data/report/index.html for the README: docs/explanation/report.png, by chromium
-	python tests/support/browser.py
+	python tests/support/picture.py
 
 deps: $(READY) ## write each stage's imports into dvc.yaml, after a change of them
 	PYTHONPATH=src python tests/support/closures.py

@@ -3,10 +3,12 @@
 import json
 import re
 import runpy
+import struct
 import subprocess
 
 import pytest
 
+import picture
 from spira.base.params import load
 from spira.demo.people import SynthesizeParams, attainable_auc
 from tiny import ROOT
@@ -34,6 +36,14 @@ def test_it_shows_the_committed_report() -> None:
     rows = [row for row in cells(table) if row[0] != "noisy_controls"]  # takes a page to explain
     assert [[row[i] for i in map(rows[0].index, shown[0])] for row in rows] == shown
     assert shown[0] == ["condition", "model", "AUC", "sensitivity", "specificity"]
+
+
+def test_its_picture_is_of_the_committed_page() -> None:
+    """`make picture` takes it anew, and notes in it what was shown."""
+    assert picture.mark(picture.PICTURE.read_bytes()) == picture.shown(picture.REPORT.read_text(encoding="utf-8"))
+    plain = b"\x89PNG\r\n\x1a\n" + bytes(25)
+    assert picture.mark(picture.marked(plain, "a page")) == "a page"
+    assert picture.mark(plain + struct.pack(">I", 0) + b"IEND") == ""
 
 
 def test_make_plots_would_change_nothing_in_it() -> None:

@@ -154,7 +154,3 @@ def _caller(socket: aiohttp.ClientWebSocketResponse, events: list[dict[str, Any]
             events.append(answer)
 
     return call
-
-
-if __name__ == "__main__":
-    Path("docs/explanation/report.png").write_bytes(seen(Path("data/report/index.html"), 1280, height=1310).png)
