@@ -107,7 +107,7 @@ def _errand(job: Job, seconds_idle: float, sender: Sender | None, reads: Iterabl
     name = getattr(type(job), "__name__", "job")
     for left in _SHARDS.glob(f"{name}-*"):  # by a run that was killed; one stage runs once in its folder
         shutil.rmtree(left, ignore_errors=True)
-    token, here, source = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent
+    token, here, source, packages = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent, locked_packages()
     written = _SHARDS / token
     found_at = source.relative_to(here) if source.is_relative_to(here) else source
     try:
@@ -116,7 +116,7 @@ def _errand(job: Job, seconds_idle: float, sender: Sender | None, reads: Iterabl
             folder=_sent(written, sender, reads) if sender else _shared(written),
             source=SENT_SOURCE if sender else str(found_at),
             written=written,
-            packages=locked_packages(),
+            packages=packages,
             programs=tuple(getattr(job, "programs", ())),
             job=packed(job),
             seconds_idle=seconds_idle,
