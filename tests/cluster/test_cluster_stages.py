@@ -54,13 +54,17 @@ def outputs(*names: str) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files}
 
 
-def test_every_fold_is_scored_the_same(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its own models, fitted without a clip's speaker where that is one of validation; altered clips too."""
+def test_every_fold_is_scored_the_same(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own models, fitted without a clip's speaker where that is one of validation; altered clips too.
+
+    A worker has nothing but what it is sent: of models, frames and the encoder no file is forgotten.
+    """
     scores = ("data/predictions.csv", "data/altered.csv")
     before = outputs(*scores)
     for name in scores:
         (workspace / name).unlink()
     monkeypatch.setenv("SPIRA_CLUSTER", "local:2")
+    monkeypatch.setenv("SPIRA_CLUSTER_STORAGE", f"file://{tmp_path}")
     run_predict((1,))
     run_alter((1,), n_workers=2)
     assert outputs(*scores) == before
@@ -81,6 +85,20 @@ def test_an_encoders_frames_are_the_same_and_kept(workspace: Path, monkeypatch: 
     featurized_anew()
     assert outputs("data/features") == before
     assert kept().items() - first.items() == {(damaged, damaged.stat().st_ino)}
+
+
+def test_an_encoders_frames_are_kept_on_no_disk_but_the_stages_own(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a stage keeps them outside of its folder, as an experiment in a copy does, a worker would never tidy up."""
+    before = outputs("data/features")
+    monkeypatch.setenv("DVC_ROOT", str(workspace))
+    monkeypatch.setenv("SPIRA_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("SPIRA_CLUSTER", "local:2")
+    monkeypatch.setenv("SPIRA_CLUSTER_STORAGE", f"file://{tmp_path}/storage")
+    featurized_anew()
+    assert outputs("data/features") == before
+    assert not (tmp_path / "checkpoints/encoded").exists()
 
 
 def featurized_anew() -> None:
