@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from random_encoders import write_resemblyzer
+from spira.ingest import waveforms
 from spira.stages import featurize
 from stage_path import prepare, run_alter, run_featurize, run_predict, run_to_features, run_training
 from tiny import ROOT
@@ -30,6 +31,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         prepare(at, patch, **CHANGES)
         patch.setattr(featurize, "count_shards", lambda *_: 4)
+        patch.setattr(waveforms, "count_shards", lambda *_: 3)
         metadata = Path("data/raw/tiny/metadata.csv")
         pl.read_csv(metadata).drop("split").write_csv(metadata)
         write_resemblyzer(Path("data/pretrained/e.safetensors"))

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from zipfile import ZipFile
 
+import fsspec
 import psutil
 import pytest
 
@@ -101,6 +103,7 @@ def test_workers_that_share_no_disk_make_the_same_files(
         assert eventually(lambda: {child.status() for child in worker.children()} == {psutil.STATUS_ZOMBIE})
         prefix = url.rpartition("/")[2]
         keys = {key: server.client.head_object(Bucket="bucket", Key=key)["LastModified"] for key in server.keys(prefix)}
+        monkeypatch.setattr(elsewhere, "MOST_TRIES", 1)
         assert made(where) != {place}
         assert eventually(lambda: not [*there.rglob("code.zip"), *there.rglob("before")])
     finally:
@@ -126,6 +129,8 @@ def test_an_object_that_is_cut_short_is_sent_again(server: Server, url: str) -> 
         made(Local(1, url), ["small"])
     storage, path = Storage(url), Path("in/part")
     (sent,) = sent_by(storage, Read(path, [(2, 4)]))
+    storage.bring(sent, Path("there/part"))
+    assert Path("there/part").read_bytes() == bytes(2) + b"34" + bytes(6)
     server.write(f"{url.rpartition('/')[2]}/files/md5/{sent.md5[:2]}/{sent.md5[2:]}", b"..XX5678..")
     with pytest.raises(DataError, match=f"^{damaged}"):
         storage.bring(sent, Path("there/part"))
@@ -224,7 +229,12 @@ def test_an_answer_that_breaks_off_is_a_fault_of_the_machine(url: str, monkeypat
 
 @pytest.mark.usefixtures("folder")
 def test_a_worker_that_lacks_a_file_or_the_room_for_it_leaves_it_to_another(url: str, tmp_path: Path) -> None:
-    """A folder that cannot be filled is gone. A recording is named as in the stage's own messages."""
+    """A folder that cannot be filled is gone, and so is one that is removed while a file is on its way.
+
+    A recording is named as in the stage's own messages.
+    """
+    with pytest.raises(MachineError, match=r"^s3://nowhere/x: pseudonym: not found"):
+        Storage("s3://nowhere/x").send(Path("in/small"), "pseudonym")
     write_bytes(archive(), Path("code.zip"))
     own, read = tmp_path / "own", Read(Path("in/small"), shown="pseudonym")
     code, before, small = sent_by(Storage(url), Read(Path("code.zip")), Read(Path("before")), read)
@@ -236,10 +246,51 @@ def test_a_worker_that_lacks_a_file_or_the_room_for_it_leaves_it_to_another(url:
     (own / "in").write_bytes(b"")
     with pytest.raises(MachineError, match=r"^pseudonym: cannot be written: (File exists|Not a directory)"):
         folder.bring([small])
-    folder.remove()
+
+    def removed() -> Iterator[Sent]:
+        (own / "in").unlink()
+        yield small
+        folder.remove()
+        own.mkdir()  # as a file on its way does
+        yield before
+
     with pytest.raises(MachineError, match=r"^the stage has ended$"):
-        folder.bring([small])
+        folder.bring(removed())
     assert not own.exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_spans_that_are_asked_for_again_are_brought_again(url: str, tmp_path: Path) -> None:
+    """Those of another shard have taken their place. What a shard wrote takes no room once it is sent."""
+    write_bytes(archive(), Path("code.zip"))
+    reads = [Read(Path("in/part"), [(start, start + 2)]) for start in (2, 4)]
+    code, *parts = *sent_by(Storage(url), Read(Path("code.zip"))), *sent_by(Storage(url), *reads)
+    folder = open_folder(SentFolder(url, code, ()), tmp_path / "own")
+    for number in (0, 1, 0):
+        folder.bring([parts[number]])
+        content = (tmp_path / "own/in/part").read_bytes()
+        assert content.strip(b"\0") == (b"34", b"56")[number]
+    (tmp_path / "own/shard").write_bytes(b"made")
+    assert folder.send(Path("shard")) == md5(b"made").hexdigest()
+    assert not (tmp_path / "own/shard").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_silent_server_is_not_waited_for_without_end(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an upload, which plain s3fs waits for without end; here a second for 15."""
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 1, "connect_timeout": 5}})
+    reads = [Read(Path("in/large"))]
+    with Wire(server.port, way="up", n_bytes=10_000_000, then="silent") as wire, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", wire.url)
+        sender = Sender(Storage(url))
+        sending = pool.submit(sender.sent, reads)
+        try:
+            with pytest.raises(MachineError, match=rf"^{url}: in/large: took the request and did not answer in time"):
+                sending.result(timeout=30)
+        finally:
+            sender.close()
 
 
 def archive() -> bytes:

@@ -219,7 +219,7 @@ class Fleet:
             self._refuse(address, f"cannot do this work: {type(error).__name__}: {error}")
             return
         if loaded != on_worker.LOADED:
-            self._refuse(address, "was started with another version of src/spira/cluster/on_worker.py; start it anew")
+            self._refuse(address, "was started with other code of spira.cluster or spira.storage; start it anew")
             return
         self._facts = self._facts or facts(self.errand.packages, self.errand.programs)
         found = opened(message)
