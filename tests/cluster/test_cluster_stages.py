@@ -12,6 +12,7 @@ from random_encoders import write_resemblyzer
 from spira.cluster.address import Local, Scheduler
 from spira.cluster.shards import Finished, make
 from spira.features.frame_shards import FrameJob
+from spira.ingest import waveforms
 from spira.stages import featurize
 from stage_path import prepare, run_alter, run_featurize, run_predict, run_to_features, run_training
 from tiny import ROOT
@@ -35,6 +36,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         prepare(at, patch, **CHANGES)
         patch.setattr(featurize, "count_shards", lambda *_: 4)
+        patch.setattr(waveforms, "count_shards", lambda *_: 3)
         metadata = Path("data/raw/tiny/metadata.csv")
         pl.read_csv(metadata).drop("split").write_csv(metadata)
         write_resemblyzer(Path("data/pretrained/e.safetensors"))
@@ -59,13 +61,17 @@ def outputs(*names: str) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files}
 
 
-def test_every_fold_is_scored_the_same(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its own models, fitted without a clip's speaker where that is one of validation; altered clips too."""
+def test_every_fold_is_scored_the_same(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own models, fitted without a clip's speaker where that is one of validation; altered clips too.
+
+    A worker has nothing but what it is sent: of models, frames and the encoder no file is forgotten.
+    """
     scores = ("data/predictions.csv", "data/altered.csv")
     before = outputs(*scores)
     for name in scores:
         (workspace / name).unlink()
     monkeypatch.setenv("SPIRA_CLUSTER", "local:2")
+    monkeypatch.setenv("SPIRA_CLUSTER_STORAGE", f"file://{tmp_path}")
     run_predict((1,))
     run_alter((1,), n_workers=2)
     assert outputs(*scores) == before
@@ -96,6 +102,20 @@ def test_an_encoders_frames_are_the_same_and_kept(workspace: Path, monkeypatch: 
     assert outputs("data/features") == before
     assert kept().items() - first.items() == {(damaged, damaged.stat().st_ino)}
     assert set(told) == {damaged.parent}
+
+
+def test_an_encoders_frames_are_kept_on_no_disk_but_the_stages_own(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a stage keeps them outside of its folder, as an experiment in a copy does, a worker would never tidy up."""
+    before = outputs("data/features")
+    monkeypatch.setenv("DVC_ROOT", str(workspace))
+    monkeypatch.setenv("SPIRA_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("SPIRA_CLUSTER", "local:2")
+    monkeypatch.setenv("SPIRA_CLUSTER_STORAGE", f"file://{tmp_path}/storage")
+    featurized_anew()
+    assert outputs("data/features") == before
+    assert not (tmp_path / "checkpoints/encoded").exists()
 
 
 def featurized_anew() -> None:

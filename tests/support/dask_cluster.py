@@ -31,9 +31,11 @@ class Cluster:
         assert eventually(lambda: file.exists() and file.read_text().endswith("}"))
         (self.address,) = re.findall(r'"address": "(tcp:[^"]*)"', file.read_text())
 
-    def worker(self, cwd: Path, there: Sequence[str] = (), **environment: str) -> "subprocess.Popen[bytes]":
-        """``there`` are the words before a command that runs on another host."""
-        command = "spira", "worker", self.address, "--no-nanny", "--no-dashboard"
+    def worker(
+        self, cwd: Path, there: Sequence[str] = (), options: Sequence[str] = (), **environment: str
+    ) -> "subprocess.Popen[bytes]":
+        """``there`` are the words before a command that runs on another host; ``options`` are Dask's."""
+        command = "spira", "worker", self.address, "--no-nanny", "--no-dashboard", *options
         return self._start(*command, cwd=cwd, there=there, **environment)
 
     def _start(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spira.base.errors import DataError
-from spira.storage.reads import Read
+from spira.storage.reads import Read, Span
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Naming:
 
 
 class Joining:
-    """Writes what ``before`` holds and what a file holds; of ``part...`` its third and fourth byte.
+    """Writes what ``before`` holds and what a file holds; for ``part2`` the third and fourth byte of ``part``.
 
     The result is the folder in which that was done.
     """
@@ -59,8 +59,10 @@ class Joining:
         before = Path("before").read_bytes()
 
         def made(name: str, path: Path) -> str:
-            content = Path("in", name).read_bytes()
-            path.write_bytes(before + (content[2:4] if name.startswith("part") else content))
+            file, spans = _read(name)
+            time.sleep(0.05 * len(spans))  # in which another thread of the worker brings its own
+            content = file.read_bytes()
+            path.write_bytes(before + b"".join([content[start:end] for start, end in spans] or [content]))
             return str(Path.cwd())
 
         return made
@@ -69,7 +71,14 @@ class Joining:
         return [Read(Path("before"))]
 
     def reads_for(self, asked: str, /) -> list[Read]:
-        return [Read(Path("in", asked), [(2, 4)] if asked.startswith("part") else [])]
+        return [Read(*_read(asked))]
+
+
+def _read(name: str) -> tuple[Path, list[Span]]:
+    if not name.startswith("part"):
+        return Path("in", name), []
+    start = int(name.removeprefix("part"))
+    return Path("in/part"), [(start, start + 2)]
 
 
 def _killed(name: str) -> None:

@@ -41,6 +41,10 @@ def asked(environment: Mapping[str, str]) -> Elsewhere | None:
         return None
     if storage and not _has_scheme(storage):
         raise ParamError(f"{STORAGE}: must be an address such as s3://bucket/folder, got {storage!r}")
+    if "@" in storage.partition("://")[2].partition("/")[0]:
+        raise ParamError(
+            f"{STORAGE}: must hold no user and no password, for messages repeat it; see docs/how-to/storage.md"
+        )
     kind, _, number = text.partition(":")
     if kind == "local" and number.isascii() and number.isdigit() and str(int(number)) == number:
         if 1 <= int(number) <= MOST:

@@ -107,7 +107,7 @@ def _errand(job: Job, seconds_idle: float, sender: Sender | None, reads: Iterabl
     name = getattr(type(job), "__name__", "job")
     for left in _SHARDS.glob(f"{name}-*"):  # by a run that was killed; one stage runs once in its folder
         shutil.rmtree(left, ignore_errors=True)
-    token, here, source = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent
+    token, here, source, packages = f"{name}-{token_hex(8)}", Path.cwd(), PACKAGE.parent, locked_packages()
     written = _SHARDS / token
     found_at = source.relative_to(here) if source.is_relative_to(here) else source
     try:
@@ -116,7 +116,7 @@ def _errand(job: Job, seconds_idle: float, sender: Sender | None, reads: Iterabl
             folder=_sent(written, sender, reads) if sender else _shared(written),
             source=SENT_SOURCE if sender else str(found_at),
             written=written,
-            packages=locked_packages(),
+            packages=packages,
             programs=tuple(getattr(job, "programs", ())),
             job=packed(job),
             seconds_idle=seconds_idle,
@@ -219,7 +219,7 @@ class Fleet:
             self._refuse(address, f"cannot do this work: {type(error).__name__}: {error}")
             return
         if loaded != on_worker.LOADED:
-            self._refuse(address, "was started with another version of src/spira/cluster/on_worker.py; start it anew")
+            self._refuse(address, "was started with other code of spira.cluster or spira.storage; start it anew")
             return
         self._facts = self._facts or facts(self.errand.packages, self.errand.programs)
         found = opened(message)

@@ -51,11 +51,12 @@ def make(errand: Errand, shard: bytes, files: tuple[Sent, ...], written: Path | 
 
     def work() -> bytes:
         process = _process(errand, worker)
-        process.folder.bring(files)
-        answer = process.ask(shard)
-        if written:
-            digests.append(process.folder.send(written))
-        return answer
+        with process.making:
+            process.folder.bring(files)
+            answer = process.ask(shard)
+            if written:
+                digests.append(process.folder.send(written))
+            return answer
 
     return _answer(work), digests[-1]
 
@@ -65,9 +66,14 @@ async def ask(errand: Errand, message: bytes, dask_worker: Any = None) -> bytes:
     return await asyncio.to_thread(_answer, lambda: _process(errand, dask_worker).ask(message))
 
 
-def end(token: str) -> None:
-    """Ends the processes for a run of a stage."""
+async def end(token: str) -> None:
+    """Ends the processes for a run of a stage, and has none begin for it, beside whatever Dask runs here."""
+    await asyncio.to_thread(_end, token)
+
+
+def _end(token: str) -> None:
     with _STARTING:
+        _ended.add(token)
         for key in [key for key in _processes if key[1] == token]:
             _forget(key)
 
@@ -77,6 +83,7 @@ class _Process:
 
     def __init__(self, errand: Errand, folder: StageFolder) -> None:
         self.folder = folder
+        self.making = Lock()  # one shard at a time, where a worker has several threads: each brings its own spans
         self._job = packed((errand.job, errand.packages, errand.programs, errand.seconds_idle))
         self._asking = Lock()
         self._facts: bytes | None = None
@@ -123,6 +130,7 @@ class _Process:
 
 _processes: dict[tuple[str, str], _Process] = {}  # by the worker's address, for one process may hold several, and token
 _first_facts: dict[tuple[str, str], bytes] = {}  # of the same
+_ended: set[str] = set()  # tokens; a check that had not begun when its stage failed begins after the end
 _STARTING = Lock()
 
 
@@ -135,6 +143,8 @@ def _process(errand: Errand, worker: Any) -> _Process:
     """
     key = worker.address, errand.token
     with _STARTING:
+        if errand.token in _ended:
+            raise MachineError("the stage has ended")
         process = _processes.get(key)
         if process is None or not process.is_alive():
             _forget_dead(key)

@@ -215,14 +215,14 @@ class _Round:
             return None
         shard, (answer, sent) = self._shards[to.number], _answer(future)
         if isinstance(answer, Raised):
-            raise _error(shard, answer, to.worker)
+            raise _error(shard, answer, to.worker, shares_disk=not self._sender)
         if isinstance(answer, Lost):
             self._waiting.appendleft(to.number)
             self._fail(to.number, f"on worker {to.worker}: {answer.reason}")
             return None
         if shard.path and to.path and answer.digest:
             if self._sender:
-                self._sender.storage.bring(Sent(str(to.path), sent, 0, ()), to.path)
+                self._sender.storage.bring(Sent(str(to.path), sent, 0, (), str(to.path)), to.path)
             _give_name(to.path, shard.path, answer.digest)
         return Finished(to.number, answer.result, answer.digest)
 
@@ -252,10 +252,11 @@ def _give_name(written: Path, path: Path, digest: str) -> None:
         written.unlink()
 
 
-def _error(shard: Shard, raised: Raised, worker: str) -> Exception:
+def _error(shard: Shard, raised: Raised, worker: str, *, shares_disk: bool) -> Exception:
     kinds = {"DataError": DataError, "ParamError": ParamError}
     if raised.kind in kinds:
-        return kinds[raised.kind](f"{_named(shard)}: {raised.message}")
+        where = "" if shares_disk else f"on worker {worker}: "  # whose disk may be full, where its file is no other's
+        return kinds[raised.kind](f"{_named(shard)}: {where}{raised.message}")
     return RuntimeError(f"{_named(shard)}: {raised.kind} on worker {worker}: {raised.message}\n{raised.trace}")
 
 

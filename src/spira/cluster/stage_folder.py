@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from spira.base.errors import DataError
+from spira.base.errors import DataError, MachineError
+from spira.base.system_errors import naming, sentence
 from spira.cluster.messages import SentFolder, SharedFolder
 from spira.storage.objects import Sent, Storage
 
@@ -38,26 +39,46 @@ class OwnFolder(StageFolder):
         super().__init__(path)
         self._storage = Storage(sent.storage)
         self._here: set[Sent] = set()
-        self.bring([sent.code, *sent.files])
-        with ZipFile(path / sent.code.path) as archive:
-            archive.extractall(path)
+        self._is_removed = False
+        try:
+            self.bring([sent.code, *sent.files])
+            with naming(path, "written"), ZipFile(path / sent.code.path) as archive:
+                archive.extractall(path)
+        except (DataError, MachineError):
+            self.remove()
+            raise
 
     def bring(self, files: Iterable[Sent]) -> None:
-        for file in files:
-            if file not in self._here:
-                self._storage.bring(file, self.path / file.path)
-                if not file.spans:  # those of one shard are no other's
-                    self._here.add(file)
+        try:
+            for file in files:
+                if self._is_removed:
+                    raise MachineError("the stage has ended")
+                if file not in self._here:
+                    self._bring(file)
+        finally:
+            if self._is_removed:  # while a file was on its way
+                self.remove()
+
+    def _bring(self, file: Sent) -> None:
+        try:
+            self._storage.bring(file, self.path / file.path)
+        except DataError as error:
+            if isinstance(cause := error.__cause__, OSError):  # this machine's disk is full, which no other's need be
+                raise MachineError(f"{file.shown}: cannot be written: {sentence(cause)}") from error
+            raise
+        if not file.spans:  # those of one shard are no other's
+            self._here.add(file)
 
     def send(self, file: Path, /) -> str:
         written = self.path / file
         if not written.is_file():
             return ""
-        digest = self._storage.send(written)
+        digest = self._storage.send(written, str(file))
         written.unlink()
         return digest
 
     def remove(self) -> None:
+        self._is_removed = True
         shutil.rmtree(self.path, ignore_errors=True)
 
 

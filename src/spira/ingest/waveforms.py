@@ -82,7 +82,7 @@ class Job:
             if isinstance(file.source, Member):
                 spans[file.source.tar].append(file.source.span())
             else:
-                yield Read(file.source)
+                yield Read(file.source, shown=file.shown)
         yield from (Read(tar, own) for tar, own in spans.items())
 
 

@@ -91,7 +91,8 @@ def run(
     facts, read = _shared_facts(features, noise, renderer, sample_rate), [*noise_files(noises), *weights]
     facts |= {"embedding": embedding.model_dump()} if weights else {}
     cache = Shards("featurize", facts, read)
-    job = replace(job, kept=_kept(facts, read) if weights else None)  # of a spectrum: milliseconds
+    keeps = weights and not (where and where.storage)  # a spectrum takes milliseconds; no other disk is written to
+    job = replace(job, kept=_kept(facts, read) if keeps else None)
     shape = frame_shape(features, embedding, sample_rate)
     arrays = []
     for subset, name, views in _arrays(noise):

@@ -1,5 +1,6 @@
 """Errors of the network and of object storage, as sentences."""
 
+from aiohttp import ClientError as BodyError  # of an answer that breaks off after its beginning
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -10,7 +11,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-FAULTS = (OSError, BotoCoreError, ClientError)
+FAULTS = (OSError, BotoCoreError, ClientError, BodyError)
 
 
 def fault(error: Exception) -> str:
@@ -23,6 +24,8 @@ def fault(error: Exception) -> str:
         case EndpointConnectionError() | ConnectTimeoutError():
             return f"no server ({error}); is it up, and endpointurl right?"
         case FileNotFoundError():
-            return f"not found ({error}); is the bucket's name right, and does it exist?"
+            return (
+                f"not found ({error}); is the bucket's name right, and does it exist, or was something removed from it?"
+            )
         case _:
             return f"the transfer broke off ({error}); run again to complete it"

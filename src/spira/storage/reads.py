@@ -12,3 +12,4 @@ class Read(NamedTuple):
 
     path: Path
     spans: Sequence[Span] = ()  # () is all of it
+    shown: str = ""  # its name in a message, where its own may name a person
