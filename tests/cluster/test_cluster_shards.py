@@ -211,22 +211,31 @@ from pathlib import Path
 from dask_cluster import Cluster, eventually
 from shard_jobs import Naming
 from spira.base import arithmetic
-from spira.cluster.address import Local
-from spira.cluster.shards import Shard, make
+from spira.cluster.shards import Shard, elsewhere, make
 
 arithmetic.settle()
-list(make(Local(1), Naming(), [Shard("clip_00", ["clip_00"], Path("out"))], "naming"))
+list(make(elsewhere(), Naming(), [Shard("clip_00", ["clip_00"], Path("out"))], "naming"))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.usefixtures("folder")
-def test_what_the_stage_has_started_ends_with_it(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "where"), [(signal.SIGINT, "local"), (signal.SIGKILL, "local"), (signal.SIGKILL, "tcp")]
+)
+def test_what_the_stage_has_started_ends_with_it(
+    number: int, where: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
     """Ctrl-C and a kill; the next run removes what the killed one left."""
+    asked = "local:1"
+    if where == "tcp":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        cluster.worker(folder)
+        asked = cluster.address
     Path("clip_00.wait").touch()
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")])
     stage = subprocess.Popen(
-        [sys.executable, "-c", STAGE], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", STAGE],
+        env={**os.environ, "PYTHONPATH": path, "SPIRA_CLUSTER": asked},
+        stderr=subprocess.DEVNULL,
     )
     assert eventually(lambda: Path("clip_00.begun").exists() and Path("clip_00.begun").read_text() != "")
     child = Path("/proc", Path("clip_00.begun").read_text())

@@ -154,6 +154,7 @@ class Fleet:
         self._fit: set[str] = set()
         self._unfit: set[str] = set()
         self._checks: dict[str, _Check] = {}
+        self._held: dict[str, Future] = {}  # kept, for with them all ends
         self._n_lost: Counter[str] = Counter()
         self._facts: Facts | None = None
         self._said: set[str] = set()
@@ -170,6 +171,9 @@ class Fleet:
             raise DataError(f"{ASKED}: the Dask scheduler is gone: {error}") from error
         self._first = self._first or there
         for address in there - self._fit - self._unfit - self._checks.keys():
+            if address not in self._held:
+                held = self.client.submit(on_worker.hold, self.errand.token, workers=[address], pure=False)
+                self._held[address] = held
             answer = self.client.submit(on_worker.check, self.errand, workers=[address], pure=False)
             self._checks[address] = _Check(answer, time.monotonic())
         for address, check in list(self._checks.items()):

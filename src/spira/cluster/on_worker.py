@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from multiprocessing import Pipe
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from spira.base.errors import DataError, MachineError
@@ -64,6 +65,26 @@ def make(errand: Errand, shard: bytes, files: tuple[Sent, ...], written: Path | 
 async def ask(errand: Errand, message: bytes, dask_worker: Any = None) -> bytes:
     """As ``make``, beside whatever Dask runs here: for a short answer, so that nobody waits for a shard."""
     return await asyncio.to_thread(_answer, lambda: _process(errand, dask_worker).ask(message))
+
+
+class Held:
+    """What a worker keeps for as long as the scheduler hears of the stage; with it all ends that was begun for that."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __del__(self) -> None:
+        with suppress(RuntimeError):  # no thread can begin where the worker itself ends, and its processes with it
+            Thread(target=_end, args=[self._token]).start()
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A copy, which Dask gives to another worker where this one is to leave, holds nothing."""
+        return str, (self._token,)
+
+
+def hold(token: str) -> Held:
+    """Kept by a future of the stage's, which the scheduler releases however the stage ends."""
+    return Held(token)
 
 
 async def end(token: str) -> None:
@@ -147,19 +168,12 @@ def _process(errand: Errand, worker: Any) -> _Process:
             raise MachineError("the stage has ended")
         process = _processes.get(key)
         if process is None or not process.is_alive():
-            _forget_dead(key)
             own = Path(worker.local_directory, errand.token)
             process = _processes[key] = _Process(errand, process.folder if process else open_folder(errand.folder, own))
     found = process.facts()
     if _first_facts.setdefault(key, found) != found:
         raise DataError("it has other code or settings than when the work began")
     return process
-
-
-def _forget_dead(but: tuple[str, str]) -> None:
-    """Forgets stages that were killed: their processes have ended by themselves. The one that asks may start anew."""
-    for key in [key for key, process in _processes.items() if key != but and not process.is_alive()]:
-        _forget(key)
 
 
 def _forget(key: tuple[str, str]) -> None:

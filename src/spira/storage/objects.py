@@ -22,6 +22,7 @@ from spira.storage.reads import Read, Span
 
 _PIECE = 2**24  # bytes; what is asked for at once
 _N_AT_ONCE = 8
+_N_PIECES = 2  # of a file that are on their way at once, each in memory
 _SECONDS_BETWEEN_LOOKS = 0.1
 LARGEST_GAP = 2**18  # bytes; what lies between two spans is brought too where it is no more
 
@@ -68,15 +69,21 @@ class Storage:
             shown: its name in a message, where that is another.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it cannot be read, or changed meanwhile.
             MachineError: the storage cannot be reached, or refuses.
         """
         shown = shown or str(path)
         with naming(Path(shown), "read"):
-            digest, n_bytes = hash_file(path, "md5"), path.stat().st_size
+            before, digest = path.stat(), hash_file(path, "md5")
         with self._explained(shown):
-            if self._n_bytes(digest) != n_bytes:
-                self._files.put_file(str(path), self._key(digest))
+            if self._n_bytes(digest) == before.st_size:
+                return digest
+            self._files.put_file(str(path), self._key(digest), chunksize=_PIECE, max_concurrency=_N_PIECES)
+            with naming(Path(shown), "read"):
+                after = path.stat()
+            if (after.st_mtime_ns, after.st_size) != (before.st_mtime_ns, before.st_size):
+                self._files.rm_file(self._key(digest))
+                raise DataError(f"{shown}: changed while it was sent; run again once nobody writes to it")
         return digest
 
     def bring(self, sent: Sent, path: Path) -> None:
