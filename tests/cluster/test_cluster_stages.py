@@ -17,6 +17,7 @@ from spira.stages import featurize
 from stage_path import prepare, run_alter, run_featurize, run_predict, run_to_features, run_training
 from tiny import ROOT
 
+pytestmark = pytest.mark.long
 FOLDS = (1, 2, 3)
 CHANGES: dict[str, dict[str, object]] = {
     "split": {"scheme": "kfold", "folds": FOLDS},

@@ -295,6 +295,7 @@ def test_spans_that_are_asked_for_again_are_brought_again(url: str, tmp_path: Pa
     assert not (tmp_path / "own/shard").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("folder")
 def test_a_silent_server_is_not_waited_for_without_end(
     server: Server, url: str, monkeypatch: pytest.MonkeyPatch

@@ -140,7 +140,11 @@ def n_workers(there: There) -> int:
 
 @pytest.mark.parametrize(
     ("how", "options"),
-    [(signal.SIGTERM, ["--cluster"]), (signal.SIGKILL, ["--cluster"]), (signal.SIGKILL, [])],
+    [
+        pytest.param(signal.SIGTERM, ["--cluster"], marks=pytest.mark.long),
+        (signal.SIGKILL, ["--cluster"]),
+        pytest.param(signal.SIGKILL, [], marks=pytest.mark.long),
+    ],
 )
 def test_what_a_sweep_has_started_ends_with_it(
     fake: Clone, there: There, how: signal.Signals, options: list[str]

@@ -95,7 +95,14 @@ def test_an_option_that_is_on_changes_what_is_learnt(options: dict[str, object])
 
 
 @pytest.mark.ml_test_score("Infrastructure 2")
-@pytest.mark.parametrize("kind", [kind for kind in MODELS if not kind.startswith("spiraconv")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.long] if kind == "cnn14" else [])  # 80 million weights
+        for kind in MODELS
+        if not kind.startswith("spiraconv")
+    ],
+)
 def test_one_step_moves_every_weight_of_every_kind(kind: str) -> None:
     """Through the same loop, in micro-batches of 4 and 2."""
     nets = [make_net(kind, n_features=32, n_frames=32) for _ in range(2)]

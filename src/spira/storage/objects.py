@@ -43,7 +43,7 @@ class Sent(NamedTuple):
 
 
 class Storage:
-    """Objects under one address; nothing is ever removed."""
+    """Objects under one address; nothing is removed but what was just sent with other bytes than its name says."""
 
     def __init__(self, url: str) -> None:
         """Raises DataError where fsspec knows no such storage, or cannot begin with it."""
