@@ -52,7 +52,6 @@ LONGEST = (
     "tests/sweeps/test_sweep.py",
     "tests/pipeline/test_pipeline.py",
     "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[README.md]",
-    "tests/project/test_docs.py::test_every_command_on_the_page_does_what_it_says[docs/how-to/extend.md]",
     "tests/training/",
     "tests/base/test_arithmetic.py",
 )

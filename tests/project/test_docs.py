@@ -47,6 +47,7 @@ LONG = {
     "docs/explanation/architecture.md",
     "docs/explanation/real-voices.md",
     "docs/getting-started/experiments.md",
+    "docs/how-to/extend.md",
     "docs/how-to/promote.md",
     "docs/how-to/pull-requests.md",
     "docs/reference/probes.md",

@@ -459,6 +459,7 @@ def test_a_study_follows_the_validation_loss_and_opens_nothing_of_the_test_set(f
     assert "auc" not in shown.lower()
 
 
+@pytest.mark.long
 @pytest.mark.pipeline
 @pytest.mark.usefixtures("furnished_here")
 def test_a_study_of_folds_takes_their_mean(fake: Clone) -> None:
