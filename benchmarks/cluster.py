@@ -60,7 +60,8 @@ def featurize(at: Path, where: str | None, digests: set[str]) -> None:
 
 
 def run_stage(at: Path, where: str | None, stage: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "SPIRA_CLUSTER"} | variables("portable")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SPIRA_CLUSTER")}
+    environment = inherited | variables("portable")
     environment |= {"SPIRA_CLUSTER": where} if where else {}
     command = [sys.executable, scale.__file__, "--stage", stage, "--folder", str(at)]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

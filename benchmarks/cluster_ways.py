@@ -52,7 +52,7 @@ class Folder:
 
     def run_stage(self, stage: str, *before: str, **environment: str) -> None:
         """A process of its own; ``before`` are the words before its command."""
-        inherited = {name: value for name, value in os.environ.items() if name != "SPIRA_CLUSTER"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SPIRA_CLUSTER")}
         command = [*before, sys.executable, scale.__file__, "--stage", stage, "--folder", "."]
         command += ["--shard-bytes", str(self._shard_bytes)]
         settings = inherited | variables("portable") | HERE | environment
@@ -183,7 +183,14 @@ def main() -> None:
     p.add_argument("--clips", type=int, default=100_000)
     p.add_argument("--packed", action="store_true", help="the corpus is in tar shards, as `spira pack` makes them")
     p.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help=argparse.SUPPRESS)
-    p.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, metavar="WAY", help="the first is compared with")
+    p.add_argument(
+        "--ways",
+        nargs="+",
+        choices=WAYS,
+        default=WAYS,
+        metavar="WAY",
+        help="which; all are compared with the first",
+    )
     asked = p.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Folder(Path(temporary).resolve(), asked.shard_bytes)

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -179,11 +180,8 @@ def _described(path: Path) -> str:
 
 
 def sent_by(storage: Storage, *reads: Read) -> tuple[Sent, ...]:
-    sender = Sender(storage)
-    try:
+    with closing(Sender(storage)) as sender:
         return sender.sent(reads)
-    finally:
-        sender.close()
 
 
 @pytest.mark.usefixtures("folder")

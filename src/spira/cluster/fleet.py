@@ -44,7 +44,7 @@ def fleet(
     """The workers that may do the job; what they started for it is ended with the block.
 
     Args:
-        where: the workers.
+        where: they are to be found.
         job: called once in each process that a worker starts for it; what it returns is called with what is asked for.
         seconds_idle: without a message, after which such a process takes the caller to be gone, and ends.
         sender: to storage, where workers are not to look for this folder.

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -99,8 +99,8 @@ def make(where: Elsewhere, job: ShardJob, shards: Sequence[Shard], name: str) ->
     n_clips = sum(len(shard.clips) for shard in shards)
     with (
         _reached(),
-        _sender(where.storage) as sender,
-        fleet(where, job, _SECONDS_IDLE, sender, job.reads()) as workers,
+        closing(Sender(Storage(where.storage))) if where.storage else nullcontext() as sender,
+        fleet(where, job, _SECONDS_IDLE, sender, job.reads() if sender else ()) as workers,
     ):
         for one in progress(_Round(workers, job, shards, sender).finished(), n_clips, name):
             if one:
@@ -114,18 +114,6 @@ def _reached() -> Iterator[None]:
         yield
     except MachineError as error:
         raise DataError(str(error)) from error
-
-
-@contextmanager
-def _sender(storage: str) -> Iterator[Sender | None]:
-    if not storage:
-        yield None
-        return
-    sender = Sender(Storage(storage))
-    try:
-        yield sender
-    finally:
-        sender.close()
 
 
 class _Given(NamedTuple):

@@ -27,7 +27,7 @@ class Member(NamedTuple):
 
     def span(self) -> tuple[int, int]:
         """The bytes of the tar that are read for it: its header and its content."""
-        return max(0, self.offset - len(tar_header(self.name, self.n_bytes))), self.offset + self.n_bytes
+        return _start(self, tar_header(self.name, self.n_bytes)), self.offset + self.n_bytes
 
 
 Source = Path | Member
@@ -82,12 +82,17 @@ def n_bytes(source: Source) -> int:
         return 0
 
 
+def _start(member: Member, header: bytes) -> int:
+    """Where the header should be; a damaged manifest may have an offset before it."""
+    return max(0, member.offset - len(header))
+
+
 def _copy(member: Member, to: BinaryIO) -> None:
     where = f"{member.tar}: bytes {member.offset} to {member.offset + member.n_bytes}"
     header = tar_header(member.name, member.n_bytes)
     digest, left = sha256(), member.n_bytes
     with member.tar.open("rb", buffering=0) as tar:
-        tar.seek(member.span()[0])
+        tar.seek(_start(member, header))
         if tar.read(len(header)) != header:
             raise DataError(
                 f"{where} must be a recording, as the manifest has it, but the tar has no such member there; is this "

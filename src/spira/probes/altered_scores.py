@@ -101,9 +101,8 @@ class AlterJob:
         files = [self.clips / "clips.csv", *(waveforms_path(self.clips, shard) for shard in shards)]
         files += noise_files(self.noises)
         files += [self.pretrained / self.embedding.file] if self.features.kind == "embedding" else []
-        files += [
-            file for name, fold, seed in self.models for file in model_files(self.trained / name / fold / str(seed))
-        ]
+        for name, fold, seed in self.models:
+            files += model_files(self.trained / name / fold / str(seed))
         return [Read(file) for file in files]
 
     def reads_for(self, _: Alteration, /) -> tuple[Read, ...]:

@@ -19,7 +19,7 @@ from spira.base.section import SampleRate
 from spira.base.stage_process import as_stage
 from spira.base.tables import read_table
 from spira.clips.parallel import ordered_map, progress
-from spira.clips.recordings import PLACE, noise_files
+from spira.clips.recordings import PLACE
 from spira.clips.shards import SHARD_BYTES, assign_shards, count_shards
 from spira.clips.subsets import read_subsets
 from spira.cluster.address import Elsewhere
@@ -87,11 +87,11 @@ def run(
     job = FrameJob(sample_rate, features, embedding, windows, noise, clips, noises, pretrained)
     banks, renderer = job.banks(), job.renderer()
     print(_banks_line(banks))
-    weights = [pretrained / embedding.file] if features.kind == "embedding" else []
-    facts, read = _shared_facts(features, noise, renderer, sample_rate), [*noise_files(noises), *weights]
-    facts |= {"embedding": embedding.model_dump()} if weights else {}
+    encodes = features.kind == "embedding"
+    facts, read = _shared_facts(features, noise, renderer, sample_rate), [one.path for one in job.reads()]
+    facts |= {"embedding": embedding.model_dump()} if encodes else {}
     cache = Shards("featurize", facts, read)
-    keeps = weights and not (where and where.storage)  # a spectrum takes milliseconds; no other disk is written to
+    keeps = encodes and not (where and where.storage)  # a spectrum takes milliseconds; no other disk is written to
     job = replace(job, kept=_kept(facts, read) if keeps else None)
     shape = frame_shape(features, embedding, sample_rate)
     arrays = []
